@@ -1,0 +1,1 @@
+"""SQLite backends of SomaFractalMemory: truth, graph, vectors and events in one file."""

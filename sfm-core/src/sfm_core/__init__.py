@@ -1,0 +1,1 @@
+"""Domain model, ports, plugin system and memory engine of SomaFractalMemory."""

@@ -1,0 +1,1 @@
+"""Text embedders for SomaFractalMemory that work offline from wheels."""
