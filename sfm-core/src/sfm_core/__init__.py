@@ -1,1 +1,1 @@
-"""Domain model, ports, plugin system and memory engine of SomaFractalMemory."""
+"""The core of SomaFractalMemory: domain model, ports, plugins, engine, conformance kit."""

@@ -1,0 +1,1 @@
+"""The engine: one truth, derived stores that follow it, recall and ranking."""

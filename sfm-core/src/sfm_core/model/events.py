@@ -1,0 +1,93 @@
+"""Events: what happened to a memory or a link, as others are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID, uuid5
+
+from sfm_core.model.payload import Payload
+
+_EVENTS = UUID("4f0c4b3e-7d51-5d0a-9c39-6f3f0f6a5be2")
+
+Position = NewType("Position", str)
+"""Place in a truth's event log. Opaque: only the store that made it can order it."""
+
+START = Position("")
+"""The position before the first event of any log."""
+
+
+class EventType(StrEnum):
+    """What happened."""
+
+    MEMORY_STORED = "memory.stored"
+    MEMORY_DELETED = "memory.deleted"
+    LINK_STORED = "link.stored"
+    LINK_DELETED = "link.deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventNote:
+    """One entry of the event log, without content.
+
+    The log names what changed and to which version; the content stays in the
+    truth alone and is joined when the event is read. So the log costs little,
+    and a memory that is forgotten leaves nothing behind in it.
+
+    Attributes:
+        type: What happened.
+        key: Key of the entry that changed.
+        version: The entry's version after the change.
+        at: When it happened.
+    """
+
+    type: EventType
+    key: bytes
+    version: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """An entry of the event log as it is read back.
+
+    Attributes:
+        position: Its place in the log.
+        namespace: Namespace of the entry that changed.
+        note: What happened.
+    """
+
+    position: Position
+    namespace: str
+    note: EventNote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An event as it is published: the attributes of CloudEvents 1.0.
+
+    Attributes:
+        id: The same for every publication of the same change.
+        type: What happened.
+        source: `/namespaces/<namespace>`.
+        subject: The coordinate, or `from>type>to` of a link.
+        time: When it happened.
+        version: Version of the memory or link after the change.
+        data: The memory or link at that version; `None` where it was replaced
+            since and is no longer kept.
+    """
+
+    id: str
+    type: EventType
+    source: str
+    subject: str
+    time: datetime
+    version: int
+    data: Payload | None
+
+
+def event_id(namespace: str, key: bytes, version: int) -> str:
+    """Derive the id of an event from what it is about, so that a duplicate is recognisable."""
+    return str(uuid5(_EVENTS, f"{namespace}\0{key.hex()}\0{version}"))

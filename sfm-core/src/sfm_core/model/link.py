@@ -1,0 +1,32 @@
+"""Links: directed, typed, weighted edges between two memories of a namespace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sfm_core.model.coordinate import Coordinate
+
+DEFAULT_LINK_TYPE = "related"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """An edge as the truth holds it.
+
+    Attributes:
+        source: The memory it starts from.
+        target: The memory it leads to.
+        type: What the link means; part of its identity, so two memories can
+            be linked once per type and direction.
+        weight: Cost of following it, finite and at least 0; shortest path adds them up.
+        version: 1 at first, one more at each write.
+        updated_at: When this version was written.
+    """
+
+    source: Coordinate
+    target: Coordinate
+    type: str
+    weight: float
+    version: int
+    updated_at: datetime

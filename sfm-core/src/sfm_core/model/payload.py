@@ -1,0 +1,116 @@
+"""Payloads: the JSON object that a memory is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from sfm_core.errors import InvalidPayloadError, LimitExceededError
+
+JsonValue: TypeAlias = (
+    "None | bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue]"
+)
+Payload: TypeAlias = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadLimits:
+    """How large one payload may be.
+
+    Attributes:
+        max_bytes: Size of the encoded JSON.
+        max_depth: Nesting of objects and arrays, the payload itself being 1.
+    """
+
+    max_bytes: int = 1_048_576
+    max_depth: int = 32
+
+
+def encode_payload(payload: object, limits: PayloadLimits) -> bytes:
+    """Check that a payload can be stored without loss, and encode it.
+
+    Args:
+        payload: What the caller wants stored.
+        limits: How large it may be.
+
+    Returns:
+        Compact JSON in UTF-8; decoding it gives an equal payload.
+
+    Raises:
+        InvalidPayloadError: Not an object, or a key or value that JSON or
+            Unicode cannot hold: NaN, infinity, a lone surrogate, a key that is no text.
+        LimitExceededError: Larger or deeper than `limits`.
+    """
+    if not isinstance(payload, Mapping):
+        raise InvalidPayloadError(
+            f"payload is of type {type(payload).__name__}, not an object.",
+            field="payload",
+            remedy='Send an object such as {"text": "…"}.',
+        )
+    _check(payload, "payload", limits.max_depth)
+    encoded = msgspec.json.encode(payload)
+    if len(encoded) > limits.max_bytes:
+        raise LimitExceededError(
+            f"payload takes {len(encoded)} bytes, more than {limits.max_bytes}.",
+            field="payload",
+            remedy="Split it into several memories, or raise the limit.",
+        )
+    return encoded
+
+
+def _check(value: object, path: str, depth: int) -> None:
+    if value is None or isinstance(value, bool | int):
+        return
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidPayloadError(
+                f"{path} is {value}, which JSON cannot hold.",
+                field=path,
+                remedy="Leave it out or send null.",
+            )
+    elif depth == 0:
+        raise LimitExceededError(
+            f"{path} is nested too deeply.", field=path, remedy="Flatten the payload."
+        )
+    elif isinstance(value, Mapping):
+        _check_object(value, path, depth)
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            _check(item, f"{path}[{position}]", depth - 1)
+    else:
+        raise InvalidPayloadError(
+            f"{path} is of type {type(value).__name__}, which JSON cannot hold.",
+            field=path,
+            remedy="Send null, true, false, numbers, text, arrays or objects.",
+        )
+
+
+def _check_object(value: Mapping[object, object], path: str, depth: int) -> None:
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise InvalidPayloadError(
+                f"{path} has the key {key!r}, which is no text.",
+                field=path,
+                remedy="Keys of an object are text.",
+            )
+        _check_text(key, path)
+        _check(item, f"{path}.{key[:40]}", depth - 1)
+
+
+def _check_text(text: str, path: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidPayloadError(
+            f"{path} holds half of a surrogate pair, which is no character.",
+            field=path.encode(errors="replace").decode(),
+            remedy="Send whole Unicode characters.",
+        ) from error

@@ -1,0 +1,45 @@
+"""Questions to the memory and the answers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sfm_core.model.filters import Filter
+from sfm_core.model.memory import Memory, MemoryType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallQuery:
+    """What to recall.
+
+    Attributes:
+        text: The question or cue, in plain language.
+        top_k: How many memories at most.
+        type: Only memories of this type.
+        filter: Only memories whose payload matches.
+        context: What is going on now; weighs less than `text`.
+        arms: Which searches take part: "dense", "keyword" or both.
+    """
+
+    text: str
+    top_k: int = 5
+    type: MemoryType | None = None
+    filter: Filter | None = None
+    context: str = ""
+    arms: frozenset[str] = frozenset({"dense", "keyword"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """One memory that answers a query.
+
+    Attributes:
+        memory: The memory as the truth held it when it was recalled.
+        score: 0 to 1, higher is better; comparable within one answer.
+        parts: What the score is made of, each part by its name.
+    """
+
+    memory: Memory
+    score: float
+    parts: Mapping[str, float] = field(default_factory=dict[str, float])

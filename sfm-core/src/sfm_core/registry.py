@@ -1,0 +1,223 @@
+"""What plugins offer: factories of backends, by port and URL scheme."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
+
+from sfm_core.clock import Clock, SystemClock
+from sfm_core.errors import ConfigurationError, PluginError
+from sfm_core.protocols.cache import Cache
+from sfm_core.protocols.embedder import Embedder
+from sfm_core.protocols.events import EventSink
+from sfm_core.protocols.graph import GraphStore
+from sfm_core.protocols.kv import KeyValueStore
+from sfm_core.protocols.lifecycle import Backend
+from sfm_core.protocols.vector import VectorStore
+
+BackendT = TypeVar("BackendT", bound=Backend)
+BackendT_co = TypeVar("BackendT_co", bound=Backend, covariant=True)
+SharedT = TypeVar("SharedT")
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+
+
+class PortName(StrEnum):
+    """The ports, as they are named in settings, health and plugin listings."""
+
+    CACHE = "cache"
+    KV = "kv"
+    VECTOR = "vector"
+    GRAPH = "graph"
+    EVENTS = "events"
+    EMBEDDER = "embedder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendContext:
+    """What a factory may need beside its URL.
+
+    One context serves all backends of one engine.
+
+    Attributes:
+        data_folder: Where embedded backends keep their files.
+        clock: Source of time.
+        options: Settings of backends by environment variable name, for those
+            that take more than a URL (credentials, TLS).
+    """
+
+    data_folder: Path
+    clock: Clock = field(default_factory=SystemClock)
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    _shared: dict[str, object] = field(default_factory=dict[str, object], repr=False)
+
+    def share(self, key: str, make: Callable[[], SharedT]) -> SharedT:
+        """Return one object for all backends of this engine that ask for `key`.
+
+        Backends of one package use it for what they have in common, such as a
+        file or a connection pool. Its opening and closing is theirs to count.
+
+        Args:
+            key: Name of the object; begin it with the name of your package.
+            make: Makes it at the first call.
+
+        Returns:
+            The object.
+        """
+        if key not in self._shared:
+            self._shared[key] = make()
+        return cast(SharedT, self._shared[key])
+
+
+class Factory(Protocol[BackendT_co]):
+    """Makes a backend that is not open yet. Does no I/O."""
+
+    def __call__(self, url: str, context: BackendContext) -> BackendT_co:
+        """Make the backend.
+
+        Args:
+            url: The whole URL that chose it.
+            context: What else it may need.
+
+        Returns:
+            The backend, to be opened with `async with`.
+
+        Raises:
+            ConfigurationError: The URL or an option cannot work.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration(Generic[BackendT_co]):
+    """One backend that can be chosen.
+
+    Attributes:
+        port: The port it serves.
+        scheme: The URL scheme that chooses it.
+        factory: What makes it.
+        summary: One line for listings.
+        capabilities: What it can do beyond the port, by name.
+        distribution: The installed distribution it came from.
+    """
+
+    port: PortName
+    scheme: str
+    factory: Factory[BackendT_co]
+    summary: str
+    capabilities: frozenset[str]
+    distribution: str
+
+
+class Register(Protocol[BackendT]):
+    """What a hook is handed: call it once per scheme."""
+
+    def __call__(
+        self,
+        scheme: str,
+        factory: Factory[BackendT],
+        *,
+        summary: str,
+        capabilities: frozenset[str] = frozenset(),
+    ) -> None:
+        """Offer a backend under a URL scheme.
+
+        Args:
+            scheme: Lower-case URL scheme, without `://`.
+            factory: What makes the backend.
+            summary: One line for listings.
+            capabilities: What it can do beyond the port, by name.
+
+        Raises:
+            PluginError: The scheme is malformed, or taken on this port.
+        """
+        ...
+
+
+class Registry:
+    """All backends that can be chosen, by port and scheme."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._registrations: dict[tuple[PortName, str], Registration[Backend]] = {}
+
+    def __iter__(self) -> Iterator[Registration[Backend]]:
+        """Go through the registrations by port and scheme."""
+        return iter(sorted(self._registrations.values(), key=lambda r: (r.port, r.scheme)))
+
+    def add(self, registration: Registration[Backend]) -> None:
+        """Add a backend.
+
+        Args:
+            registration: What is offered.
+
+        Raises:
+            PluginError: The scheme is malformed, or taken; both distributions are named.
+        """
+        if not _SCHEME.fullmatch(registration.scheme):
+            raise PluginError(
+                f"{registration.distribution} registers the malformed scheme "
+                f"{registration.scheme!r}.",
+                remedy="A scheme is lower-case letters, digits, +, - and dots.",
+            )
+        key = (registration.port, registration.scheme)
+        taken = self._registrations.setdefault(key, registration)
+        if taken is not registration:
+            raise PluginError(
+                f"The {registration.port} scheme {registration.scheme!r} is offered by "
+                f"{taken.distribution} and by {registration.distribution}.",
+                remedy="Uninstall one of them, or name it in SFM_DISABLED_PLUGINS.",
+            )
+
+    def find(self, port: PortName, url: str) -> Registration[Backend]:
+        """Return the backend that a URL chooses.
+
+        Args:
+            port: The port to serve.
+            url: A URL; what stands before its first colon decides.
+
+        Returns:
+            The registration.
+
+        Raises:
+            ConfigurationError: No plugin offers the scheme on this port.
+        """
+        scheme = urlsplit(url).scheme
+        registration = self._registrations.get((port, scheme))
+        if registration is None:
+            known = ", ".join(r.scheme for r in self if r.port is port) or "none"
+            raise ConfigurationError(
+                f"No installed plugin offers a {port} backend for the scheme {scheme!r}.",
+                setting=f"SFM_{port.upper()}_URL",
+                remedy=f"Install one that does, or use one of: {known}.",
+            )
+        return registration
+
+    def create_kv(self, url: str, context: BackendContext) -> KeyValueStore:
+        """Make the key-value store that a URL chooses; raises what `find` and its factory raise."""
+        return cast(KeyValueStore, self.find(PortName.KV, url).factory(url, context))
+
+    def create_vector(self, url: str, context: BackendContext) -> VectorStore:
+        """Make the vector store that a URL chooses; raises what `find` and its factory raise."""
+        return cast(VectorStore, self.find(PortName.VECTOR, url).factory(url, context))
+
+    def create_graph(self, url: str, context: BackendContext) -> GraphStore:
+        """Make the graph store that a URL chooses; raises what `find` and its factory raise."""
+        return cast(GraphStore, self.find(PortName.GRAPH, url).factory(url, context))
+
+    def create_cache(self, url: str, context: BackendContext) -> Cache:
+        """Make the cache that a URL chooses; raises what `find` and its factory raise."""
+        return cast(Cache, self.find(PortName.CACHE, url).factory(url, context))
+
+    def create_events(self, url: str, context: BackendContext) -> EventSink:
+        """Make the event sink that a URL chooses; raises what `find` and its factory raise."""
+        return cast(EventSink, self.find(PortName.EVENTS, url).factory(url, context))
+
+    def create_embedder(self, url: str, context: BackendContext) -> Embedder:
+        """Make the embedder that a URL chooses; raises what `find` and its factory raise."""
+        return cast(Embedder, self.find(PortName.EMBEDDER, url).factory(url, context))

@@ -1,0 +1,103 @@
+"""Settings of the engine, as frozen values. Only the server reads the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sfm_core.model.payload import PayloadLimits
+from sfm_core.text.composing import TextRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slots:
+    """Which backend serves which port: one URL each.
+
+    Attributes:
+        kv: The truth.
+        vector: Vector store.
+        graph: Graph store.
+        cache: Cache and shared counters.
+        embedder: Embedder.
+        events: Event sink; `None` keeps events in the log of the truth only.
+    """
+
+    kv: str
+    vector: str
+    graph: str
+    cache: str
+    embedder: str
+    events: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingSettings:
+    """How candidates become an order. Weights need not add up to anything.
+
+    Attributes:
+        dense_share: Part of the dense arm in the relevance, 0 to 1; the
+            keyword arm has the rest.
+        candidates: Hits asked of each arm, before ranking.
+        episode_weight: How much of a strong hit's relevance its neighbours in
+            the same episode gain.
+        recency_weight: Weight of how recently the memory was written.
+        recency_half_life: Age at which recency has fallen to a half.
+        importance_weight: Weight of the memory's importance.
+    """
+
+    dense_share: float = 0.5
+    candidates: int = 200
+    episode_weight: float = 0.0
+    recency_weight: float = 0.0
+    recency_half_life: timedelta = timedelta(days=30)
+    importance_weight: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one call may ask for.
+
+    Attributes:
+        payload: Size and depth of one payload.
+        max_batch: Memories, links or queries in one bulk call.
+        max_top_k: Memories that one recall may return.
+        max_query_characters: Length of a query text.
+        max_page: Entries of one page of a listing.
+    """
+
+    payload: PayloadLimits = field(default_factory=PayloadLimits)
+    max_batch: int = 1000
+    max_top_k: int = 1000
+    max_query_characters: int = 20_000
+    max_page: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Everything about the engine that can be chosen.
+
+    Attributes:
+        ranking: How recall orders its answers.
+        limits: How much one call may ask for.
+        text: Which words of a payload are indexed, and how.
+        history_limit: Replaced versions to keep per memory; 0 keeps none.
+        index_wait: How long a write waits for the derived stores before it
+            answers that they will follow.
+        lease: For how long a process may work on an outbox note before
+            others take it over.
+        sweep_interval: How often left-over work is looked for.
+        event_log: Whether events are logged at all.
+        event_log_limit: Events to keep in the log when no sink consumes it.
+        track_access: Whether reads are counted.
+    """
+
+    ranking: RankingSettings = field(default_factory=RankingSettings)
+    limits: Limits = field(default_factory=Limits)
+    text: TextRule = field(default_factory=TextRule)
+    history_limit: int = 10
+    index_wait: timedelta = timedelta(seconds=10)
+    lease: timedelta = timedelta(seconds=30)
+    sweep_interval: timedelta = timedelta(seconds=5)
+    event_log: bool = True
+    event_log_limit: int = 100_000
+    track_access: bool = True

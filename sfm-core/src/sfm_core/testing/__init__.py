@@ -1,0 +1,1 @@
+"""The conformance kit: what a backend must pass, for us and for third parties."""
