@@ -1,0 +1,1 @@
+"""From payloads to the texts and terms that recall searches."""
