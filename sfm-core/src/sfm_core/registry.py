@@ -20,7 +20,7 @@ from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.protocols.vector import VectorStore
 
-BackendT = TypeVar("BackendT", bound=Backend)
+BackendT_contra = TypeVar("BackendT_contra", bound=Backend, contravariant=True)
 BackendT_co = TypeVar("BackendT_co", bound=Backend, covariant=True)
 SharedT = TypeVar("SharedT")
 
@@ -114,13 +114,13 @@ class Registration(Generic[BackendT_co]):
     distribution: str
 
 
-class Register(Protocol[BackendT]):
+class Register(Protocol[BackendT_contra]):
     """What a hook is handed: call it once per scheme."""
 
     def __call__(
         self,
         scheme: str,
-        factory: Factory[BackendT],
+        factory: Factory[BackendT_contra],
         *,
         summary: str,
         capabilities: frozenset[str] = frozenset(),
@@ -139,12 +139,33 @@ class Register(Protocol[BackendT]):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unusable:
+    """A plugin that is installed but offers nothing, for whoever chooses one of its schemes.
+
+    Attributes:
+        plugin: Name of its entry point.
+        distribution: The installed distribution it came from.
+        reason: Why, as the end of a sentence about the plugin.
+        offers: The backends it is known to have; empty where it never said.
+    """
+
+    plugin: str
+    distribution: str
+    reason: str
+    offers: frozenset[tuple[PortName, str]] = frozenset()
+
+    def __str__(self) -> str:
+        return f"{self.plugin} of {self.distribution} {self.reason}"
+
+
 class Registry:
     """All backends that can be chosen, by port and scheme."""
 
     def __init__(self) -> None:
         """Start with none."""
         self._registrations: dict[tuple[PortName, str], Registration[Backend]] = {}
+        self._unusable: list[Unusable] = []
 
     def __iter__(self) -> Iterator[Registration[Backend]]:
         """Go through the registrations by port and scheme."""
@@ -174,6 +195,14 @@ class Registry:
                 remedy="Uninstall one of them, or name it in SFM_DISABLED_PLUGINS.",
             )
 
+    def set_aside(self, unusable: Unusable) -> None:
+        """Remember a plugin that offers nothing, so that `find` can say so.
+
+        Args:
+            unusable: The plugin and why it offers nothing.
+        """
+        self._unusable.append(unusable)
+
     def find(self, port: PortName, url: str) -> Registration[Backend]:
         """Return the backend that a URL chooses.
 
@@ -185,18 +214,41 @@ class Registry:
             The registration.
 
         Raises:
+            PluginError: The plugin that has, or may have, the scheme is in
+                quarantine or disabled; the message says which and why.
             ConfigurationError: No plugin offers the scheme on this port.
         """
         scheme = urlsplit(url).scheme
         registration = self._registrations.get((port, scheme))
         if registration is None:
-            known = ", ".join(r.scheme for r in self if r.port is port) or "none"
-            raise ConfigurationError(
-                f"No installed plugin offers a {port} backend for the scheme {scheme!r}.",
-                setting=f"SFM_{port.upper()}_URL",
-                remedy=f"Install one that does, or use one of: {known}.",
-            )
+            raise self._not_found(port, scheme)
         return registration
+
+    def _not_found(self, port: PortName, scheme: str) -> ConfigurationError:
+        setting = f"SFM_{port.upper()}_URL"
+        known = ", ".join(r.scheme for r in self if r.port is port) or "none"
+        owners = [plugin for plugin in self._unusable if (port, scheme) in plugin.offers]
+        if owners:
+            return PluginError(
+                f"The {port} backend {scheme!r} cannot be used: {'; '.join(map(str, owners))}.",
+                setting=setting,
+                remedy=f"Mend or enable the plugin, or use one of: {known}.",
+            )
+        missing = f"No usable plugin offers a {port} backend for the scheme {scheme!r}"
+        # A plugin that could not be imported never said what it offers: any of them may be meant.
+        suspects = [plugin for plugin in self._unusable if not plugin.offers]
+        if suspects:
+            return PluginError(
+                f"{missing}, but not every installed plugin is usable: "
+                f"{'; '.join(map(str, suspects))}.",
+                setting=setting,
+                remedy=f"Mend or enable the one you mean, or use one of: {known}.",
+            )
+        return ConfigurationError(
+            f"{missing}.",
+            setting=setting,
+            remedy=f"Install one that does, or use one of: {known}.",
+        )
 
     def create_kv(self, url: str, context: BackendContext) -> KeyValueStore:
         """Make the key-value store that a URL chooses; raises what `find` and its factory raise."""
