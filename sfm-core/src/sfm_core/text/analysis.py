@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from itertools import groupby, pairwise
 from typing import Protocol, cast
@@ -21,7 +21,7 @@ another version cannot be searched with this one."""
 MAX_TERM_CHARACTERS = 64
 """A longer run of letters and digits is encoded data, not a word anyone asks for."""
 
-_STEM_CACHE_SIZE = 65_536
+_WORD_CACHE_SIZE = 65_536
 
 _UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![^\W_])"
 _LETTER = r"[^\W_]"
@@ -37,7 +37,9 @@ _UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
 _OPTIONAL_MARKS = re.compile("[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u064b-\u065f\u0670]")
 """Accents, and the vowel points of Hebrew and Arabic: texts have them, questions often do not."""
 
-_APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'", "\uff07": "'"})
+_PUNCTUATION = str.maketrans("\u2018\u2019\u02bc\u201c\u201d\u2013\u2014\u2026", "'''\"\"---")
+"""Typographic signs of otherwise plain text, which then takes the short way."""
+
 _ENCLITIC = re.compile(r"'(?:s|d|ll|m|re|ve)$")
 
 
@@ -61,7 +63,7 @@ class Analyzer:
     pairs of characters. Safe to share between threads.
     """
 
-    __slots__ = ("_knows_english", "_stem")
+    __slots__ = ("_knows_english", "_normal_form", "_stem")
 
     def __init__(self, language: str = "english") -> None:
         """Prepare for texts that are mostly in one language.
@@ -79,9 +81,9 @@ class Analyzer:
                 setting="language",
                 remedy=f"Use one of: {', '.join(sorted(_stemming.algorithms()))}.",
             )
+        self._stem = _stemming.Stemmer(language).stemWord
         self._knows_english = language == "english"
-        stemmer = _stemming.Stemmer(language)
-        self._stem = lru_cache(_STEM_CACHE_SIZE)(stemmer.stemWord)
+        self._normal_form = lru_cache(_WORD_CACHE_SIZE)(self._find_normal_form)
 
     def terms(self, text: str) -> dict[str, float]:
         """Return the index terms of a text.
@@ -97,15 +99,18 @@ class Analyzer:
         counts: dict[str, float] = {}
         skipped: dict[str, float] = {}
         for word in _words(_fold(text)):
-            kept = skipped if self._knows_english and word in STOP_WORDS else counts
-            term = self._term(word)
+            term, meaningful = self._normal_form(word)
+            kept = counts if meaningful else skipped
             kept[term] = kept.get(term, 0.0) + 1.0
         return counts or skipped
 
-    def _term(self, word: str) -> str:
-        if self._knows_english:
-            word = BASE_FORMS.get(word) or NUMBER_WORDS.get(word) or word
-        return self._stem(word)
+    def _find_normal_form(self, word: str) -> tuple[str, bool]:
+        if "'" in word:
+            word = _ENCLITIC.sub("", word).replace("'", "")
+        if not self._knows_english:
+            return self._stem(word), True
+        meaningful = word not in STOP_WORDS
+        return self._stem(BASE_FORMS.get(word) or NUMBER_WORDS.get(word) or word), meaningful
 
 
 def add_terms(to: dict[str, float], terms: Mapping[str, float], weight: float = 1.0) -> None:
@@ -122,24 +127,20 @@ def add_terms(to: dict[str, float], terms: Mapping[str, float], weight: float = 
 
 def _fold(text: str) -> str:
     """Take away differences of form that do not make another word."""
+    if not text.isascii():
+        text = text.translate(_PUNCTUATION)
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES)).casefold()
+    folded = unicodedata.normalize("NFKD", text).casefold()
     return unicodedata.normalize("NFKC", _OPTIONAL_MARKS.sub("", folded))
 
 
-def _words(text: str) -> Iterator[str]:
+def _words(text: str) -> Iterable[str]:
     ascii_only = text.isascii()
-    pattern = _word_pattern(marks=not ascii_only)
-    for match in pattern.finditer(text):
-        word: str = match.group()
-        if "'" in word:
-            word = _ENCLITIC.sub("", word).replace("'", "")
-        if ascii_only or not _UNSPACED_RUN.search(word):
-            if len(word) <= MAX_TERM_CHARACTERS:
-                yield word
-        else:
-            yield from _unspaced_words(word)
+    words = _word_pattern(marks=not ascii_only).findall(text)
+    if ascii_only or not _UNSPACED_RUN.search(text):
+        return (word for word in words if len(word) <= MAX_TERM_CHARACTERS)
+    return (part for word in words for part in _unspaced_words(word))
 
 
 def _unspaced_words(word: str) -> Iterator[str]:

@@ -31,7 +31,8 @@ build built | burn burnt | buy bought | catch caught | choose chose chosen | com
 creep crept | deal dealt | dig dug | draw drew drawn | dream dreamt | drink drank drunk
 drive drove driven | eat ate eaten | fall fell fallen | feed fed | feel felt | fight fought
 find found | flee fled | fly flew flown | forbid forbade forbidden | forget forgot forgotten
-forgive forgave forgiven | freeze froze frozen | get got gotten | give gave given | go goes went gone
+forgive forgave forgiven | freeze froze frozen
+get got gotten | give gave given | go goes went gone
 grow grew grown | hang hung | hear heard | hide hid hidden | hold held | keep kept | kneel knelt
 know knew known | lead led | leap leapt | learn learnt | leave left | lend lent | light lit
 lose lost | make made | mean meant | meet met | pay paid | ride rode ridden | ring rang rung
