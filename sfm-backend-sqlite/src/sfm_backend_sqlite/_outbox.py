@@ -1,0 +1,169 @@
+"""The outbox and the event log in the file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sfm_backend_sqlite._port import (
+    SqlitePort,
+    check_batch,
+    from_microseconds,
+    to_microseconds,
+)
+from sfm_core.errors import InvalidInputError
+from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
+from sfm_core.protocols.kv import DirtyNote, OutboxStatus
+
+_CLAIM = (
+    "UPDATE outbox SET owner = ?, free_at = ? WHERE id IN "
+    "(SELECT id FROM outbox WHERE free_at <= ? ORDER BY id LIMIT ?) "
+    "RETURNING id, (SELECT name FROM namespace WHERE namespace.id = outbox.namespace), "
+    "key, attempts"
+)
+_EVENTS = (
+    "SELECT position, namespace.name, type, key, version, at FROM event "
+    "JOIN namespace ON namespace.id = event.namespace "
+    "WHERE position > ? ORDER BY position LIMIT ?"
+)
+
+
+class SqliteOutbox(SqlitePort):
+    """The part of the key-value store that tells others what changed."""
+
+    async def claim(self, *, owner: str, limit: int, lease: timedelta) -> list[DirtyNote]:
+        """Take over notes that nobody holds; see `KeyValueStore.claim`.
+
+        Raises:
+            BackendError: The file could not be written to.
+        """
+        database = self._database
+        now = to_microseconds(self._clock.now())
+        # Most sweeps find nothing, and should not keep others from writing.
+        if not await database.read(lambda connection: _any_free(connection, now)):
+            return []
+
+        def work(connection: sqlite3.Connection) -> list[tuple[int, str, bytes, int]]:
+            moment = self._clock.now()
+            until = to_microseconds(moment + lease)
+            return connection.execute(
+                _CLAIM, (owner, until, to_microseconds(moment), limit)
+            ).fetchall()
+
+        # Durable or not, a lost claim only lets the note be claimed again.
+        rows = await database.write(work)
+        return [
+            DirtyNote(id=str(number), namespace=namespace, key=key, attempts=attempts)
+            for number, namespace, key, attempts in sorted(rows)
+        ]
+
+    async def acknowledge(self, notes: Sequence[DirtyNote]) -> None:
+        """Remove notes whose work is done.
+
+        Raises:
+            LimitExceededError: More than `MAX_BATCH` notes.
+            BackendError: The file could not be written to.
+        """
+        check_batch(len(notes), "notes")
+        numbers = _numbers(notes)
+        database = self._database
+        if numbers:
+            await database.write(
+                lambda connection: connection.executemany(
+                    "DELETE FROM outbox WHERE id = ?", numbers
+                )
+            )
+
+    async def release(self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta) -> None:
+        """Give notes back whose work failed, where `owner` still holds them.
+
+        Raises:
+            LimitExceededError: More than `MAX_BATCH` notes.
+            BackendError: The file could not be written to.
+        """
+        check_batch(len(notes), "notes")
+        free_at = to_microseconds(self._clock.now() + delay)
+        numbers = [(free_at, number, owner) for (number,) in _numbers(notes)]
+        database = self._database
+        if numbers:
+            await database.write(
+                lambda connection: connection.executemany(
+                    "UPDATE outbox SET owner = '', free_at = ?, attempts = attempts + 1 "
+                    "WHERE id = ? AND owner = ?",
+                    numbers,
+                )
+            )
+
+    async def outbox_status(self) -> OutboxStatus:
+        """Tell how many notes wait and since when.
+
+        Raises:
+            BackendError: The file could not be read.
+        """
+        depth, oldest = await self._database.read(
+            lambda connection: connection.execute(
+                "SELECT count(*), min(committed_at) FROM outbox"
+            ).fetchone()
+        )
+        return OutboxStatus(
+            depth=depth, oldest_at=None if oldest is None else from_microseconds(oldest)
+        )
+
+    async def read_events(self, *, after: Position, limit: int) -> list[LoggedEvent]:
+        """Read the event log onwards from a position.
+
+        Raises:
+            InvalidInputError: The position is not one of this store.
+            BackendError: The file could not be read.
+        """
+        number = _position(after)
+        rows: list[tuple[int, str, str, bytes, int, int]] = await self._database.read(
+            lambda connection: connection.execute(_EVENTS, (number, limit)).fetchall()
+        )
+        return [
+            LoggedEvent(
+                position=Position(str(position)),
+                namespace=namespace,
+                note=EventNote(
+                    type=EventType(kind), key=key, version=version, at=from_microseconds(at)
+                ),
+            )
+            for position, namespace, kind, key, version, at in rows
+        ]
+
+    async def trim_events(self, *, through: Position) -> int:
+        """Remove events from the start of the log.
+
+        Raises:
+            InvalidInputError: The position is not one of this store.
+            BackendError: The file could not be written to.
+        """
+        number = _position(through)
+        return await self._database.write(
+            lambda connection: (
+                connection.execute("DELETE FROM event WHERE position <= ?", (number,)).rowcount
+            )
+        )
+
+
+def _any_free(connection: sqlite3.Connection, now: int) -> bool:
+    row = connection.execute("SELECT 1 FROM outbox WHERE free_at <= ? LIMIT 1", (now,)).fetchone()
+    return row is not None
+
+
+def _numbers(notes: Sequence[DirtyNote]) -> list[tuple[int]]:
+    # What another kind of store called a note is unknown here, and ignored as such.
+    return [(int(note.id),) for note in notes if note.id.isascii() and note.id.isdecimal()]
+
+
+def _position(position: Position) -> int:
+    if position == START:
+        return 0
+    if not (position.isascii() and position.isdecimal()):
+        raise InvalidInputError(
+            f"{position!r} is not a position of this event log.",
+            field="position",
+            remedy="Use a position that this store returned, or START.",
+        )
+    return int(position)

@@ -1,0 +1,24 @@
+"""Offers the stores of this package to the plugin system."""
+
+from __future__ import annotations
+
+from sfm_backend_sqlite._database import shared_database
+from sfm_backend_sqlite.kv import SqliteKeyValueStore
+from sfm_backend_sqlite.settings import SCHEME, SqliteSettings
+from sfm_core.hookspecs import hookimpl
+from sfm_core.protocols.kv import KeyValueStore
+from sfm_core.registry import BackendContext, Register
+
+SFM_API_VERSION = 1
+
+
+def create_kv(url: str, context: BackendContext) -> SqliteKeyValueStore:
+    """Make the key-value store for a URL; see `SqliteSettings.parse` for its form."""
+    settings = SqliteSettings.parse(url, context.data_folder)
+    return SqliteKeyValueStore(shared_database(settings, context), context.clock)
+
+
+@hookimpl
+def sfm_register_kv_stores(register: Register[KeyValueStore]) -> None:
+    """Offer the truth in a file."""
+    register(SCHEME, create_kv, summary="One SQLite file; safe for many processes.")
