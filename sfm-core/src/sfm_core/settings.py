@@ -32,25 +32,24 @@ class Slots:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankingSettings:
-    """How candidates become an order. Weights need not add up to anything.
+    """How candidates become an order.
 
     Attributes:
         dense_share: Part of the dense arm in the relevance, 0 to 1; the
             keyword arm has the rest.
         candidates: Hits asked of each arm, before ranking.
-        episode_weight: How much of a strong hit's relevance its neighbours in
-            the same episode gain.
-        recency_weight: Weight of how recently the memory was written.
+        recency_weight: What a memory written just now gains over one written
+            for ever ago, in standard deviations of the candidates' relevance.
         recency_half_life: Age at which recency has fallen to a half.
-        importance_weight: Weight of the memory's importance.
+        importance_weight: What the most important memory gains over the least
+            important, in standard deviations of the candidates' relevance.
     """
 
-    dense_share: float = 0.5
-    candidates: int = 200
-    episode_weight: float = 0.0
-    recency_weight: float = 0.0
+    dense_share: float = 0.35
+    candidates: int = 100
+    recency_weight: float = 0.05
     recency_half_life: timedelta = timedelta(days=30)
-    importance_weight: float = 0.05
+    importance_weight: float = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +86,11 @@ class EngineSettings:
             others take it over.
         sweep_interval: How often left-over work is looked for.
         event_log: Whether events are logged at all.
-        event_log_limit: Events to keep in the log when no sink consumes it.
+        event_retention: For how long events stay in the log when no sink
+            consumes it.
+        turns_form_episodes: Whether a turn of a conversation that is stored
+            without an episode gets one from its coordinate: all components but
+            the last name it, the last is the order.
         track_access: Whether reads are counted.
     """
 
@@ -99,5 +102,6 @@ class EngineSettings:
     lease: timedelta = timedelta(seconds=30)
     sweep_interval: timedelta = timedelta(seconds=5)
     event_log: bool = True
-    event_log_limit: int = 100_000
+    event_retention: timedelta = timedelta(days=7)
+    turns_form_episodes: bool = True
     track_access: bool = True

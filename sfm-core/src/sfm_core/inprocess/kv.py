@@ -222,7 +222,9 @@ class InProcessKeyValueStore(InProcessBackend):
         for note in notes:
             self._state.forget(note)
 
-    async def release(self, notes: Sequence[DirtyNote], *, delay: timedelta) -> None:
+    async def release(
+        self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta
+    ) -> None:
         """Give notes back whose work failed; see `KeyValueStore.release`.
 
         Raises:
@@ -234,7 +236,7 @@ class InProcessKeyValueStore(InProcessBackend):
         free_at = self._clock.monotonic() + delay.total_seconds()
         for note in notes:
             pending = self._state.find(note)
-            if pending is not None:
+            if pending is not None and pending.owner == owner:
                 pending.note = replace(pending.note, attempts=pending.note.attempts + 1)
                 pending.owner, pending.free_at = "", free_at
 

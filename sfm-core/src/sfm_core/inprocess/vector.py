@@ -135,11 +135,7 @@ class InProcessVectorStore(InProcessBackend):
         for query in queries:
             everything = list(self._state.points(collection, query.namespace))
             chosen = [point for point in everything if _allowed(point, query)]
-            answers.append(
-                SearchResult(
-                    dense=dense_arm(chosen, query), keyword=keyword_arm(everything, chosen, query)
-                )
-            )
+            answers.append(_answer(everything, chosen, query))
         return answers
 
     async def scroll(
@@ -175,19 +171,19 @@ class InProcessVectorStore(InProcessBackend):
         return self._state.collections()
 
 
-def dense_arm(points: Sequence[Point], query: VectorQuery) -> tuple[Hit, ...]:
-    """Return the points nearest to the query's vector, by cosine."""
-    if query.vector is None or not points:
-        return ()
-    scores = np.stack([point.vector for point in points]) @ query.vector
-    scored = zip(points, map(float, scores), strict=True)
-    return _best([(point, score) for point, score in scored], query.limit)
+def dense_scores(points: Sequence[Point], query: VectorQuery) -> list[float] | None:
+    """Return the cosine similarity of each point; `None` where no vector is asked for."""
+    if query.vector is None:
+        return None
+    if not points:
+        return []
+    return [float(score) for score in np.stack([p.vector for p in points]) @ query.vector]
 
 
-def keyword_arm(
+def keyword_scores(
     everything: Sequence[Point], points: Sequence[Point], query: VectorQuery
-) -> tuple[Hit, ...]:
-    """Return the points that share words with the query, by BM25.
+) -> list[float] | None:
+    """Return the BM25 score of each point.
 
     Args:
         everything: The points of the namespace, which say how rare a term is.
@@ -195,15 +191,47 @@ def keyword_arm(
         query: What is asked.
 
     Returns:
-        The best points, best first.
+        One score per point, 0 where no term is shared; `None` where no terms are asked for.
     """
-    terms = query.terms or {}
-    if not terms or not points:
-        return ()
-    weights = {term: weight * _rarity(everything, term) for term, weight in terms.items()}
+    if not query.terms:
+        return None
+    if not points:
+        return []
+    weights = {term: weight * _rarity(everything, term) for term, weight in query.terms.items()}
     average = sum(map(_length, everything)) / len(everything)
-    scored = [(point, _bm25(point, weights, average)) for point in points]
-    return _best([(point, score) for point, score in scored if score > 0.0], query.limit)
+    return [_bm25(point, weights, average) for point in points]
+
+
+def _answer(
+    everything: Sequence[Point], chosen: Sequence[Point], query: VectorQuery
+) -> SearchResult:
+    dense = dense_scores(chosen, query)
+    keyword = keyword_scores(everything, chosen, query)
+    best = _best(chosen, dense, query.limit, floor=-2.0) | _best(
+        chosen, keyword, query.limit, floor=0.0
+    )
+    return SearchResult(
+        hits=tuple(
+            Hit(
+                coordinate=chosen[at].id.coordinate,
+                version=chosen[at].version,
+                dense=None if dense is None else dense[at],
+                keyword=None if keyword is None else keyword[at],
+            )
+            for at in sorted(best)
+        )
+    )
+
+
+def _best(
+    points: Sequence[Point], scores: Sequence[float] | None, limit: int, *, floor: float
+) -> set[int]:
+    """Return which points score best in one arm, of those above the floor."""
+    if scores is None:
+        return set()
+    above = [at for at, score in enumerate(scores) if score > floor]
+    above.sort(key=lambda at: (-scores[at], points[at].id.coordinate.key))
+    return set(above[:limit])
 
 
 def _bm25(point: Point, weights: Mapping[str, float], average: float) -> float:
@@ -225,14 +253,6 @@ def _rarity(points: Sequence[Point], term: str) -> float:
 
 def _length(point: Point) -> float:
     return sum(point.terms.values())
-
-
-def _best(scored: Sequence[tuple[Point, float]], limit: int) -> tuple[Hit, ...]:
-    ordered = sorted(scored, key=lambda pair: (-pair[1], pair[0].id.coordinate.key))
-    return tuple(
-        Hit(coordinate=point.id.coordinate, version=point.version, score=score)
-        for point, score in ordered[:limit]
-    )
 
 
 def _allowed(point: Point, query: VectorQuery) -> bool:

@@ -30,12 +30,15 @@ class PayloadLimits:
     max_depth: int = 32
 
 
-def encode_payload(payload: object, limits: PayloadLimits) -> bytes:
+def encode_payload(
+    payload: object, limits: PayloadLimits, *, field: str = "payload"
+) -> bytes:
     """Check that a payload can be stored without loss, and encode it.
 
     Args:
         payload: What the caller wants stored.
         limits: How large it may be.
+        field: Name to use in error messages.
 
     Returns:
         Compact JSON in UTF-8; decoding it gives an equal payload.
@@ -47,16 +50,16 @@ def encode_payload(payload: object, limits: PayloadLimits) -> bytes:
     """
     if not isinstance(payload, Mapping):
         raise InvalidPayloadError(
-            f"payload is of type {type(payload).__name__}, not an object.",
-            field="payload",
+            f"{field} is of type {type(payload).__name__}, not an object.",
+            field=field,
             remedy='Send an object such as {"text": "…"}.',
         )
-    _check(payload, "payload", limits.max_depth)
+    _check(payload, field, limits.max_depth)
     encoded = msgspec.json.encode(payload)
     if len(encoded) > limits.max_bytes:
         raise LimitExceededError(
-            f"payload takes {len(encoded)} bytes, more than {limits.max_bytes}.",
-            field="payload",
+            f"{field} takes {len(encoded)} bytes, more than {limits.max_bytes}.",
+            field=field,
             remedy="Split it into several memories, or raise the limit.",
         )
     return encoded

@@ -18,7 +18,8 @@ class MemoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """A memory, or what is left of it after a deletion, as the truth holds it.
 
     Attributes:
-        payload: The JSON object; empty in a tombstone.
+        payload: The JSON object, still encoded, since most steps only carry it
+            along; empty in a tombstone.
         type: Kind of memory.
         importance: 0 to 1.
         created_at: Time of the first version of this life.
@@ -31,7 +32,7 @@ class MemoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             that a late reply or replay about an older version is recognised.
     """
 
-    payload: dict[str, JsonValue]
+    payload: msgspec.Raw
     created_at: datetime
     updated_at: datetime
     type: MemoryType = MemoryType.EPISODIC
@@ -64,6 +65,9 @@ class LinkRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deleted: bool = False
 
 
+EMPTY_PAYLOAD = msgspec.Raw(b"{}")
+
+_payload_decoder: msgspec.json.Decoder[dict[str, JsonValue]] = msgspec.json.Decoder(dict)
 _memory_decoder = msgspec.json.Decoder(MemoryRecord)
 _link_decoder = msgspec.json.Decoder(LinkRecord)
 _access_decoder = msgspec.json.Decoder(AccessStatistics)
@@ -89,6 +93,21 @@ def decode_memory(value: bytes) -> MemoryRecord:
             which key they came from and reports them as corrupt.
     """
     return _memory_decoder.decode(value)
+
+
+def decode_payload(payload: msgspec.Raw) -> dict[str, JsonValue]:
+    """Decode the payload of a memory record.
+
+    Args:
+        payload: The encoded JSON object.
+
+    Returns:
+        The object.
+
+    Raises:
+        msgspec.DecodeError: The bytes are no JSON object.
+    """
+    return _payload_decoder.decode(payload)
 
 
 def decode_link(value: bytes) -> LinkRecord:

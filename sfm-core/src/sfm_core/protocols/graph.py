@@ -59,7 +59,8 @@ class GraphStore(Backend, Protocol):
         Args:
             namespace: Where they are.
             upserts: Edges to write, replacing those of the same links.
-            deletes: Links whose edges are to go; unknown ones are ignored.
+            deletes: Links whose edges are to go, after the upserts; unknown
+                ones are ignored.
 
         Raises:
             LimitExceededError: More than `MAX_BATCH` of either.

@@ -58,7 +58,7 @@ class Commit:
 
     Attributes:
         namespace: Where they happen.
-        writes: What to put and remove; no key twice.
+        writes: What to put and remove; of several for one key the last counts.
         expect: Versions that must be found for the commit to happen; 0 is
             "absent". Keys need not be among `writes`.
         counters: What to add to which counter; may be negative.
@@ -274,11 +274,15 @@ class KeyValueStore(Backend, Protocol):
         """
         ...
 
-    async def release(self, notes: Sequence[DirtyNote], *, delay: timedelta) -> None:
+    async def release(
+        self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta
+    ) -> None:
         """Give notes back whose work failed.
 
         Args:
-            notes: Notes from `commit` or `claim`; unknown ones are ignored.
+            notes: Notes from `commit` or `claim`; unknown ones, and those that
+                `owner` no longer holds, are ignored.
+            owner: Who held them.
             delay: How long nobody may claim them.
 
         Raises:
@@ -312,6 +316,7 @@ class KeyValueStore(Backend, Protocol):
             The next events, in order.
 
         Raises:
+            InvalidInputError: `after` is no position of this store.
             BackendUnavailableError: The store was not reached before the deadline.
 
         Guarantees:
@@ -331,6 +336,7 @@ class KeyValueStore(Backend, Protocol):
             How many were removed.
 
         Raises:
+            InvalidInputError: `through` is no position of this store.
             BackendUnavailableError: The store was not reached before the deadline.
 
         Guarantees:

@@ -71,7 +71,7 @@ class VectorQuery:
 
     Attributes:
         namespace: Only points of this namespace.
-        limit: Most hits per arm.
+        limit: Most hits per arm; so at most twice as many together.
         vector: float32, shape (dimension,), L2-normalised; `None` leaves the
             dense arm out.
         terms: Index terms of the query with their weights; empty leaves the
@@ -90,31 +90,38 @@ class VectorQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A point that answers a search.
+    """A point that answers a search, with its raw score in each arm.
+
+    The engine compares candidates by both scores, so a backend also scores in
+    one arm what only the other has found, if it can.
 
     Attributes:
         coordinate: Coordinate of the memory.
         version: Version of the memory that the point was made from.
-        score: Dense: cosine similarity, -1 to 1. Keyword: BM25 on the
-            backend's scale, above 0. Higher is closer.
+        dense: Cosine similarity, -1 to 1; `None` if the dense arm was left
+            out, or if the backend cannot tell for a hit of the keyword arm.
+        keyword: BM25 on the backend's scale, 0 if no term is shared; `None` if
+            the keyword arm was left out, or if the backend cannot tell for a
+            hit of the dense arm.
     """
 
     coordinate: Coordinate
     version: int
-    score: float
+    dense: float | None = None
+    keyword: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """The answer to one search, an arm each, best first, no coordinate twice in an arm.
+    """The answer to one search.
 
     Attributes:
-        dense: Nearest by vector.
-        keyword: Best by BM25; points without a common term are not among them.
+        hits: The best of each arm together, no coordinate twice, in no
+            particular order. Only points that share a term are hits of the
+            keyword arm.
     """
 
-    dense: tuple[Hit, ...] = ()
-    keyword: tuple[Hit, ...] = ()
+    hits: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +138,11 @@ class PointState:
 
 
 class VectorStore(Backend, Protocol):
-    """Finds memories by meaning and by words. Derived: it can be rebuilt from the truth."""
+    """Finds memories by meaning and by words. Derived: it can be rebuilt from the truth.
+
+    `upsert`, `delete`, `search` and `scroll` raise `ConfigurationError` for a
+    collection that does not exist: writing nowhere would lose index entries.
+    """
 
     async def ensure(self, collection: Collection) -> None:
         """Make sure that a collection exists; one that does is left as it is.

@@ -1,0 +1,53 @@
+"""How the graph store follows the links in the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import Truth, link_alive
+from sfm_core.model.keys import parse_link_key
+from sfm_core.protocols.graph import Edge, EdgeId
+
+
+class LinkFollower:
+    """Makes edges say what the truth says of links."""
+
+    def __init__(self, stores: Stores, truth: Truth) -> None:
+        """Follow `truth` into the graph store."""
+        self._stores = stores
+        self._truth = truth
+
+    async def apply(self, namespace: str, keys: Sequence[bytes]) -> list[bytes]:
+        """Apply what the truth says now.
+
+        Args:
+            namespace: Where the links are.
+            keys: Their keys.
+
+        Returns:
+            Keys of links that changed meanwhile and have to be applied again.
+
+        Raises:
+            BackendError: A backend failed; part of it may be applied.
+        """
+        states = await self._truth.links(namespace, keys)
+        ids = [EdgeId(source=s, type=t, target=d) for s, t, d in map(parse_link_key, keys)]
+        ends = list(dict.fromkeys(end for id in ids for end in (id.source, id.target)))
+        memories = dict(zip(ends, await self._truth.memories(namespace, ends), strict=True))
+        now = self._stores.clock.now()
+        upserts: list[Edge] = []
+        deletes: list[EdgeId] = []
+        for id, state in zip(ids, states, strict=True):
+            source, target = memories[id.source].record, memories[id.target].record
+            if state.record is not None and link_alive(state.record, source, target, now):
+                upserts.append(Edge(id=id, weight=state.record.weight, version=state.version))
+            else:
+                deletes.append(id)
+        await self._stores.graph.apply(namespace, upserts=upserts, deletes=deletes)
+        entries = await self._stores.kv.get_many(namespace, keys)
+        return [
+            key
+            for key, state, entry in zip(keys, states, entries, strict=True)
+            if state.version != (entry.version if entry else 0)
+        ]

@@ -1,0 +1,192 @@
+"""How the vector store, and the links of the dead, follow the memories in the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from sfm_core.engine.reap_links import LinkReaper
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import State, Truth
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.keys import (
+    KeyRange,
+    episode_coordinate,
+    episode_key,
+    episode_prefix,
+    memory_key,
+    successor,
+)
+from sfm_core.model.memory import Memory
+from sfm_core.model.payload import Payload
+from sfm_core.model.record import MemoryRecord
+from sfm_core.protocols.vector import Point, PointId
+from sfm_core.text.analysis import Analyzer
+from sfm_core.text.composing import keyword_terms, own_text
+
+States = dict[Coordinate, State[MemoryRecord]]
+
+
+class MemoryFollower:
+    """Makes points say what the truth says of memories."""
+
+    def __init__(
+        self, stores: Stores, truth: Truth, analyzer: Analyzer, reaper: LinkReaper
+    ) -> None:
+        """Follow `truth` into the vector store; `reaper` removes links of the dead."""
+        self._stores = stores
+        self._truth = truth
+        self._analyzer = analyzer
+        self._reaper = reaper
+
+    async def apply(self, namespace: str, keys: Sequence[bytes]) -> list[bytes]:
+        """Apply what the truth says now.
+
+        The memories that follow in the same episode are applied too, because
+        their keyword text contains this one's.
+
+        Args:
+            namespace: Where the memories live.
+            keys: Their keys.
+
+        Returns:
+            Keys of memories that changed meanwhile and have to be applied again.
+
+        Raises:
+            BackendError: A backend failed; part of it may be applied.
+        """
+        named = [Coordinate.from_key(key[1:]) for key in keys]
+        states = await self._read(namespace, named, {})
+        before, after = await self._episode_neighbours(namespace, states)
+        wanted = list(dict.fromkeys([*named, *(c for near in after.values() for c in near)]))
+        states = await self._read(namespace, wanted, states)
+        later = {coordinate: states[coordinate] for coordinate in wanted if coordinate not in before}
+        if later:
+            before |= (await self._episode_neighbours(namespace, later))[0]
+        context = [c for near in before.values() for c in near]
+        states = await self._read(namespace, context, states)
+        await self._write(namespace, {c: states[c] for c in wanted}, states, before)
+        again = await self._changed(namespace, states)
+        return [memory_key(c) for c in wanted if c in again or again & set(before.get(c, ()))]
+
+    async def _read(
+        self, namespace: str, coordinates: Sequence[Coordinate], known: States
+    ) -> States:
+        missing = [c for c in dict.fromkeys(coordinates) if c not in known]
+        if not missing:
+            return known
+        return known | dict(
+            zip(missing, await self._truth.memories(namespace, missing), strict=True)
+        )
+
+    async def _episode_neighbours(
+        self, namespace: str, states: States
+    ) -> tuple[dict[Coordinate, list[Coordinate]], dict[Coordinate, list[Coordinate]]]:
+        """Find, for each memory of an episode, those just before it (nearest first) and after."""
+        ranges: list[KeyRange] = []
+        members: list[Coordinate] = []
+        for coordinate, state in states.items():
+            episode = state.record.episode if state.record else None
+            if episode is None:
+                continue
+            prefix = episode_prefix(episode.name)
+            mine = episode_key(episode.name, episode.order, coordinate)
+            ranges.append(KeyRange(prefix, mine, reverse=True))
+            ranges.append(KeyRange(mine + b"\0", successor(prefix)))
+            members.append(coordinate)
+        turns = len(self._stores.settings.text.context_weights)
+        if not ranges or not turns:
+            return {}, {}
+        found = await self._stores.kv.scan(namespace, ranges, limit=turns)
+        near = [[episode_coordinate(key) for key, _ in items] for items in found]
+        return (
+            dict(zip(members, near[::2], strict=True)),
+            dict(zip(members, near[1::2], strict=True)),
+        )
+
+    async def _write(
+        self,
+        namespace: str,
+        wanted: States,
+        states: States,
+        before: Mapping[Coordinate, Sequence[Coordinate]],
+    ) -> None:
+        now = self._stores.clock.now()
+        living: list[Memory] = []
+        dead: list[Coordinate] = []
+        for coordinate, state in wanted.items():
+            if state.record is not None and state.record.alive(now):
+                living.append(
+                    self._truth.memory(namespace, coordinate, state.version, state.record)
+                )
+            else:
+                dead.append(coordinate)
+        payloads = {memory.coordinate: memory.payload for memory in living}
+        contexts = {
+            c: self._payload(namespace, c, states[c], payloads)
+            for memory in living
+            for c in before.get(memory.coordinate, ())
+        }
+        points = await self._points(
+            living,
+            [
+                [p for c in before.get(memory.coordinate, ()) if (p := contexts[c]) is not None]
+                for memory in living
+            ],
+        )
+        collection = self._stores.collection
+        if points:
+            await self._stores.vector.upsert(collection, points)
+        if dead:
+            ids = [PointId(namespace=namespace, coordinate=c) for c in dead]
+            await self._stores.vector.delete(collection, ids)
+            await self._reaper.reap(namespace, dead)
+
+    def _payload(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        state: State[MemoryRecord],
+        decoded: Mapping[Coordinate, Payload],
+    ) -> Payload | None:
+        if coordinate in decoded:
+            return decoded[coordinate]
+        if state.record is None or not state.record.alive(self._stores.clock.now()):
+            return None
+        return self._truth.memory(namespace, coordinate, state.version, state.record).payload
+
+    async def _points(
+        self, memories: Sequence[Memory], contexts: Sequence[Sequence[Payload]]
+    ) -> list[Point]:
+        if not memories:
+            return []
+        rule = self._stores.settings.text
+        vectors = await self._stores.embedder.embed(
+            [own_text(memory.payload, rule) for memory in memories]
+        )
+        terms = await asyncio.to_thread(
+            lambda: [
+                keyword_terms(memory.payload, context, rule, self._analyzer)
+                for memory, context in zip(memories, contexts, strict=True)
+            ]
+        )
+        return [
+            Point(
+                id=PointId(namespace=memory.namespace, coordinate=memory.coordinate),
+                version=memory.version,
+                type=memory.type,
+                payload=memory.payload,
+                vector=vectors[at],
+                terms=terms[at],
+            )
+            for at, memory in enumerate(memories)
+        ]
+
+    async def _changed(self, namespace: str, states: States) -> set[Coordinate]:
+        keys = [memory_key(coordinate) for coordinate in states]
+        entries = await self._stores.kv.get_many(namespace, keys)
+        return {
+            coordinate
+            for (coordinate, state), entry in zip(states.items(), entries, strict=True)
+            if state.version != (entry.version if entry else 0)
+        }

@@ -1,0 +1,132 @@
+"""Deleting memories, on request and when their time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sfm_core.engine.committer import Change, Committer, Planned, View, Written
+from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.inputs import check_batch, check_namespace
+from sfm_core.engine.remember import expect_version, memory_commit
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import Truth
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.events import EventType
+from sfm_core.model.keys import access_key, expired_range, expiring_coordinate, memory_key
+from sfm_core.model.record import EMPTY_PAYLOAD, MemoryRecord
+from sfm_core.protocols.kv import Commit, Write
+
+SWEEP_PAGE = 500
+
+
+class Forgetting:
+    """Deletes memories."""
+
+    def __init__(
+        self, stores: Stores, truth: Truth, committer: Committer, indexer: Indexer
+    ) -> None:
+        """Write through `committer`, and have `indexer` follow."""
+        self._stores = stores
+        self._truth = truth
+        self._committer = committer
+        self._indexer = indexer
+
+    async def delete(
+        self, namespace: str, coordinate: Coordinate, expected_version: int | None
+    ) -> bool:
+        """Delete one memory; see `MemoryEngine.delete`."""
+        check_namespace(namespace)
+        change = self._deletion(namespace, coordinate, expected_version)
+        written = await self._committer.commit(change)
+        await self._indexer.follow(written.notes)
+        return written.version > 0
+
+    async def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> int:
+        """Delete many memories; see `MemoryEngine.delete_many`."""
+        check_namespace(namespace)
+        check_batch(coordinates, self._stores.settings.limits.max_batch, field="coords")
+        return await self._commit_all(
+            [self._deletion(namespace, coordinate, None) for coordinate in coordinates]
+        )
+
+    async def sweep_expired(self, namespace: str) -> int:
+        """Delete the memories of a namespace whose time is over.
+
+        Args:
+            namespace: Where to look.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            BackendError: A backend failed; some may be deleted.
+        """
+        swept = 0
+        while True:
+            due = expired_range(self._stores.clock.now())
+            [page] = await self._stores.kv.scan(namespace, [due], limit=SWEEP_PAGE)
+            changes = [
+                self._deletion(namespace, expiring_coordinate(key), None, expired_only=True)
+                for key, _ in page
+            ]
+            deleted = await self._commit_all(changes)
+            swept += deleted
+            if len(page) < SWEEP_PAGE or not deleted:
+                return swept
+
+    async def _commit_all(self, changes: Sequence[Change]) -> int:
+        results = await self._committer.commit_many(changes)
+        written = [result for result in results if isinstance(result, Written)]
+        await self._indexer.follow([note for result in written for note in result.notes])
+        for result in results:
+            if not isinstance(result, Written):
+                raise result
+        return sum(1 for result in written if result.version)
+
+    def _deletion(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        expected_version: int | None,
+        *,
+        expired_only: bool = False,
+    ) -> Change:
+        key = memory_key(coordinate)
+
+        def plan(view: View) -> Planned:
+            now = self._stores.clock.now()
+            state = self._truth.memory_state(namespace, key, view[key])
+            expect_version(coordinate, expected_version, state, now)
+            record = state.record
+            if record is None or record.deleted or record.alive(now) == expired_only:
+                return Planned(commit=None, version=0)
+            settings = self._stores.settings
+            commit = memory_commit(
+                namespace,
+                coordinate,
+                state,
+                MemoryRecord(
+                    payload=EMPTY_PAYLOAD,
+                    type=record.type,
+                    created_at=record.created_at,
+                    updated_at=now,
+                    born=record.born,
+                    episode=record.episode,
+                    deleted=True,
+                ),
+                history_limit=settings.history_limit,
+                event=EventType.MEMORY_DELETED if settings.event_log else None,
+            )
+            return Planned(commit=_without_access(commit, coordinate), version=state.version + 1)
+
+        return Change(namespace=namespace, keys=(key,), plan=plan)
+
+
+def _without_access(commit: Commit, coordinate: Coordinate) -> Commit:
+    return Commit(
+        namespace=commit.namespace,
+        writes=(*commit.writes, Write(access_key(coordinate), None)),
+        counters=commit.counters,
+        dirty=commit.dirty,
+        events=commit.events,
+    )

@@ -1,0 +1,127 @@
+"""The indexer: makes the derived stores follow the truth.
+
+It is level-triggered. A note only says *that* a key changed; the indexer reads
+what the truth says now, applies that, and looks at the versions once more
+afterwards. If one moved meanwhile it starts over. So two writers, a late reply
+or a replayed note can make it work twice, but never leave an older state behind:
+each commit has its own note, and a note is acknowledged only after a look that
+found nothing newer than what was applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from sfm_core.engine.coalescer import Coalescer
+from sfm_core.engine.follow_links import LinkFollower
+from sfm_core.engine.follow_memories import MemoryFollower
+from sfm_core.engine.stores import Stores
+from sfm_core.errors import BackendError
+from sfm_core.model.keys import LINK, MEMORY
+from sfm_core.protocols.kv import DirtyNote
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 1000
+MAX_CHASES = 10
+MAX_DELAY = timedelta(minutes=5)
+
+
+class Indexer:
+    """Follows up outbox notes."""
+
+    def __init__(self, stores: Stores, memories: MemoryFollower, links: LinkFollower) -> None:
+        """Follow the truth of `stores` with the two followers."""
+        self._kv = stores.kv
+        self._owner = stores.owner
+        self._wait = stores.settings.index_wait
+        self._memories = memories
+        self._links = links
+        self._coalescer: Coalescer[DirtyNote, bool] = Coalescer(
+            self._process, max_batch=MAX_BATCH, concurrency=2
+        )
+        self._background: set[asyncio.Task[object]] = set()
+
+    async def follow(self, notes: Sequence[DirtyNote]) -> bool:
+        """Bring the derived stores up to date for notes that this process holds.
+
+        Args:
+            notes: Notes from a commit or a claim.
+
+        Returns:
+            Whether all of it is done. If not (a derived store is down or slow)
+            the notes stay in the truth and are followed up later.
+        """
+        if not notes:
+            return True
+        work = asyncio.ensure_future(self._coalescer.submit_many(notes))
+        self._background.add(work)
+        work.add_done_callback(self._background.discard)
+        try:
+            async with asyncio.timeout(self._wait.total_seconds()):
+                done = await asyncio.shield(work)
+        except TimeoutError:
+            return False
+        return all(result is True for result in done)
+
+    async def repair(self, namespace: str, keys: Iterable[bytes]) -> None:
+        """Bring the derived stores up to date for keys, without notes.
+
+        Args:
+            namespace: Where the keys are.
+            keys: Memory and link keys.
+
+        Raises:
+            BackendError: A backend failed.
+        """
+        wanted = list(dict.fromkeys(keys))
+        await self._chase(namespace, [key for key in wanted if key[:1] == MEMORY], self._memories)
+        await self._chase(namespace, [key for key in wanted if key[:1] == LINK], self._links)
+
+    async def close(self) -> None:
+        """Finish the work in hand."""
+        await self._coalescer.close()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def _process(self, notes: list[DirtyNote]) -> Sequence[bool]:
+        done: dict[str, bool] = {}
+        by_namespace: dict[str, list[DirtyNote]] = {}
+        for note in notes:
+            by_namespace.setdefault(note.namespace, []).append(note)
+        for namespace, group in by_namespace.items():
+            succeeded = await self._settle(namespace, group)
+            done.update((note.id, succeeded) for note in group)
+        return [done[note.id] for note in notes]
+
+    async def _settle(self, namespace: str, notes: Sequence[DirtyNote]) -> bool:
+        try:
+            await self.repair(namespace, [note.key for note in notes])
+            await self._kv.acknowledge(notes)
+        except BackendError as error:
+            log.warning(
+                "derived stores cannot follow %d keys yet: %s: %s", len(notes), error.code, error
+            )
+            await self._give_back(notes)
+            return False
+        return True
+
+    async def _give_back(self, notes: Sequence[DirtyNote]) -> None:
+        attempts = max(note.attempts for note in notes)
+        delay = min(MAX_DELAY, timedelta(seconds=2 ** min(attempts, 10)))
+        try:
+            await self._kv.release(notes, owner=self._owner, delay=delay)
+        except BackendError as error:
+            log.warning("notes stay leased until their lease ends: %s: %s", error.code, error)
+
+    async def _chase(
+        self, namespace: str, keys: Sequence[bytes], follower: MemoryFollower | LinkFollower
+    ) -> None:
+        todo = keys
+        for _ in range(MAX_CHASES):
+            if not todo:
+                return
+            todo = await follower.apply(namespace, todo)
+        log.info("%d keys change faster than they can be indexed", len(todo))

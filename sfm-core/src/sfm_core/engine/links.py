@@ -1,0 +1,149 @@
+"""Linking memories and asking who is linked with whom."""
+
+from __future__ import annotations
+
+from sfm_core.engine.committer import Change, Committer, Planned, View
+from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.inputs import check_count, check_namespace, check_weight
+from sfm_core.engine.reap_links import removal
+from sfm_core.engine.remember import not_found
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import Truth, link_alive, link_of
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.events import EventNote, EventType
+from sfm_core.model.keys import backlink_key, link_key, memory_key
+from sfm_core.model.link import Link
+from sfm_core.model.names import check_name
+from sfm_core.model.record import LinkRecord, encode_record
+from sfm_core.protocols.graph import Direction
+from sfm_core.protocols.kv import Commit, Write
+
+
+class Linking:
+    """Links, unlinks and finds neighbours."""
+
+    def __init__(
+        self, stores: Stores, truth: Truth, committer: Committer, indexer: Indexer
+    ) -> None:
+        """Write through `committer`, and have `indexer` follow."""
+        self._stores = stores
+        self._truth = truth
+        self._committer = committer
+        self._indexer = indexer
+
+    async def link(
+        self,
+        namespace: str,
+        source: Coordinate,
+        target: Coordinate,
+        link_type: str,
+        weight: float,
+    ) -> Link:
+        """Link two memories; see `MemoryEngine.link`."""
+        check_namespace(namespace)
+        check_name(link_type, field="type")
+        check_weight(weight)
+        key = link_key(source, link_type, target)
+        ends = (memory_key(source), memory_key(target))
+
+        def plan(view: View) -> Planned:
+            now = self._stores.clock.now()
+            born: list[int] = []
+            for end, coordinate in zip(ends, (source, target), strict=True):
+                memory = self._truth.memory_state(namespace, end, view[end]).record
+                if memory is None or not memory.alive(now):
+                    raise not_found(coordinate)
+                born.append(memory.born)
+            state = self._truth.link_state(namespace, key, view[key])
+            version = state.version + 1
+            record = LinkRecord(
+                weight=weight, updated_at=now, source_born=born[0], target_born=born[1]
+            )
+            is_new = state.record is None or state.record.deleted
+            note = EventNote(type=EventType.LINK_STORED, key=key, version=version, at=now)
+            commit = Commit(
+                namespace=namespace,
+                writes=(
+                    Write(key, encode_record(record), version),
+                    Write(backlink_key(source, link_type, target), b""),
+                ),
+                counters={"links": 1} if is_new else {},
+                dirty=(key,),
+                events=(note,) if self._stores.settings.event_log else (),
+            )
+            return Planned(commit=commit, version=version)
+
+        keys = tuple(dict.fromkeys((key, *ends)))
+        written = await self._committer.commit(Change(namespace=namespace, keys=keys, plan=plan))
+        await self._indexer.follow(written.notes)
+        return Link(
+            source=source,
+            target=target,
+            type=link_type,
+            weight=float(weight),
+            version=written.version,
+            updated_at=self._stores.clock.now(),
+        )
+
+    async def unlink(
+        self, namespace: str, source: Coordinate, target: Coordinate, link_type: str
+    ) -> bool:
+        """Remove a link; see `MemoryEngine.unlink`."""
+        check_namespace(namespace)
+        check_name(link_type, field="type")
+        key = link_key(source, link_type, target)
+        change = removal(self._stores, self._truth, namespace, key, only_dead=False)
+        written = await self._committer.commit(change)
+        await self._indexer.follow(written.notes)
+        return written.version > 0
+
+    async def neighbors(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        *,
+        link_type: str | None,
+        direction: Direction,
+        limit: int,
+    ) -> list[Link]:
+        """Find the links at a memory; see `MemoryEngine.neighbors`."""
+        check_namespace(namespace)
+        check_count(limit, self._stores.settings.limits.max_page, field="limit")
+        ask = limit
+        while True:
+            [edges] = await self._stores.graph.neighbors(
+                namespace, [coordinate], direction=direction, link_type=link_type, limit=ask
+            )
+            keys = [link_key(edge.id.source, edge.id.type, edge.id.target) for edge in edges]
+            links = await self.living(namespace, keys)
+            if len(links) >= limit or len(edges) < ask:
+                return sorted(links, key=lambda link: link.weight)[:limit]
+            ask *= 4
+
+    async def living(self, namespace: str, keys: list[bytes]) -> list[Link]:
+        """Keep, of the links that a graph store offers, those that the truth holds.
+
+        Args:
+            namespace: Where they are.
+            keys: Keys of the links.
+
+        Returns:
+            The links that exist, in the order of `keys`.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
+        states = await self._truth.links(namespace, keys)
+        found = [
+            (key, link_of(key, state.version, state.record), state.record)
+            for key, state in zip(keys, states, strict=True)
+            if state.record is not None
+        ]
+        ends = list(dict.fromkeys(end for _, link, _ in found for end in (link.source, link.target)))
+        memories = dict(zip(ends, await self._truth.memories(namespace, ends), strict=True))
+        now = self._stores.clock.now()
+        return [
+            link
+            for _, link, record in found
+            if link_alive(record, memories[link.source].record, memories[link.target].record, now)
+        ]

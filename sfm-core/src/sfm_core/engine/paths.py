@@ -1,0 +1,127 @@
+"""Shortest paths: Dijkstra's algorithm over batched frontiers of the graph store.
+
+E. W. Dijkstra, "A note on two problems in connexion with graphs", 1959. Nodes
+are settled in order of their distance; the edges of many nodes are fetched in
+one round trip by asking ahead for the nearest nodes that are still open.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+from sfm_core.engine.inputs import check_namespace
+from sfm_core.engine.links import Linking
+from sfm_core.engine.remember import not_found
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import Truth
+from sfm_core.errors import LimitExceededError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.keys import link_key
+from sfm_core.protocols.graph import Edge, EdgeId
+
+MAX_NODES = 100_000
+MAX_DEGREE = 10_000
+FRONTIER = 256
+MAX_DETOURS = 20
+
+
+class PathFinding:
+    """Finds shortest paths that the truth confirms."""
+
+    def __init__(self, stores: Stores, truth: Truth, linking: Linking) -> None:
+        """Search the graph store; confirm with `linking`."""
+        self._stores = stores
+        self._truth = truth
+        self._linking = linking
+
+    async def shortest_path(
+        self, namespace: str, source: Coordinate, target: Coordinate, link_type: str | None
+    ) -> list[Coordinate]:
+        """Find the path with the least weight; see `MemoryEngine.shortest_path`."""
+        check_namespace(namespace)
+        now = self._stores.clock.now()
+        states = await self._truth.memories(namespace, [source, target])
+        for coordinate, state in zip((source, target), states, strict=True):
+            if state.record is None or not state.record.alive(now):
+                raise not_found(coordinate)
+        gone: set[EdgeId] = set()
+        for _ in range(MAX_DETOURS):
+            path = await _Search(self._stores, namespace, link_type, gone).run(source, target)
+            keys = [link_key(edge.source, edge.type, edge.target) for edge in path]
+            alive = await self._linking.living(namespace, keys)
+            if len(alive) == len(path):
+                nodes = [source, *(edge.target for edge in path)]
+                return nodes if path or source == target else []
+            confirmed = {EdgeId(source=l.source, type=l.type, target=l.target) for l in alive}
+            gone.update(edge for edge in path if edge not in confirmed)
+        return []
+
+
+class _Search:
+    """One run of the algorithm."""
+
+    def __init__(
+        self, stores: Stores, namespace: str, link_type: str | None, gone: set[EdgeId]
+    ) -> None:
+        self._graph = stores.graph
+        self._namespace = namespace
+        self._link_type = link_type
+        self._gone = gone
+        self._edges: dict[Coordinate, list[Edge]] = {}
+        self._came_by: dict[Coordinate, EdgeId] = {}
+        self._distance: dict[Coordinate, float] = {}
+        self._open: list[tuple[float, Coordinate]] = []
+
+    async def run(self, source: Coordinate, target: Coordinate) -> list[EdgeId]:
+        self._distance[source] = 0.0
+        self._open = [(0.0, source)]
+        settled: set[Coordinate] = set()
+        while self._open:
+            distance, node = heapq.heappop(self._open)
+            if node in settled:
+                continue
+            if node == target:
+                return self._trace(source, target)
+            settled.add(node)
+            if len(settled) > MAX_NODES:
+                raise LimitExceededError(
+                    f"No path was found among the {MAX_NODES} nearest memories.",
+                    field="to",
+                    remedy="Narrow the search with link_type.",
+                )
+            for edge in await self._edges_of(node, settled):
+                self._relax(distance, edge)
+        return []
+
+    async def _edges_of(self, node: Coordinate, settled: set[Coordinate]) -> Sequence[Edge]:
+        if node not in self._edges:
+            ahead = [
+                near
+                for _, near in heapq.nsmallest(FRONTIER, self._open)
+                if near not in settled and near not in self._edges
+            ]
+            nodes = list(dict.fromkeys([node, *ahead]))
+            found = await self._graph.neighbors(
+                self._namespace, nodes, link_type=self._link_type, limit=MAX_DEGREE
+            )
+            self._edges.update(zip(nodes, found, strict=True))
+        return self._edges.pop(node)
+
+    def _relax(self, distance: float, edge: Edge) -> None:
+        if edge.id in self._gone:
+            return
+        reached = distance + edge.weight
+        if reached < self._distance.get(edge.id.target, float("inf")):
+            self._distance[edge.id.target] = reached
+            self._came_by[edge.id.target] = edge.id
+            heapq.heappush(self._open, (reached, edge.id.target))
+
+    def _trace(self, source: Coordinate, target: Coordinate) -> list[EdgeId]:
+        path: list[EdgeId] = []
+        node = target
+        while node != source:
+            path.append(self._came_by[node])
+            node = path[-1].source
+        path.reverse()
+        return path

@@ -1,0 +1,117 @@
+"""How the two arms of a search become one order, and what else moves a memory in it.
+
+Raw scores of different searches cannot be compared: a cosine lies in a narrow
+band, BM25 has no upper end. So each arm's scores are put on a common scale,
+deviations from their mean over the candidates (z-scores, as in the fusion
+literature, e.g. M. Montague and J. Aslam, "Relevance score normalization for
+metasearch", 2001), and added with weights. Recency and importance are added on
+that same scale, where a unit is one standard deviation of the relevance. The
+logistic function then maps the sum into [0, 1] without changing the order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from sfm_core.model.memory import Memory
+from sfm_core.model.query import Recalled
+from sfm_core.protocols.vector import Hit
+from sfm_core.settings import RankingSettings
+
+MAX_DEVIATIONS = 5.0
+"""How far one candidate may stand out of an arm.
+
+Without a bound the only candidate of hundreds that shares a word with the
+query stands out by the root of their number, and no vector could answer it.
+"""
+
+_SMALLEST_SPREAD = 1e-9
+
+
+def standardize(scores: Sequence[float | None]) -> list[float]:
+    """Put the scores of one arm on a common scale.
+
+    Args:
+        scores: One per candidate. An unknown one counts as the lowest known,
+            because the arm did not find it among its best.
+
+    Returns:
+        One per candidate, in deviations from the mean; all 0 where the arm
+        cannot tell the candidates apart.
+    """
+    known = [score for score in scores if score is not None]
+    if not known:
+        return [0.0] * len(scores)
+    floor = min(known)
+    filled = [floor if score is None else score for score in scores]
+    mean = math.fsum(filled) / len(filled)
+    variance = math.fsum((score - mean) ** 2 for score in filled) / len(filled)
+    spread = max(math.sqrt(variance), (max(filled) - mean) / MAX_DEVIATIONS)
+    if spread < _SMALLEST_SPREAD:
+        return [0.0] * len(filled)
+    return [(score - mean) / spread for score in filled]
+
+
+def fuse(hits: Sequence[Hit], settings: RankingSettings) -> list[tuple[float, Hit]]:
+    """Order candidates by both arms.
+
+    Args:
+        hits: The best of each arm together.
+        settings: How much each arm counts. An arm that was left out leaves
+            all of it to the other.
+
+    Returns:
+        Relevance in standard deviations, and the candidate; best first, ties
+        in the order of coordinates.
+    """
+    dense = standardize([hit.dense for hit in hits])
+    keyword = standardize([hit.keyword for hit in hits])
+    share = settings.dense_share
+    fused = [
+        (share * near + (1.0 - share) * worded, hit)
+        for near, worded, hit in zip(dense, keyword, hits, strict=True)
+    ]
+    fused.sort(key=lambda pair: (-pair[0], pair[1].coordinate))
+    return fused
+
+
+def score(
+    memory: Memory, relevance: float, hit: Hit, settings: RankingSettings, now: datetime
+) -> Recalled:
+    """Score a memory that is about to be returned.
+
+    Args:
+        memory: The memory, as the truth holds it.
+        relevance: What `fuse` gave for it.
+        hit: Its raw scores.
+        settings: What recency and importance count.
+        now: The time, for recency.
+
+    Returns:
+        The memory with its score, and the parts that made it: the raw scores
+        `dense` and `keyword` where the arm took part, and, in standard
+        deviations, `relevance`, `recency` and `importance`, whose sum the
+        logistic function maps to the score.
+    """
+    age = max((now - memory.updated_at) / settings.recency_half_life, 0.0)
+    parts = {
+        "relevance": relevance,
+        "recency": settings.recency_weight * 0.5**age,
+        "importance": settings.importance_weight * memory.importance,
+    }
+    total = to_unit(math.fsum(parts.values()))
+    if hit.dense is not None:
+        parts["dense"] = hit.dense
+    if hit.keyword is not None:
+        parts["keyword"] = hit.keyword
+    return Recalled(memory=memory, score=total, parts=parts)
+
+
+def to_unit(value: float) -> float:
+    """Map any number into [0, 1], keeping the order; 0.5 is an average candidate."""
+    if value >= 0:
+        return 1.0 / (1.0 + math.exp(-value))
+    grown = math.exp(max(value, -700.0))
+    return grown / (1.0 + grown)

@@ -1,0 +1,132 @@
+"""Removing the links of memories that are gone.
+
+A link belongs to one life of each of its ends, so a reader never takes a link
+of a dead memory for real. Removing it is housekeeping, done by whoever indexes
+the death, and done again by whoever finds it undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from sfm_core.engine.committer import Change, Committer, Planned, View, Written
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import Truth, link_alive
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.events import EventNote, EventType
+from sfm_core.model.keys import (
+    BACKLINK,
+    LINK,
+    KeyRange,
+    backlink_key,
+    link_key,
+    memory_key,
+    parse_link_key,
+)
+from sfm_core.model.record import encode_record
+from sfm_core.protocols.graph import EdgeId
+from sfm_core.protocols.kv import Commit, Write
+
+PAGE = 500
+
+
+class LinkReaper:
+    """Removes links of dead memories from truth and graph."""
+
+    def __init__(self, stores: Stores, truth: Truth, committer: Committer) -> None:
+        """Reap through `committer`."""
+        self._stores = stores
+        self._truth = truth
+        self._committer = committer
+
+    async def reap(self, namespace: str, dead: Sequence[Coordinate]) -> None:
+        """Remove every link that starts from or leads to memories that are dead.
+
+        Args:
+            namespace: Where they lived.
+            dead: Where each of them lived; one that lives again keeps its new links.
+
+        Raises:
+            BackendError: A backend failed; some links may be gone.
+        """
+        ranges = [
+            KeyRange.prefix(kind + coordinate.key)
+            for coordinate in dead
+            for kind in (LINK, BACKLINK)
+        ]
+        while ranges:
+            pages = await self._stores.kv.scan(namespace, ranges, limit=PAGE)
+            keys = [link_key(*parse_link_key(key)) for page in pages for key, _ in page]
+            if keys:
+                await self._remove(namespace, list(dict.fromkeys(keys)))
+            ranges = [
+                KeyRange(page[-1][0] + b"\0", old.end)
+                for old, page in zip(ranges, pages, strict=True)
+                if len(page) == PAGE
+            ]
+
+    async def _remove(self, namespace: str, keys: Sequence[bytes]) -> None:
+        results = await self._committer.commit_many(
+            [removal(self._stores, self._truth, namespace, key, only_dead=True) for key in keys]
+        )
+        for result in results:
+            if not isinstance(result, Written):
+                raise result
+        edges = [EdgeId(source=s, type=t, target=d) for s, t, d in map(parse_link_key, keys)]
+        states = await self._truth.links(namespace, keys)
+        gone = [
+            edge
+            for edge, state in zip(edges, states, strict=True)
+            if state.record is None or state.record.deleted
+        ]
+        await self._stores.graph.apply(namespace, deletes=gone)
+        notes = [note for result in results if isinstance(result, Written) for note in result.notes]
+        await self._stores.kv.acknowledge(notes)
+
+
+def removal(
+    stores: Stores, truth: Truth, namespace: str, key: bytes, *, only_dead: bool
+) -> Change:
+    """Plan the removal of a link.
+
+    Args:
+        stores: For clock and settings.
+        truth: Decodes entries.
+        namespace: Where the link is.
+        key: Its key.
+        only_dead: Whether to leave a link alone whose ends both live.
+
+    Returns:
+        A change that writes nothing if there is no such link.
+    """
+    source, link_type, target = parse_link_key(key)
+    ends = (memory_key(source), memory_key(target)) if only_dead else ()
+
+    def plan(view: View) -> Planned:
+        now = stores.clock.now()
+        state = truth.link_state(namespace, key, view[key])
+        record = state.record
+        if record is None or record.deleted:
+            return Planned(commit=None, version=0)
+        if only_dead:
+            one, other = (truth.memory_state(namespace, end, view[end]).record for end in ends)
+            if link_alive(record, one, other, now):
+                return Planned(commit=None, version=0)
+        version = state.version + 1
+        tombstone = msgspec.structs.replace(record, deleted=True, updated_at=now)
+        note = EventNote(type=EventType.LINK_DELETED, key=key, version=version, at=now)
+        commit = Commit(
+            namespace=namespace,
+            writes=(
+                Write(key, encode_record(tombstone), version),
+                Write(backlink_key(source, link_type, target), None),
+            ),
+            counters={"links": -1},
+            dirty=(key,),
+            events=(note,) if stores.settings.event_log else (),
+        )
+        return Planned(commit=commit, version=version)
+
+    return Change(namespace=namespace, keys=tuple(dict.fromkeys((key, *ends))), plan=plan)

@@ -1,0 +1,252 @@
+"""The read path: from a question to memories that the truth vouches for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.coalescer import Coalescer
+from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.inputs import check_batch, check_count, check_namespace
+from sfm_core.engine.ranking import fuse, score
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import Truth
+from sfm_core.errors import InvalidInputError, LimitExceededError, SfmError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.filters import matches
+from sfm_core.model.keys import memory_key
+from sfm_core.model.memory import Memory
+from sfm_core.model.query import RecallQuery, Recalled
+from sfm_core.protocols.vector import Hit, SearchResult, VectorQuery
+from sfm_core.text.analysis import Analyzer, add_terms
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 64
+CONTEXT_WEIGHT = 0.3
+"""What words of the context count beside those of the query."""
+SPARE = 10
+"""Memories hydrated beyond top_k, so that recency and importance can reorder the end."""
+
+
+@dataclass(slots=True)
+class _Question:
+    """One query on its way through a batch."""
+
+    namespace: str
+    query: RecallQuery
+    limit: int
+    fused: list[tuple[float, Hit]] = field(default_factory=list[tuple[float, Hit]])
+    exhausted: bool = False
+    answers: list[Recalled] = field(default_factory=list[Recalled])
+
+
+class Recalling:
+    """Answers questions. Concurrent questions share embedding, search and hydration."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        truth: Truth,
+        analyzer: Analyzer,
+        indexer: Indexer,
+        access: AccessRecorder,
+    ) -> None:
+        """Answer from the vector store, hydrate from `truth`; `indexer` repairs what is found stale."""
+        self._stores = stores
+        self._truth = truth
+        self._analyzer = analyzer
+        self._indexer = indexer
+        self._access = access
+        self._coalescer: Coalescer[tuple[str, RecallQuery], list[Recalled]] = Coalescer(
+            self._process, max_batch=MAX_BATCH, concurrency=2
+        )
+        self._repairs: set[asyncio.Task[None]] = set()
+
+    async def recall(self, namespace: str, query: RecallQuery) -> list[Recalled]:
+        """Answer one query; see `MemoryEngine.recall`."""
+        self._check(namespace, query)
+        return await self._coalescer.submit((namespace, query))
+
+    async def recall_many(
+        self, namespace: str, queries: Sequence[RecallQuery]
+    ) -> list[list[Recalled]]:
+        """Answer many queries; see `MemoryEngine.recall_many`."""
+        check_batch(queries, self._stores.settings.limits.max_batch, field="queries")
+        for query in queries:
+            self._check(namespace, query)
+        results = await self._coalescer.submit_many([(namespace, query) for query in queries])
+        answers: list[list[Recalled]] = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            answers.append(result)
+        return answers
+
+    async def close(self) -> None:
+        """Finish the questions in hand and the repairs they started."""
+        await self._coalescer.close()
+        await asyncio.gather(*self._repairs, return_exceptions=True)
+
+    def _check(self, namespace: str, query: RecallQuery) -> None:
+        limits = self._stores.settings.limits
+        check_namespace(namespace)
+        check_count(query.top_k, limits.max_top_k, field="top_k")
+        if not query.text.strip():
+            raise InvalidInputError(
+                "query is empty.", field="query", remedy="Say what to recall, in plain language."
+            )
+        if len(query.text) + len(query.context) > limits.max_query_characters:
+            raise LimitExceededError(
+                f"query and context have more than {limits.max_query_characters} characters.",
+                field="query",
+                remedy="Ask with fewer words.",
+            )
+
+    async def _process(
+        self, batch: list[tuple[str, RecallQuery]]
+    ) -> Sequence[list[Recalled] | BaseException]:
+        depth = self._stores.settings.ranking.candidates
+        questions = [
+            _Question(namespace, query, max(depth, 2 * query.top_k)) for namespace, query in batch
+        ]
+        vectors = await self._embed(questions)
+        terms = [self._terms(question.query) for question in questions]
+        todo = list(range(len(questions)))
+        while todo:
+            asked = [self._vector_query(questions[at], vectors[at], terms[at]) for at in todo]
+            results = await self._search(asked)
+            for at, result in zip(todo, results, strict=True):
+                self._rank(questions[at], result)
+            await self._hydrate([questions[at] for at in todo])
+            todo = [at for at in todo if not questions[at].exhausted]
+            for at in todo:
+                questions[at].limit *= 4
+        for question in questions:
+            self._access.touch(question.namespace, [r.memory.coordinate for r in question.answers])
+        return [question.answers for question in questions]
+
+    async def _embed(self, questions: Sequence[_Question]) -> list[NDArray[np.float32] | None]:
+        wanted = [at for at, q in enumerate(questions) if "dense" in q.query.arms]
+        found: list[NDArray[np.float32] | None] = [None] * len(questions)
+        if wanted:
+            texts = [_cue(questions[at].query) for at in wanted]
+            vectors = await self._stores.embedder.embed(texts)
+            for row, at in enumerate(wanted):
+                found[at] = vectors[row]
+        return found
+
+    def _terms(self, query: RecallQuery) -> dict[str, float] | None:
+        if "keyword" not in query.arms:
+            return None
+        terms = self._analyzer.terms(query.text)
+        if query.context:
+            add_terms(terms, self._analyzer.terms(query.context), CONTEXT_WEIGHT)
+        return terms
+
+    def _vector_query(
+        self,
+        question: _Question,
+        vector: NDArray[np.float32] | None,
+        terms: dict[str, float] | None,
+    ) -> VectorQuery:
+        return VectorQuery(
+            namespace=question.namespace,
+            limit=question.limit,
+            vector=vector,
+            terms=terms,
+            type=question.query.type,
+            filter=question.query.filter,
+        )
+
+    async def _search(self, queries: Sequence[VectorQuery]) -> list[SearchResult]:
+        return await self._stores.vector.search(self._stores.collection, queries)
+
+    def _rank(self, question: _Question, result: SearchResult) -> None:
+        question.fused = fuse(result.hits, self._stores.settings.ranking)
+        # Fewer hits than one arm may give: asking for more would bring no more.
+        question.exhausted = len(result.hits) < question.limit
+
+    async def _hydrate(self, questions: Sequence[_Question]) -> None:
+        """Read the best candidates from the truth until each question has enough that live."""
+        for question in questions:
+            question.answers = []
+        cursor = dict.fromkeys(range(len(questions)), 0)
+        while cursor:
+            pages = {
+                at: questions[at].fused[start : start + questions[at].query.top_k + SPARE]
+                for at, start in cursor.items()
+            }
+            await self._accept(questions, pages)
+            cursor = {
+                at: cursor[at] + len(page)
+                for at, page in pages.items()
+                if page and len(questions[at].answers) < questions[at].query.top_k
+            }
+        for question in questions:
+            top_k = question.query.top_k
+            question.answers.sort(key=lambda r: (-r.score, r.memory.coordinate))
+            question.exhausted = question.exhausted or len(question.answers) >= top_k
+            del question.answers[top_k:]
+
+    async def _accept(
+        self, questions: Sequence[_Question], pages: dict[int, list[tuple[float, Hit]]]
+    ) -> None:
+        wanted: dict[str, dict[Coordinate, None]] = {}
+        for at, page in pages.items():
+            wanted.setdefault(questions[at].namespace, {}).update(
+                (hit.coordinate, None) for _, hit in page
+            )
+        memories = {name: await self._living(name, list(wanted[name])) for name in wanted}
+        now = self._stores.clock.now()
+        ranking = self._stores.settings.ranking
+        stale: dict[str, set[bytes]] = {}
+        for at, page in pages.items():
+            question = questions[at]
+            for relevance, hit in page:
+                memory = memories[question.namespace].get(hit.coordinate)
+                if memory is None or memory.version != hit.version:
+                    stale.setdefault(question.namespace, set()).add(memory_key(hit.coordinate))
+                if memory is not None and _answers(memory, question.query):
+                    question.answers.append(score(memory, relevance, hit, ranking, now))
+        for namespace, keys in stale.items():
+            self._repair(namespace, keys)
+
+    async def _living(
+        self, namespace: str, coordinates: Sequence[Coordinate]
+    ) -> dict[Coordinate, Memory]:
+        states = await self._truth.memories(namespace, coordinates)
+        now = self._stores.clock.now()
+        return {
+            coordinate: self._truth.memory(namespace, coordinate, state.version, state.record)
+            for coordinate, state in zip(coordinates, states, strict=True)
+            if state.record is not None and state.record.alive(now)
+        }
+
+    def _repair(self, namespace: str, keys: set[bytes]) -> None:
+        """Have the index corrected where a search showed it stale; nobody waits for it."""
+        task = asyncio.create_task(self._repair_quietly(namespace, keys))
+        self._repairs.add(task)
+        task.add_done_callback(self._repairs.discard)
+
+    async def _repair_quietly(self, namespace: str, keys: set[bytes]) -> None:
+        try:
+            await self._indexer.repair(namespace, keys)
+        except SfmError as error:
+            log.info("stale points stay until the next search: %s: %s", error.code, error)
+
+
+def _answers(memory: Memory, query: RecallQuery) -> bool:
+    return (query.type is None or memory.type is query.type) and (
+        query.filter is None or matches(query.filter, memory.payload)
+    )
+
+
+def _cue(query: RecallQuery) -> str:
+    return f"{query.text}\n{query.context}" if query.context else query.text

@@ -1,0 +1,296 @@
+"""The write path: from a new memory to a commit in the truth, then to the indexer."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+
+from sfm_core.engine.committer import Change, Committer, Planned, View, Written
+from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.inputs import (
+    check_batch,
+    check_episode,
+    check_importance,
+    check_namespace,
+    check_ttl,
+)
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import State, Truth
+from sfm_core.errors import NotFoundError, SfmError, VersionConflictError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.events import EventNote, EventType
+from sfm_core.model.keys import episode_key, expiry_key, history_key, memory_key
+from sfm_core.model.memory import Episode, NewMemory
+from sfm_core.model.payload import encode_payload
+from sfm_core.model.record import MemoryRecord, encode_record
+from sfm_core.model.report import Stored
+from sfm_core.protocols.kv import Commit, Write
+from sfm_core.text.composing import conversation_turn
+
+
+class Remembering:
+    """Stores memories."""
+
+    def __init__(
+        self, stores: Stores, truth: Truth, committer: Committer, indexer: Indexer
+    ) -> None:
+        """Write through `committer`, and have `indexer` follow."""
+        self._stores = stores
+        self._truth = truth
+        self._committer = committer
+        self._indexer = indexer
+
+    async def store(self, namespace: str, memory: NewMemory) -> Stored:
+        """Store one memory; see `MemoryEngine.store`."""
+        change = self._store_change(check_namespace(namespace), memory)
+        written = await self._committer.commit(change)
+        indexed = await self._indexer.follow(written.notes)
+        return Stored(coordinate=memory.coordinate, version=written.version, indexed=indexed)
+
+    async def store_many(
+        self, namespace: str, memories: Sequence[NewMemory]
+    ) -> list[Stored | SfmError]:
+        """Store many memories; see `MemoryEngine.store_many`."""
+        check_batch(memories, self._stores.settings.limits.max_batch, field="items")
+        check_namespace(namespace)
+        changes = [
+            self._store_change(namespace, memory, field=f"items[{at}].")
+            for at, memory in enumerate(memories)
+        ]
+        results = await self._committer.commit_many(changes)
+        notes = [note for result in results if isinstance(result, Written) for note in result.notes]
+        indexed = await self._indexer.follow(notes)
+        return [
+            _stored(memory.coordinate, result, indexed=indexed)
+            for memory, result in zip(memories, results, strict=True)
+        ]
+
+    async def remember(self, namespace: str, memory: NewMemory) -> Stored:
+        """Store a memory at a coordinate that is free; see `MemoryEngine.remember`."""
+        fresh = replace(memory, coordinate=self._fresh_coordinate(), expected_version=0)
+        return await self.store(namespace, fresh)
+
+    async def set_importance(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        importance: float,
+        expected_version: int | None,
+    ) -> Stored:
+        """Change how important a memory is; see `MemoryEngine.set_importance`."""
+        check_namespace(namespace)
+        check_importance(importance)
+        key = memory_key(coordinate)
+
+        def plan(view: View) -> Planned:
+            now = self._stores.clock.now()
+            state = self._truth.memory_state(namespace, key, view[key])
+            expect_version(coordinate, expected_version, state, now)
+            if state.record is None or not state.record.alive(now):
+                raise not_found(coordinate)
+            record = msgspec.structs.replace(state.record, importance=importance, updated_at=now)
+            return self._planned(namespace, coordinate, state, record)
+
+        written = await self._committer.commit(Change(namespace=namespace, keys=(key,), plan=plan))
+        indexed = await self._indexer.follow(written.notes)
+        return Stored(coordinate=coordinate, version=written.version, indexed=indexed)
+
+    def _store_change(self, namespace: str, memory: NewMemory, *, field: str = "") -> Change:
+        payload = msgspec.Raw(
+            encode_payload(
+                memory.payload, self._stores.settings.limits.payload, field=f"{field}payload"
+            )
+        )
+        importance = None if memory.importance is None else check_importance(memory.importance)
+        ttl = None if memory.ttl is None else check_ttl(memory.ttl)
+        episode = self._episode(memory)
+        key = memory_key(memory.coordinate)
+
+        def plan(view: View) -> Planned:
+            now = self._stores.clock.now()
+            state = self._truth.memory_state(namespace, key, view[key])
+            expect_version(memory.coordinate, memory.expected_version, state, now)
+            prior = state.record if state.record and state.record.alive(now) else None
+            kept = 0.5 if prior is None else prior.importance
+            record = MemoryRecord(
+                payload=payload,
+                type=memory.type,
+                importance=kept if importance is None else importance,
+                created_at=now if prior is None else prior.created_at,
+                updated_at=now,
+                born=state.version + 1 if prior is None else prior.born,
+                expires_at=None if ttl is None else now + ttl,
+                episode=episode,
+            )
+            return self._planned(namespace, memory.coordinate, state, record)
+
+        return Change(
+            namespace=namespace,
+            keys=(key,),
+            plan=plan,
+            read_first=memory.expected_version not in {None, 0},
+        )
+
+    def _planned(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        state: State[MemoryRecord],
+        record: MemoryRecord,
+    ) -> Planned:
+        settings = self._stores.settings
+        return Planned(
+            commit=memory_commit(
+                namespace,
+                coordinate,
+                state,
+                record,
+                history_limit=settings.history_limit,
+                event=EventType.MEMORY_STORED if settings.event_log else None,
+            ),
+            version=state.version + 1,
+        )
+
+    def _episode(self, memory: NewMemory) -> Episode | None:
+        if memory.episode is not None:
+            return check_episode(memory.episode)
+        components = memory.coordinate.components
+        if len(components) < 2 or not self._stores.settings.turns_form_episodes:
+            return None
+        if not conversation_turn(memory.payload, self._stores.settings.text):
+            return None
+        name = str(Coordinate(components[:-1]))
+        return Episode(name=name, order=components[-1]) if len(name) <= 120 else None
+
+    def _fresh_coordinate(self) -> Coordinate:
+        """Return a coordinate that sorts by time and that nobody else makes.
+
+        Both components are whole numbers below 2**53, which floats hold exactly.
+        """
+        microseconds = int(self._stores.clock.now().timestamp() * 1_000_000)
+        return Coordinate((float(microseconds), float(secrets.randbits(52))))
+
+
+def memory_commit(
+    namespace: str,
+    coordinate: Coordinate,
+    before: State[MemoryRecord],
+    after: MemoryRecord,
+    *,
+    history_limit: int,
+    event: EventType | None,
+) -> Commit:
+    """Build the commit that brings a memory from one state to the next.
+
+    Args:
+        namespace: Where it lives.
+        coordinate: Where it lives there.
+        before: What the truth says now.
+        after: What it is to say; written with the next version.
+        history_limit: Replaced versions to keep.
+        event: What to log, if anything.
+
+    Returns:
+        Every entry, counter, note and event that belongs to the write.
+    """
+    key = memory_key(coordinate)
+    version = before.version + 1
+    writes = [Write(key, encode_record(after), version)]
+    writes += _history_writes(coordinate, before, history_limit)
+    writes += _listing_writes(coordinate, before.record, after)
+    return Commit(
+        namespace=namespace,
+        writes=tuple(writes),
+        counters=_counts(before.record, after),
+        dirty=(key,),
+        events=(EventNote(type=event, key=key, version=version, at=after.updated_at),)
+        if event
+        else (),
+    )
+
+
+def expect_version(
+    coordinate: Coordinate, expected: int | None, state: State[MemoryRecord], now: datetime
+) -> None:
+    """Check the version that a caller expects.
+
+    Args:
+        coordinate: The memory, for the error.
+        expected: What the caller expects; 0 is "absent", `None` is "whatever".
+        state: What the truth says.
+        now: The time, since an expired memory is absent.
+
+    Raises:
+        VersionConflictError: The memory is at another version.
+    """
+    alive = state.record is not None and state.record.alive(now)
+    actual = state.version if alive else 0
+    if expected is not None and expected != actual:
+        raise VersionConflictError(
+            f"The memory at {coordinate} is at version {actual}, not {expected}.",
+            expected=expected,
+            actual=actual,
+            remedy="Read it again and decide anew.",
+        )
+
+
+def not_found(coordinate: Coordinate) -> NotFoundError:
+    """Return the error for a memory that is not there."""
+    return NotFoundError(
+        f"There is no memory at {coordinate}.",
+        remedy="Check namespace and coordinate; it may have been deleted or have expired.",
+    )
+
+
+def _history_writes(
+    coordinate: Coordinate, before: State[MemoryRecord], limit: int
+) -> list[Write]:
+    if before.record is None or before.record.deleted or limit == 0:
+        return []
+    writes = [
+        Write(history_key(coordinate, before.version), encode_record(before.record), before.version)
+    ]
+    if before.version > limit:
+        writes.append(Write(history_key(coordinate, before.version - limit), None))
+    return writes
+
+
+def _listing_writes(
+    coordinate: Coordinate, before: MemoryRecord | None, after: MemoryRecord
+) -> list[Write]:
+    old, new = _listings(coordinate, before), _listings(coordinate, after)
+    return [Write(key, None) for key in old - new] + [Write(key, b"") for key in new - old]
+
+
+def _listings(coordinate: Coordinate, record: MemoryRecord | None) -> set[bytes]:
+    if record is None or record.deleted:
+        return set()
+    keys: set[bytes] = set()
+    if record.expires_at is not None:
+        keys.add(expiry_key(record.expires_at, coordinate))
+    if record.episode is not None:
+        keys.add(episode_key(record.episode.name, record.episode.order, coordinate))
+    return keys
+
+
+def _counts(before: MemoryRecord | None, after: MemoryRecord) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    if before is not None and not before.deleted:
+        counts[before.type] = -1
+    if not after.deleted:
+        counts[after.type] = counts.get(after.type, 0) + 1
+    return {name: count for name, count in counts.items() if count}
+
+
+def _stored(
+    coordinate: Coordinate, result: Written | BaseException, *, indexed: bool
+) -> Stored | SfmError:
+    if isinstance(result, Written):
+        return Stored(coordinate=coordinate, version=result.version, indexed=indexed)
+    if isinstance(result, SfmError):
+        return result
+    raise result

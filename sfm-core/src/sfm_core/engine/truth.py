@@ -1,0 +1,222 @@
+"""Reading the truth: entries become records, records become memories and links."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from sfm_core.errors import CorruptDataError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.keys import memory_key, parse_link_key
+from sfm_core.model.link import Link
+from sfm_core.model.memory import AccessStatistics, Memory
+from sfm_core.model.record import (
+    LinkRecord,
+    MemoryRecord,
+    decode_access,
+    decode_link,
+    decode_memory,
+    decode_payload,
+)
+from sfm_core.protocols.kv import Entry, KeyValueStore
+
+RecordT = TypeVar("RecordT", MemoryRecord, LinkRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class State(Generic[RecordT]):
+    """What the truth says under one key.
+
+    Attributes:
+        version: Version of the entry; 0 where there is none.
+        record: What it says; `None` where there is none.
+    """
+
+    version: int
+    record: RecordT | None
+
+
+class Truth:
+    """Reads memories and links from the key-value store."""
+
+    def __init__(self, kv: KeyValueStore) -> None:
+        """Read from `kv`, which must be open."""
+        self._kv = kv
+
+    async def memories(
+        self, namespace: str, coordinates: Sequence[Coordinate]
+    ) -> list[State[MemoryRecord]]:
+        """Read what is at many coordinates, dead or alive, in one round trip.
+
+        Args:
+            namespace: Where to read.
+            coordinates: Which memories.
+
+        Returns:
+            One state per coordinate, in order.
+
+        Raises:
+            CorruptDataError: An entry is no memory record.
+        """
+        keys = [memory_key(coordinate) for coordinate in coordinates]
+        entries = await self._kv.get_many(namespace, keys)
+        return [
+            self.memory_state(namespace, key, entry)
+            for key, entry in zip(keys, entries, strict=True)
+        ]
+
+    async def links(self, namespace: str, keys: Sequence[bytes]) -> list[State[LinkRecord]]:
+        """Read many links, dead or alive, in one round trip.
+
+        Args:
+            namespace: Where to read.
+            keys: Link keys.
+
+        Returns:
+            One state per key, in order.
+
+        Raises:
+            CorruptDataError: An entry is no link record.
+        """
+        entries = await self._kv.get_many(namespace, keys)
+        return [
+            self.link_state(namespace, key, entry) for key, entry in zip(keys, entries, strict=True)
+        ]
+
+    def memory_state(
+        self, namespace: str, key: bytes, entry: Entry | None
+    ) -> State[MemoryRecord]:
+        """Decode an entry under a memory or history key.
+
+        Args:
+            namespace: Where it was read, for the error.
+            key: Its key, for the error.
+            entry: The entry.
+
+        Returns:
+            Its state.
+
+        Raises:
+            CorruptDataError: The entry is no memory record.
+        """
+        if entry is None:
+            return State(0, None)
+        try:
+            return State(entry.version, decode_memory(entry.value))
+        except msgspec.DecodeError as error:
+            raise self._corrupt(namespace, key, error) from error
+
+    def link_state(self, namespace: str, key: bytes, entry: Entry | None) -> State[LinkRecord]:
+        """Decode an entry under a link key.
+
+        Args:
+            namespace: Where it was read, for the error.
+            key: Its key, for the error.
+            entry: The entry.
+
+        Returns:
+            Its state.
+
+        Raises:
+            CorruptDataError: The entry is no link record.
+        """
+        if entry is None:
+            return State(0, None)
+        try:
+            return State(entry.version, decode_link(entry.value))
+        except msgspec.DecodeError as error:
+            raise self._corrupt(namespace, key, error) from error
+
+    def access(self, namespace: str, key: bytes, entry: Entry | None) -> AccessStatistics:
+        """Decode access statistics; none were kept where there is no entry.
+
+        Args:
+            namespace: Where it was read, for the error.
+            key: Its key, for the error.
+            entry: The entry.
+
+        Returns:
+            The statistics.
+
+        Raises:
+            CorruptDataError: The entry is no such record.
+        """
+        if entry is None:
+            return AccessStatistics()
+        try:
+            return decode_access(entry.value)
+        except msgspec.DecodeError as error:
+            raise self._corrupt(namespace, key, error) from error
+
+    def memory(
+        self, namespace: str, coordinate: Coordinate, version: int, record: MemoryRecord
+    ) -> Memory:
+        """Make the memory that a record describes.
+
+        Args:
+            namespace: Where it lives.
+            coordinate: Where it lives there.
+            version: Version of its entry.
+            record: The record.
+
+        Returns:
+            The memory, with its payload decoded.
+
+        Raises:
+            CorruptDataError: The payload is no JSON object.
+        """
+        try:
+            payload = decode_payload(record.payload)
+        except msgspec.DecodeError as error:
+            raise self._corrupt(namespace, memory_key(coordinate), error) from error
+        return Memory(
+            namespace=namespace,
+            coordinate=coordinate,
+            payload=payload,
+            type=record.type,
+            importance=record.importance,
+            version=version,
+            created_at=record.created_at,
+            updated_at=record.updated_at,
+            expires_at=record.expires_at,
+            episode=record.episode,
+        )
+
+    def _corrupt(self, namespace: str, key: bytes, error: Exception) -> CorruptDataError:
+        return CorruptDataError(
+            f"The entry {key.hex()} of namespace {namespace!r} cannot be read: {error}",
+            backend=self._kv.scheme,
+            remedy="Restore it from an export; the other entries are not affected.",
+        )
+
+
+def link_of(key: bytes, version: int, record: LinkRecord) -> Link:
+    """Make the link that a record describes."""
+    source, link_type, target = parse_link_key(key)
+    return Link(
+        source=source,
+        target=target,
+        type=link_type,
+        weight=record.weight,
+        version=version,
+        updated_at=record.updated_at,
+    )
+
+
+def link_alive(
+    link: LinkRecord, source: MemoryRecord | None, target: MemoryRecord | None, now: datetime
+) -> bool:
+    """Tell whether a link exists: it is not deleted, and both its ends live the life it was made in."""
+    return (
+        not link.deleted
+        and source is not None
+        and target is not None
+        and source.alive(now)
+        and target.alive(now)
+        and source.born == link.source_born
+        and target.born == link.target_born
+    )

@@ -1,0 +1,151 @@
+"""What operations answer beside memories and links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sfm_core.model.coordinate import Coordinate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A write that the truth has committed.
+
+    Attributes:
+        coordinate: Where the memory lives.
+        version: The version that was written.
+        indexed: Whether recall sees it already; if not, it will without
+            anybody's doing, because the truth notes what derived stores owe.
+    """
+
+    coordinate: Coordinate
+    version: int
+    indexed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """How much a namespace holds. Expired memories count until they are swept.
+
+    Attributes:
+        total_memories: All memories.
+        episodic: Those of type episodic.
+        semantic: Those of type semantic.
+        links: All links.
+    """
+
+    total_memories: int
+    episodic: int
+    semantic: int
+    links: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineError:
+    """A line of an import that was left out.
+
+    Attributes:
+        line: Its number, the first being 1.
+        message: What is wrong with it.
+    """
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """What an import did.
+
+    Attributes:
+        imported: Memories that are there now, those that were already included.
+        links: Links that are there now.
+        errors: Lines that were left out; the first 1,000 of them.
+        failed: How many lines were left out.
+    """
+
+    imported: int
+    links: int
+    errors: tuple[LineError, ...]
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """How the derived stores compare with the truth.
+
+    Attributes:
+        memories: Live memories in the truth.
+        links: Live links in the truth.
+        missing: Memories without a point.
+        stale: Points of another version than their memory's.
+        orphans: Points without a memory.
+        links_missing: Links without an edge, or with an edge of another version.
+        links_orphaned: Edges without a link.
+        counters_wrong: Counters that do not say what the truth holds.
+        repaired: Whether all of this was put right.
+    """
+
+    memories: int = 0
+    links: int = 0
+    missing: int = 0
+    stale: int = 0
+    orphans: int = 0
+    links_missing: int = 0
+    links_orphaned: int = 0
+    counters_wrong: int = 0
+    repaired: bool = False
+
+    @property
+    def consistent(self) -> bool:
+        """Whether no difference was found."""
+        return not (
+            self.missing
+            or self.stale
+            or self.orphans
+            or self.links_missing
+            or self.links_orphaned
+            or self.counters_wrong
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortHealth:
+    """How one backend does.
+
+    Attributes:
+        scheme: URL scheme of the backend.
+        ok: Whether it answered.
+        latency: How long it took.
+        error: Why it did not answer, or "".
+    """
+
+    scheme: str
+    ok: bool
+    latency: timedelta
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How the engine and its backends do.
+
+    Attributes:
+        ports: One entry per port in use, by port name.
+        outbox_depth: Keys that derived stores still have to follow; `None`
+            where the truth does not answer.
+        outbox_oldest_at: Since when the oldest of them waits.
+        rebuilding: Whether a collection is being built from the truth.
+    """
+
+    ports: Mapping[str, PortHealth] = field(default_factory=dict[str, PortHealth])
+    outbox_depth: int | None = None
+    outbox_oldest_at: datetime | None = None
+    rebuilding: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether every backend answered."""
+        return all(port.ok for port in self.ports.values())
