@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sfm_backend_sqlite._database import shared_database
+from sfm_backend_sqlite.graph import SqliteGraphStore
 from sfm_backend_sqlite.kv import SqliteKeyValueStore
 from sfm_backend_sqlite.settings import SqliteSettings
 from sfm_core.clock import Clock, SystemClock
@@ -27,3 +28,10 @@ def open_kv(
     context = BackendContext(data_folder=folder, clock=clock or SystemClock())
     settings = SqliteSettings.parse(url, folder)
     return LimitedKeyValueStore(shared_database(settings, context), context.clock)
+
+
+def open_graph(folder: Path) -> SqliteGraphStore:
+    """Make a graph store with a context of its own."""
+    context = BackendContext(data_folder=folder)
+    settings = SqliteSettings.parse("sqlite:", folder)
+    return SqliteGraphStore(shared_database(settings, context), context.clock)

@@ -68,9 +68,7 @@ async def test_a_conflict_leaves_no_counter_note_or_event(tmp_path: Path) -> Non
         counters={"c": 1},
         dirty=(b"k",),
         events=(
-            EventNote(
-                type=EventType.MEMORY_STORED, key=b"k", version=1, at=datetime.now(UTC)
-            ),
+            EventNote(type=EventType.MEMORY_STORED, key=b"k", version=1, at=datetime.now(UTC)),
         ),
     )
     async with open_kv(tmp_path) as store:

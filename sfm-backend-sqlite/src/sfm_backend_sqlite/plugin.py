@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from sfm_backend_sqlite._database import shared_database
+from sfm_backend_sqlite.graph import SqliteGraphStore
 from sfm_backend_sqlite.kv import SqliteKeyValueStore
 from sfm_backend_sqlite.settings import SCHEME, SqliteSettings
 from sfm_core.hookspecs import hookimpl
+from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.registry import BackendContext, Register
 
@@ -18,7 +20,19 @@ def create_kv(url: str, context: BackendContext) -> SqliteKeyValueStore:
     return SqliteKeyValueStore(shared_database(settings, context), context.clock)
 
 
+def create_graph(url: str, context: BackendContext) -> SqliteGraphStore:
+    """Make the graph store for a URL; see `SqliteSettings.parse` for its form."""
+    settings = SqliteSettings.parse(url, context.data_folder)
+    return SqliteGraphStore(shared_database(settings, context), context.clock)
+
+
 @hookimpl
 def sfm_register_kv_stores(register: Register[KeyValueStore]) -> None:
     """Offer the truth in a file."""
     register(SCHEME, create_kv, summary="One SQLite file; safe for many processes.")
+
+
+@hookimpl
+def sfm_register_graph_stores(register: Register[GraphStore]) -> None:
+    """Offer the graph in a file."""
+    register(SCHEME, create_graph, summary="Edges in the SQLite file of the data folder.")
