@@ -1,0 +1,1 @@
+"""Measurements of recall and of speed, each beside its raw cost."""
