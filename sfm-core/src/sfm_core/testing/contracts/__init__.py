@@ -1,0 +1,7 @@
+"""The contract of each port, as classes of tests to inherit from."""
+
+from __future__ import annotations
+
+from sfm_core.testing.contracts.kv import KeyValueStoreContract
+
+__all__ = ["KeyValueStoreContract"]

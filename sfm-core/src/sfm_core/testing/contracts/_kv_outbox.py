@@ -1,0 +1,236 @@
+"""Contract of the key-value port: the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from sfm_core.protocols.kv import Commit, DirtyNote, KeyValueStore
+from sfm_core.testing.clock import MovableClock
+from sfm_core.testing.contracts._kv_base import OWNER, KeyValueTests
+from sfm_core.testing.samples import HOSTILE_KEYS
+
+_TOLERANCE = timedelta(seconds=2)
+
+
+class OutboxTests(KeyValueTests):
+    """`claim`, `acknowledge`, `release` and `outbox_status`."""
+
+    async def test_a_commit_leaves_one_note_per_dirty_key_in_order(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """Each names its key and namespace, and no two have the same id."""
+        notes = [*await self.note(store, namespace, *HOSTILE_KEYS)]
+        notes += await self.note(store, namespace, b"more")
+        assert [note.key for note in notes] == [*HOSTILE_KEYS, b"more"]
+        assert {note.namespace for note in notes} == {namespace}
+        assert {note.attempts for note in notes} == {0}
+        assert len({note.id for note in notes}) == len(notes)
+
+    async def test_notes_are_born_leased_to_the_committer(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """Nobody takes over work that was only just begun, its owner not either."""
+        await self.note(store, namespace, b"k")
+        assert await self.claim(store) == []
+        assert await self.claim(store, owner=OWNER) == []
+
+    async def test_notes_can_be_claimed_when_the_lease_has_ended(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """So the work of a dead process is adopted, the oldest first."""
+        notes = await self.note(store, namespace, *HOSTILE_KEYS)
+        await clock.advance(self.lease * 1.25)
+        assert await self.claim(store) == list(notes)
+
+    async def test_the_lease_holds_until_its_end(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """A slow owner keeps its work for as long as it was promised."""
+        await self.note(store, namespace, b"k")
+        await clock.advance(self.lease * 0.5)
+        assert await self.claim(store) == []
+
+    async def test_claiming_takes_a_lease_of_its_own(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """Nobody else gets the note until that has ended, and then somebody does."""
+        await self.note(store, namespace, b"k")
+        await clock.advance(self.lease * 1.25)
+        first = await self.claim(store, owner="first")
+        assert await self.claim(store, owner="second") == []
+        assert await self.claim(store, owner="first") == []
+        await clock.advance(self.lease * 1.25)
+        assert await self.claim(store, owner="second") == first
+
+    async def test_a_claim_takes_no_more_than_its_limit_the_oldest_first(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """Over commits and namespaces alike."""
+        notes = [*await self.note(store, namespace, b"z", b"a")]
+        notes += await self.note(store, namespace + "2", b"m")
+        notes += await self.note(store, namespace, b"b")
+        await clock.advance(self.lease * 1.25)
+        assert await self.claim(store, limit=3) == notes[:3]
+        assert await self.claim(store, limit=3) == notes[3:]
+
+    async def test_two_claimers_never_share_a_note(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """Claims that run at once divide the notes among themselves."""
+        await self.note(store, namespace, *(b"%d" % number for number in range(100)))
+        await clock.advance(self.lease * 1.25)
+        claims = [self.claim(store, owner=f"o{n}", limit=7) for n in range(20)]
+        claimed = [note.id for part in await asyncio.gather(*claims) for note in part]
+        assert len(claimed) == len(set(claimed)) == 100
+
+    async def test_an_acknowledged_note_is_gone(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """And the others stay."""
+        done, left = await self.note(store, namespace, b"done", b"left")
+        await store.acknowledge([done])
+        await clock.advance(self.lease * 1.25)
+        assert await self.claim(store) == [left]
+
+    async def test_acknowledging_twice_or_the_unknown_is_no_error(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """A reply that was lost may be asked for again."""
+        done, _ = await self.note(store, namespace, b"done", b"left")
+        await store.acknowledge([done, done])
+        await store.acknowledge([done])
+        assert (await store.outbox_status()).depth == 1
+
+    async def test_acknowledging_leaves_the_notes_of_other_commits_for_the_key(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """Whoever read the truth before the second commit knows nothing of it."""
+        [first] = await self.note(store, namespace, b"k")
+        [second] = await self.note(store, namespace, b"k")
+        await store.acknowledge([first])
+        await clock.advance(self.lease * 1.25)
+        assert await self.claim(store) == [second]
+
+    async def test_a_claimed_note_can_be_acknowledged(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """Whoever adopted the work finishes it."""
+        await self.note(store, namespace, b"k")
+        await clock.advance(self.lease * 1.25)
+        await store.acknowledge(await self.claim(store))
+        assert (await store.outbox_status()).depth == 0
+
+    async def test_a_released_note_can_be_claimed_at_once(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """Its lease has ended, and it tells how often it was tried."""
+        notes = await self.note(store, namespace, b"k")
+        await store.release(notes, owner=OWNER, delay=timedelta())
+        [claimed] = await self.claim(store)
+        assert claimed == DirtyNote(id=notes[0].id, namespace=namespace, key=b"k", attempts=1)
+
+    async def test_attempts_grow_with_each_release(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """So that whoever claims it can wait longer each time."""
+        [note] = await self.note(store, namespace, b"k")
+        for attempts in (1, 2, 3):
+            holder = OWNER if attempts == 1 else "another"
+            await store.release([note], owner=holder, delay=timedelta())
+            [note] = await self.claim(store)
+            assert note.attempts == attempts
+
+    async def test_a_released_note_rests_for_its_delay(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """Nobody claims it before."""
+        notes = await self.note(store, namespace, b"k")
+        await store.release(notes, owner=OWNER, delay=self.lease * 2)
+        await clock.advance(self.lease * 1.5)
+        assert await self.claim(store) == []
+        await clock.advance(self.lease)
+        assert [note.key for note in await self.claim(store)] == [b"k"]
+
+    async def test_only_the_holder_can_release(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """One that was too slow does not end the lease of whoever took over."""
+        notes = await self.note(store, namespace, b"k")
+        await store.release(notes, owner="stranger", delay=timedelta())
+        assert await self.claim(store) == []
+        await clock.advance(self.lease * 1.25)
+        await self.claim(store, owner="heir")
+        await store.release(notes, owner=OWNER, delay=timedelta())
+        assert await self.claim(store) == []
+
+    async def test_releasing_what_was_acknowledged_does_not_bring_it_back(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """Unknown notes are ignored."""
+        notes = await self.note(store, namespace, b"k")
+        await store.acknowledge(notes)
+        await store.release(notes, owner=OWNER, delay=timedelta())
+        assert await self.claim(store) == []
+        assert (await store.outbox_status()).depth == 0
+
+    async def test_the_status_tells_depth_and_age_over_all_namespaces(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """The age is that of the oldest note that is not acknowledged."""
+        before = await store.outbox_status()
+        assert (before.depth, before.oldest_at) == (0, None)
+        first_at = clock.now()
+        first = await self.note(store, namespace, b"a")
+        await clock.advance(self.lease * 0.5)
+        second_at = clock.now()
+        await self.note(store, namespace + "2", b"b", b"c")
+        status = await store.outbox_status()
+        assert status.depth == 3
+        assert status.oldest_at is not None
+        assert abs(status.oldest_at - first_at) < _TOLERANCE
+        await store.acknowledge(first)
+        status = await store.outbox_status()
+        assert status.depth == 2
+        assert status.oldest_at is not None
+        assert abs(status.oldest_at - second_at) < _TOLERANCE
+
+    async def test_claimed_notes_still_count_as_waiting(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """Work that somebody has begun is not done."""
+        await self.note(store, namespace, b"k")
+        await clock.advance(self.lease * 1.25)
+        await self.claim(store)
+        assert (await store.outbox_status()).depth == 1
+
+    async def test_notes_are_there_after_opening_again(
+        self, make: Callable[[], KeyValueStore], namespace: str, clock: MovableClock
+    ) -> None:
+        """Leases too: a restart does not hand out what another still works on."""
+        async with make() as store:
+            notes = await self.note(store, namespace, b"k")
+        async with make() as store:
+            assert await self.claim(store) == []
+            await clock.advance(self.lease * 1.25)
+            assert await self.claim(store) == list(notes)
+
+    async def test_another_instance_adopts_the_notes(
+        self, make: Callable[[], KeyValueStore], namespace: str, clock: MovableClock
+    ) -> None:
+        """And its acknowledgement counts for all."""
+        async with make() as one, make() as other:
+            await self.note(one, namespace, b"k")
+            assert await self.claim(other) == []
+            await clock.advance(self.lease * 1.25)
+            await other.acknowledge(await self.claim(other))
+            assert (await one.outbox_status()).depth == 0
+
+    async def test_notes_of_one_key_in_one_commit_are_apart(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """One note per element of `dirty`, as it says."""
+        commit = Commit(namespace=namespace, dirty=(b"k", b"k"))
+        notes = (await self.commit(store, commit)).notes
+        assert len({note.id for note in notes}) == 2
