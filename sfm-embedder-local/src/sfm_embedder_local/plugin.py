@@ -1,0 +1,38 @@
+"""Registers the embedders."""
+
+from __future__ import annotations
+
+from sfm_core.hookspecs import hookimpl
+from sfm_core.protocols.embedder import Embedder
+from sfm_core.registry import BackendContext, Register
+from sfm_embedder_local.minilm import MiniLmEmbedder
+from sfm_embedder_local.openai import OpenAiEmbedder
+from sfm_embedder_local.settings import openai_settings, refuse_options
+from sfm_embedder_local.static import StaticEmbedder
+
+SFM_API_VERSION = 1
+
+_OPENAI_SUMMARY = "An HTTP endpoint that speaks the OpenAI embeddings API."
+
+
+@hookimpl
+def sfm_register_embedders(register: Register[Embedder]) -> None:
+    """Offer `static:`, `minilm:` and `openai:` (also `openai+http:`, `openai+https:`)."""
+    register("static", _static, summary="Token vectors added up; offline, 256 dimensions, fast.")
+    register("minilm", _minilm, summary="all-MiniLM-L6-v2 in int8; offline, 384 dimensions.")
+    for scheme in ("openai", "openai+http", "openai+https"):
+        register(scheme, _openai, summary=_OPENAI_SUMMARY)
+
+
+def _static(url: str, context: BackendContext) -> StaticEmbedder:  # noqa: ARG001 - a factory's signature
+    refuse_options(url)
+    return StaticEmbedder()
+
+
+def _minilm(url: str, context: BackendContext) -> MiniLmEmbedder:  # noqa: ARG001 - a factory's signature
+    refuse_options(url)
+    return MiniLmEmbedder()
+
+
+def _openai(url: str, context: BackendContext) -> OpenAiEmbedder:
+    return OpenAiEmbedder(openai_settings(url, context), context.clock)
