@@ -95,7 +95,7 @@ class Coalescer(Generic[ItemT, ResultT]):
                 for _, future in batch:
                     future.cancel()
                 raise
-            except Exception as error:  # every waiting caller must hear of it
+            except Exception as error:  # noqa: BLE001 - every waiting caller must hear of it
                 results = [error] * len(batch)
             for (_, future), result in zip(batch, results, strict=True):
                 if future.done():

@@ -20,7 +20,7 @@ from typing import TypeAlias
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import BackendUnavailableError, SfmError
-from sfm_core.protocols.kv import Commit, Committed, CommitResult, DirtyNote, Entry, Write
+from sfm_core.protocols.kv import Commit, CommitResult, Committed, DirtyNote, Entry, Write
 
 View: TypeAlias = Mapping[bytes, Entry | None]
 Slot: TypeAlias = tuple[str, bytes]
@@ -101,9 +101,7 @@ class Committer:
         self._kv = stores.kv
         self._owner = stores.owner
         self._lease = stores.settings.lease
-        self._coalescer: Coalescer[Change, Written] = Coalescer(
-            self._process, max_batch=MAX_GROUP
-        )
+        self._coalescer: Coalescer[Change, Written] = Coalescer(self._process, max_batch=MAX_GROUP)
 
     async def commit(self, change: Change) -> Written:
         """Make one change happen.

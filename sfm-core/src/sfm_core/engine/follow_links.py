@@ -33,17 +33,17 @@ class LinkFollower:
         """
         states = await self._truth.links(namespace, keys)
         ids = [EdgeId(source=s, type=t, target=d) for s, t, d in map(parse_link_key, keys)]
-        ends = list(dict.fromkeys(end for id in ids for end in (id.source, id.target)))
+        ends = list(dict.fromkeys(end for edge in ids for end in (edge.source, edge.target)))
         memories = dict(zip(ends, await self._truth.memories(namespace, ends), strict=True))
         now = self._stores.clock.now()
         upserts: list[Edge] = []
         deletes: list[EdgeId] = []
-        for id, state in zip(ids, states, strict=True):
-            source, target = memories[id.source].record, memories[id.target].record
+        for edge, state in zip(ids, states, strict=True):
+            source, target = memories[edge.source].record, memories[edge.target].record
             if state.record is not None and link_alive(state.record, source, target, now):
-                upserts.append(Edge(id=id, weight=state.record.weight, version=state.version))
+                upserts.append(Edge(id=edge, weight=state.record.weight, version=state.version))
             else:
-                deletes.append(id)
+                deletes.append(edge)
         await self._stores.graph.apply(namespace, upserts=upserts, deletes=deletes)
         entries = await self._stores.kv.get_many(namespace, keys)
         return [

@@ -60,7 +60,9 @@ class MemoryFollower:
         before, after = await self._episode_neighbours(namespace, states)
         wanted = list(dict.fromkeys([*named, *(c for near in after.values() for c in near)]))
         states = await self._read(namespace, wanted, states)
-        later = {coordinate: states[coordinate] for coordinate in wanted if coordinate not in before}
+        later = {
+            coordinate: states[coordinate] for coordinate in wanted if coordinate not in before
+        }
         if later:
             before |= (await self._episode_neighbours(namespace, later))[0]
         context = [c for near in before.values() for c in near]

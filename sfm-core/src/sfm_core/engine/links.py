@@ -8,15 +8,15 @@ from sfm_core.engine.inputs import check_count, check_namespace, check_weight
 from sfm_core.engine.reap_links import removal
 from sfm_core.engine.remember import not_found
 from sfm_core.engine.stores import Stores
-from sfm_core.engine.truth import Truth, link_alive, link_of
+from sfm_core.engine.truth import State, Truth, link_alive, link_of
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventNote, EventType
-from sfm_core.model.keys import backlink_key, link_key, memory_key
+from sfm_core.model.keys import backlink_key, link_key, memory_key, parse_link_key
 from sfm_core.model.link import Link
 from sfm_core.model.names import check_name
 from sfm_core.model.record import LinkRecord, encode_record
 from sfm_core.protocols.graph import Direction
-from sfm_core.protocols.kv import Commit, Write
+from sfm_core.protocols.kv import Commit, Entry, Write
 
 
 class Linking:
@@ -40,50 +40,98 @@ class Linking:
         weight: float,
     ) -> Link:
         """Link two memories; see `MemoryEngine.link`."""
+        change = self.link_change(namespace, source, target, link_type, weight)
+        written = await self._committer.commit(change)
+        await self._indexer.follow(written.notes)
+        [state] = await self._truth.links(namespace, [change.keys[0]])
+        if state.record is None or state.record.deleted:
+            raise not_found(source)
+        return link_of(change.keys[0], state.version, state.record)
+
+    def link_change(
+        self,
+        namespace: str,
+        source: Coordinate,
+        target: Coordinate,
+        link_type: str,
+        weight: float,
+        *,
+        version: int | None = None,
+    ) -> Change:
+        """Plan a link.
+
+        Args:
+            namespace: Where it is to be.
+            source: Where it starts.
+            target: Where it leads.
+            link_type: What it means.
+            weight: Cost of following it.
+            version: Version to restore; a link at that version or a later one
+                is left as it is. By default the next one is written.
+
+        Returns:
+            A change that is refused with `NotFoundError` if an end does not live.
+
+        Raises:
+            InvalidInputError: Namespace, type or weight is not acceptable.
+        """
         check_namespace(namespace)
         check_name(link_type, field="type")
-        check_weight(weight)
+        weight = check_weight(weight)
         key = link_key(source, link_type, target)
-        ends = (memory_key(source), memory_key(target))
+        ends = {memory_key(source): source, memory_key(target): target}
 
         def plan(view: View) -> Planned:
             now = self._stores.clock.now()
-            born: list[int] = []
-            for end, coordinate in zip(ends, (source, target), strict=True):
-                memory = self._truth.memory_state(namespace, end, view[end]).record
-                if memory is None or not memory.alive(now):
-                    raise not_found(coordinate)
-                born.append(memory.born)
+            born = {
+                end: self._life(namespace, coordinate, view[end])
+                for end, coordinate in ends.items()
+            }
             state = self._truth.link_state(namespace, key, view[key])
-            version = state.version + 1
+            written = state.version + 1
+            if version is not None:
+                if state.version >= version and not (state.record and state.record.deleted):
+                    return Planned(commit=None, version=state.version)
+                written = max(version, written)
             record = LinkRecord(
-                weight=weight, updated_at=now, source_born=born[0], target_born=born[1]
+                weight=weight,
+                updated_at=now,
+                source_born=born[memory_key(source)],
+                target_born=born[memory_key(target)],
             )
-            is_new = state.record is None or state.record.deleted
-            note = EventNote(type=EventType.LINK_STORED, key=key, version=version, at=now)
-            commit = Commit(
-                namespace=namespace,
-                writes=(
-                    Write(key, encode_record(record), version),
-                    Write(backlink_key(source, link_type, target), b""),
-                ),
-                counters={"links": 1} if is_new else {},
-                dirty=(key,),
-                events=(note,) if self._stores.settings.event_log else (),
-            )
-            return Planned(commit=commit, version=version)
+            return self._planned(namespace, key, state, record, written)
 
-        keys = tuple(dict.fromkeys((key, *ends)))
-        written = await self._committer.commit(Change(namespace=namespace, keys=keys, plan=plan))
-        await self._indexer.follow(written.notes)
-        return Link(
-            source=source,
-            target=target,
-            type=link_type,
-            weight=float(weight),
-            version=written.version,
-            updated_at=self._stores.clock.now(),
+        return Change(namespace=namespace, keys=(key, *ends), plan=plan)
+
+    def _life(self, namespace: str, coordinate: Coordinate, entry: Entry | None) -> int:
+        """Return since which version a memory lives; refuse one that does not."""
+        key = memory_key(coordinate)
+        record = self._truth.memory_state(namespace, key, entry).record
+        if record is None or not record.alive(self._stores.clock.now()):
+            raise not_found(coordinate)
+        return record.born
+
+    def _planned(
+        self,
+        namespace: str,
+        key: bytes,
+        state: State[LinkRecord],
+        record: LinkRecord,
+        version: int,
+    ) -> Planned:
+        note = EventNote(type=EventType.LINK_STORED, key=key, version=version, at=record.updated_at)
+        is_new = state.record is None or state.record.deleted
+        commit = Commit(
+            namespace=namespace,
+            writes=(
+                Write(key, encode_record(record), version),
+                Write(backlink_key(*parse_link_key(key)), b""),
+            ),
+            counters={"links": 1} if is_new else {},
+            dirty=(key,),
+            events=(note,) if self._stores.settings.event_log else (),
         )
+        return Planned(commit=commit, version=version)
 
     async def unlink(
         self, namespace: str, source: Coordinate, target: Coordinate, link_type: str
@@ -139,7 +187,9 @@ class Linking:
             for key, state in zip(keys, states, strict=True)
             if state.record is not None
         ]
-        ends = list(dict.fromkeys(end for _, link, _ in found for end in (link.source, link.target)))
+        ends = list(
+            dict.fromkeys(end for _, link, _ in found for end in (link.source, link.target))
+        )
         memories = dict(zip(ends, await self._truth.memories(namespace, ends), strict=True))
         now = self._stores.clock.now()
         return [

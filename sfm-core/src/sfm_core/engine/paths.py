@@ -53,7 +53,9 @@ class PathFinding:
             if len(alive) == len(path):
                 nodes = [source, *(edge.target for edge in path)]
                 return nodes if path or source == target else []
-            confirmed = {EdgeId(source=l.source, type=l.type, target=l.target) for l in alive}
+            confirmed = {
+                EdgeId(source=link.source, type=link.type, target=link.target) for link in alive
+            }
             gone.update(edge for edge in path if edge not in confirmed)
         return []
 

@@ -86,9 +86,7 @@ class LinkReaper:
         await self._stores.kv.acknowledge(notes)
 
 
-def removal(
-    stores: Stores, truth: Truth, namespace: str, key: bytes, *, only_dead: bool
-) -> Change:
+def removal(stores: Stores, truth: Truth, namespace: str, key: bytes, *, only_dead: bool) -> Change:
     """Plan the removal of a link.
 
     Args:

@@ -22,7 +22,7 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filters import matches
 from sfm_core.model.keys import memory_key
 from sfm_core.model.memory import Memory
-from sfm_core.model.query import RecallQuery, Recalled
+from sfm_core.model.query import Recalled, RecallQuery
 from sfm_core.protocols.vector import Hit, SearchResult, VectorQuery
 from sfm_core.text.analysis import Analyzer, add_terms
 
@@ -58,7 +58,7 @@ class Recalling:
         indexer: Indexer,
         access: AccessRecorder,
     ) -> None:
-        """Answer from the vector store, hydrate from `truth`; `indexer` repairs what is found stale."""
+        """Answer from the vector store and `truth`; `indexer` repairs what is found stale."""
         self._stores = stores
         self._truth = truth
         self._analyzer = analyzer

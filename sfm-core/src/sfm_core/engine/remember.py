@@ -25,6 +25,7 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventNote, EventType
 from sfm_core.model.keys import episode_key, expiry_key, history_key, memory_key
 from sfm_core.model.memory import Episode, NewMemory
+from sfm_core.model.names import MAX_NAME_BYTES
 from sfm_core.model.payload import encode_payload
 from sfm_core.model.record import MemoryRecord, encode_record
 from sfm_core.model.report import Stored
@@ -46,7 +47,7 @@ class Remembering:
 
     async def store(self, namespace: str, memory: NewMemory) -> Stored:
         """Store one memory; see `MemoryEngine.store`."""
-        change = self._store_change(check_namespace(namespace), memory)
+        change = self.store_change(check_namespace(namespace), memory)
         written = await self._committer.commit(change)
         indexed = await self._indexer.follow(written.notes)
         return Stored(coordinate=memory.coordinate, version=written.version, indexed=indexed)
@@ -58,7 +59,7 @@ class Remembering:
         check_batch(memories, self._stores.settings.limits.max_batch, field="items")
         check_namespace(namespace)
         changes = [
-            self._store_change(namespace, memory, field=f"items[{at}].")
+            self.store_change(namespace, memory, field=f"items[{at}].")
             for at, memory in enumerate(memories)
         ]
         results = await self._committer.commit_many(changes)
@@ -99,7 +100,21 @@ class Remembering:
         indexed = await self._indexer.follow(written.notes)
         return Stored(coordinate=coordinate, version=written.version, indexed=indexed)
 
-    def _store_change(self, namespace: str, memory: NewMemory, *, field: str = "") -> Change:
+    def store_change(self, namespace: str, memory: NewMemory, *, field: str = "") -> Change:
+        """Plan the write of a memory.
+
+        Args:
+            namespace: Where it is to live.
+            memory: What to store.
+            field: What to put before field names in errors, such as `items[3].`.
+
+        Returns:
+            A change that is refused with `VersionConflictError` if the memory
+            is not at the expected version.
+
+        Raises:
+            InvalidInputError: A value is not acceptable.
+        """
         payload = msgspec.Raw(
             encode_payload(
                 memory.payload, self._stores.settings.limits.payload, field=f"{field}payload"
@@ -159,12 +174,12 @@ class Remembering:
         if memory.episode is not None:
             return check_episode(memory.episode)
         components = memory.coordinate.components
-        if len(components) < 2 or not self._stores.settings.turns_form_episodes:
+        if len(components) == 1 or not self._stores.settings.turns_form_episodes:
             return None
         if not conversation_turn(memory.payload, self._stores.settings.text):
             return None
         name = str(Coordinate(components[:-1]))
-        return Episode(name=name, order=components[-1]) if len(name) <= 120 else None
+        return Episode(name=name, order=components[-1]) if len(name) <= MAX_NAME_BYTES else None
 
     def _fresh_coordinate(self) -> Coordinate:
         """Return a coordinate that sorts by time and that nobody else makes.
@@ -183,6 +198,7 @@ def memory_commit(
     *,
     history_limit: int,
     event: EventType | None,
+    version: int | None = None,
 ) -> Commit:
     """Build the commit that brings a memory from one state to the next.
 
@@ -190,15 +206,16 @@ def memory_commit(
         namespace: Where it lives.
         coordinate: Where it lives there.
         before: What the truth says now.
-        after: What it is to say; written with the next version.
+        after: What it is to say.
         history_limit: Replaced versions to keep.
         event: What to log, if anything.
+        version: The version to write, above the present one; by default the next.
 
     Returns:
         Every entry, counter, note and event that belongs to the write.
     """
     key = memory_key(coordinate)
-    version = before.version + 1
+    version = before.version + 1 if version is None else version
     writes = [Write(key, encode_record(after), version)]
     writes += _history_writes(coordinate, before, history_limit)
     writes += _listing_writes(coordinate, before.record, after)
@@ -246,9 +263,7 @@ def not_found(coordinate: Coordinate) -> NotFoundError:
     )
 
 
-def _history_writes(
-    coordinate: Coordinate, before: State[MemoryRecord], limit: int
-) -> list[Write]:
+def _history_writes(coordinate: Coordinate, before: State[MemoryRecord], limit: int) -> list[Write]:
     if before.record is None or before.record.deleted or limit == 0:
         return []
     writes = [

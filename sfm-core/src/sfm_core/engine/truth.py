@@ -87,9 +87,7 @@ class Truth:
             self.link_state(namespace, key, entry) for key, entry in zip(keys, entries, strict=True)
         ]
 
-    def memory_state(
-        self, namespace: str, key: bytes, entry: Entry | None
-    ) -> State[MemoryRecord]:
+    def memory_state(self, namespace: str, key: bytes, entry: Entry | None) -> State[MemoryRecord]:
         """Decode an entry under a memory or history key.
 
         Args:
@@ -105,8 +103,24 @@ class Truth:
         """
         if entry is None:
             return State(0, None)
+        return State(entry.version, self.memory_record(namespace, key, entry))
+
+    def memory_record(self, namespace: str, key: bytes, entry: Entry) -> MemoryRecord:
+        """Decode an entry that is there.
+
+        Args:
+            namespace: Where it was read, for the error.
+            key: Its key, for the error.
+            entry: The entry.
+
+        Returns:
+            What it says.
+
+        Raises:
+            CorruptDataError: The entry is no memory record.
+        """
         try:
-            return State(entry.version, decode_memory(entry.value))
+            return decode_memory(entry.value)
         except msgspec.DecodeError as error:
             raise self._corrupt(namespace, key, error) from error
 
@@ -210,7 +224,7 @@ def link_of(key: bytes, version: int, record: LinkRecord) -> Link:
 def link_alive(
     link: LinkRecord, source: MemoryRecord | None, target: MemoryRecord | None, now: datetime
 ) -> bool:
-    """Tell whether a link exists: it is not deleted, and both its ends live the life it was made in."""
+    """Tell whether a link exists: both its ends live the life it was made in."""
     return (
         not link.deleted
         and source is not None

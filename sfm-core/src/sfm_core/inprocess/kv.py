@@ -222,9 +222,7 @@ class InProcessKeyValueStore(InProcessBackend):
         for note in notes:
             self._state.forget(note)
 
-    async def release(
-        self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta
-    ) -> None:
+    async def release(self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta) -> None:
         """Give notes back whose work failed; see `KeyValueStore.release`.
 
         Raises:

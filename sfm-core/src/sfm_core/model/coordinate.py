@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from sfm_core.errors import InvalidCoordinateError
 
 MAX_COMPONENTS = 64
+EXACT_WHOLE = 2.0**53
+"""Floats hold every whole number below this exactly."""
+
 _SIGN = 1 << 63
 _ALL = (1 << 64) - 1
 _REMEDY = 'Write it as comma-separated finite numbers, such as "1.5,2,-3".'
@@ -50,9 +53,7 @@ class Coordinate:
                 )
             values.append(_finite(component, position, field))
         if not values:
-            raise InvalidCoordinateError(
-                f"{field} has no component.", field=field, remedy=_REMEDY
-            )
+            raise InvalidCoordinateError(f"{field} has no component.", field=field, remedy=_REMEDY)
         return cls(tuple(values))
 
     @classmethod
@@ -96,9 +97,7 @@ class Coordinate:
             InvalidCoordinateError: The bytes were not made by `key`.
         """
         if not key or len(key) != 1 + 8 * key[0] or not 1 <= key[0] <= MAX_COMPONENTS:
-            raise InvalidCoordinateError(
-                f"{key[:80]!r} is not an encoded coordinate.", field="key"
-            )
+            raise InvalidCoordinateError(f"{key[:80]!r} is not an encoded coordinate.", field="key")
         words = struct.unpack(f">{key[0]}Q", key[1:])
         ordered = [word ^ _SIGN if word & _SIGN else word ^ _ALL for word in words]
         return cls(struct.unpack(f">{key[0]}d", struct.pack(f">{key[0]}Q", *ordered)))
@@ -128,7 +127,7 @@ class Coordinate:
     def __str__(self) -> str:
         """Return the wire form: whole numbers without a fraction, others shortest exact."""
         return ",".join(
-            str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+            str(int(number)) if number.is_integer() and abs(number) < EXACT_WHOLE else repr(number)
             for number in self.components
         )
 

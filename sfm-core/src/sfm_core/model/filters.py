@@ -29,6 +29,7 @@ $and $or $not  as in logic; $and and $or take a non-empty array, $not an object
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -289,38 +290,47 @@ def _parse_condition(
     where = f"{where}.{name}"
     budget[0] -= 1
     match name:
-        case "$eq":
-            return OneOf(path, (_json(operand, where),))
-        case "$ne":
-            return Negation(OneOf(path, (_json(operand, where),)))
-        case "$in" | "$nin":
-            some = OneOf(path, tuple(_json(item, where) for item in _array(operand, where)))
-            return some if name == "$in" else Negation(some)
+        case "$eq" | "$in":
+            return _one_of(path, name, operand, where)
+        case "$ne" | "$nin":
+            return Negation(_one_of(path, name, operand, where))
         case "$gt" | "$gte" | "$lt" | "$lte":
             return Compare(path, Comparison(name), _orderable(operand, where))
         case "$exists":
-            if not isinstance(operand, bool):
-                raise InvalidFilterError(
-                    f"{where} is neither true nor false.", field=where, remedy="Use a boolean."
-                )
-            return Exists(path) if operand else Negation(Exists(path))
+            return _exists(path, operand, where)
         case "$contains":
             return Contains(path, _json(operand, where))
         case "$not":
-            if not isinstance(operand, Mapping):
-                raise InvalidFilterError(
-                    f"{where} is not an object of operators.",
-                    field=where,
-                    remedy='Write it as {"$not": {"$gt": 1}}.',
-                )
-            parts = [_parse_condition(path, key, item, where, budget) for key, item in operand.items()]
-            return Negation(AllOf(tuple(parts)))
-        case _:
-            raise InvalidFilterError(
-                f"{where}: there is no operator {name!r}.",
-                field=where,
-                remedy="Use $eq $ne $gt $gte $lt $lte $in $nin $exists $contains or $not.",
-            )
+            return _not(path, operand, where, budget)
+    raise InvalidFilterError(
+        f"{where}: there is no operator {name!r}.",
+        field=where,
+        remedy="Use $eq $ne $gt $gte $lt $lte $in $nin $exists $contains or $not.",
+    )
+
+
+def _one_of(path: str, name: str, operand: object, where: str) -> OneOf:
+    operands = (operand,) if name in {"$eq", "$ne"} else _array(operand, where)
+    return OneOf(path, tuple(_json(item, where) for item in operands))
+
+
+def _exists(path: str, operand: object, where: str) -> Filter:
+    if not isinstance(operand, bool):
+        raise InvalidFilterError(
+            f"{where} is neither true nor false.", field=where, remedy="Use a boolean."
+        )
+    return Exists(path) if operand else Negation(Exists(path))
+
+
+def _not(path: str, operand: object, where: str, budget: list[int]) -> Filter:
+    if not isinstance(operand, Mapping):
+        raise InvalidFilterError(
+            f"{where} is not an object of operators.",
+            field=where,
+            remedy='Write it as {"$not": {"$gt": 1}}.',
+        )
+    parts = [_parse_condition(path, key, item, where, budget) for key, item in operand.items()]
+    return Negation(AllOf(tuple(parts)))
 
 
 def _array(value: object, where: str) -> Sequence[object]:
@@ -334,7 +344,7 @@ def _array(value: object, where: str) -> Sequence[object]:
 
 
 def _orderable(value: object, where: str) -> int | float | str:
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or _is_nan(value):
         raise InvalidFilterError(
             f"{where} is neither a number nor text.",
             field=where,
@@ -343,10 +353,14 @@ def _orderable(value: object, where: str) -> int | float | str:
     return value
 
 
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
 def _json(value: object, where: str) -> JsonValue:
     if value is None or isinstance(value, bool | int | str):
         return value
-    if isinstance(value, float) and value == value:
+    if isinstance(value, float) and not _is_nan(value):
         return value
     if isinstance(value, list | tuple):
         return tuple(_json(item, where) for item in value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from sfm_core.errors import InvalidInputError
 
 MAX_NAME_BYTES = 128
@@ -31,8 +33,6 @@ def check_name(name: str, *, field: str) -> str:
         ) from error
     if not 1 <= size <= MAX_NAME_BYTES:
         raise InvalidInputError(f"{field} takes {size} bytes.", field=field, remedy=remedy)
-    if any(ord(character) < 32 or ord(character) == 127 for character in name):
-        raise InvalidInputError(
-            f"{field} has a control character.", field=field, remedy=remedy
-        )
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise InvalidInputError(f"{field} has a control character.", field=field, remedy=remedy)
     return name

@@ -12,7 +12,7 @@ import msgspec
 from sfm_core.errors import InvalidPayloadError, LimitExceededError
 
 JsonValue: TypeAlias = (
-    "None | bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue]"
+    "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 )
 Payload: TypeAlias = Mapping[str, JsonValue]
 
@@ -30,9 +30,7 @@ class PayloadLimits:
     max_depth: int = 32
 
 
-def encode_payload(
-    payload: object, limits: PayloadLimits, *, field: str = "payload"
-) -> bytes:
+def encode_payload(payload: object, limits: PayloadLimits, *, field: str = "payload") -> bytes:
     """Check that a payload can be stored without loss, and encode it.
 
     Args:
@@ -66,27 +64,17 @@ def encode_payload(
 
 
 def _check(value: object, path: str, depth: int) -> None:
-    if value is None or isinstance(value, bool | int):
-        return
     if isinstance(value, str):
         _check_text(value, path)
     elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise InvalidPayloadError(
-                f"{path} is {value}, which JSON cannot hold.",
-                field=path,
-                remedy="Leave it out or send null.",
+        _check_finite(value, path)
+    elif isinstance(value, Mapping | list | tuple):
+        if depth == 0:
+            raise LimitExceededError(
+                f"{path} is nested too deeply.", field=path, remedy="Flatten the payload."
             )
-    elif depth == 0:
-        raise LimitExceededError(
-            f"{path} is nested too deeply.", field=path, remedy="Flatten the payload."
-        )
-    elif isinstance(value, Mapping):
-        _check_object(value, path, depth)
-    elif isinstance(value, list | tuple):
-        for position, item in enumerate(value):
-            _check(item, f"{path}[{position}]", depth - 1)
-    else:
+        _check_members(value, path, depth - 1)
+    elif value is not None and not isinstance(value, int):
         raise InvalidPayloadError(
             f"{path} is of type {type(value).__name__}, which JSON cannot hold.",
             field=path,
@@ -94,7 +82,13 @@ def _check(value: object, path: str, depth: int) -> None:
         )
 
 
-def _check_object(value: Mapping[object, object], path: str, depth: int) -> None:
+def _check_members(
+    value: Mapping[object, object] | Sequence[object], path: str, depth: int
+) -> None:
+    if not isinstance(value, Mapping):
+        for position, item in enumerate(value):
+            _check(item, f"{path}[{position}]", depth)
+        return
     for key, item in value.items():
         if not isinstance(key, str):
             raise InvalidPayloadError(
@@ -103,7 +97,16 @@ def _check_object(value: Mapping[object, object], path: str, depth: int) -> None
                 remedy="Keys of an object are text.",
             )
         _check_text(key, path)
-        _check(item, f"{path}.{key[:40]}", depth - 1)
+        _check(item, f"{path}.{key[:40]}", depth)
+
+
+def _check_finite(number: float, path: str) -> None:
+    if not math.isfinite(number):
+        raise InvalidPayloadError(
+            f"{path} is {number}, which JSON cannot hold.",
+            field=path,
+            remedy="Leave it out or send null.",
+        )
 
 
 def _check_text(text: str, path: str) -> None:

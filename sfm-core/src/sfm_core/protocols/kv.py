@@ -157,13 +157,13 @@ class KeyValueStore(Backend, Protocol):
     async def scan(
         self, namespace: str, ranges: Sequence[KeyRange], *, limit: int
     ) -> list[list[tuple[bytes, Entry]]]:
-        """Read the first entries of many key ranges.
+        r"""Read the first entries of many key ranges.
 
         Args:
             namespace: Where to read.
             ranges: Ranges of keys, at most `MAX_BATCH`.
             limit: Most entries per range, 1 to `MAX_BATCH`. To go on, ask for
-                the range that starts after the last key (`key + b"\\0"`).
+                the range that starts after the last key (`key + b"\0"`).
 
         Returns:
             One list per range, in order of the ranges; inside a list in byte
@@ -274,9 +274,7 @@ class KeyValueStore(Backend, Protocol):
         """
         ...
 
-    async def release(
-        self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta
-    ) -> None:
+    async def release(self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta) -> None:
         """Give notes back whose work failed.
 
         Args:

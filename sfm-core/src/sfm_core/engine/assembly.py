@@ -1,0 +1,206 @@
+"""Putting an engine together, and taking it apart in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from uuid import uuid4
+
+from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.check import Checking
+from sfm_core.engine.committer import Committer
+from sfm_core.engine.follow_links import LinkFollower
+from sfm_core.engine.follow_memories import MemoryFollower
+from sfm_core.engine.forget import Forgetting
+from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.links import Linking
+from sfm_core.engine.manifest import mark_complete, read_manifest
+from sfm_core.engine.memory_engine import MemoryEngine, Parts
+from sfm_core.engine.paths import PathFinding
+from sfm_core.engine.reading import Reading
+from sfm_core.engine.reap_links import LinkReaper
+from sfm_core.engine.recall import Recalling
+from sfm_core.engine.relay import Relay
+from sfm_core.engine.remember import Remembering
+from sfm_core.engine.restore import Restoring
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.sweeper import Sweeper
+from sfm_core.engine.transfer import Exporting, Importing
+from sfm_core.engine.truth import Truth
+from sfm_core.errors import SfmError
+from sfm_core.protocols.embedder import Fingerprint
+from sfm_core.protocols.vector import Collection
+from sfm_core.registry import BackendContext, Registry
+from sfm_core.settings import EngineSettings, Slots
+from sfm_core.text.analysis import Analyzer
+from sfm_core.text.composing import TextRule
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_engine(
+    *,
+    slots: Slots,
+    registry: Registry,
+    context: BackendContext,
+    settings: EngineSettings | None = None,
+) -> AsyncGenerator[MemoryEngine]:
+    """Open the chosen backends and run an engine on them.
+
+    On leaving, the work in hand is finished, then backends are closed in
+    reverse order. What could not be finished is noted in the truth.
+
+    Args:
+        slots: Which backend serves which port.
+        registry: The backends that can be chosen.
+        context: What backends need beside their URLs.
+        settings: How the engine works.
+
+    Yields:
+        The engine, ready for use.
+
+    Raises:
+        ConfigurationError: A backend is unknown or its settings cannot work.
+        BackendUnavailableError: A backend cannot be reached.
+        CorruptDataError: The truth's manifest cannot be read.
+    """
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(stack, slots, registry, context, settings or EngineSettings())
+        manifest = await read_manifest(stores.kv, stores.owner)
+        known = {collection.name for collection in await stores.vector.collections()}
+        name = stores.collection.name
+        complete = name in manifest.complete and name in known
+        await stores.vector.ensure(stores.collection)
+        yield await _start(stack, stores, complete=complete)
+
+
+def collection_for(fingerprint: Fingerprint, rule: TextRule) -> Collection:
+    """Name the collection whose points fit an embedder and a text rule.
+
+    Another embedder or another rule means another collection, so vectors and
+    words that cannot be compared never meet.
+    """
+    digest = hashlib.sha256(f"{fingerprint.digest}/{rule.fingerprint}".encode()).hexdigest()
+    return Collection(name=f"memories_{digest[:16]}", dimension=fingerprint.dimension)
+
+
+async def _open_stores(
+    stack: AsyncExitStack,
+    slots: Slots,
+    registry: Registry,
+    context: BackendContext,
+    settings: EngineSettings,
+) -> Stores:
+    kv = registry.create_kv(slots.kv, context)
+    vector = registry.create_vector(slots.vector, context)
+    graph = registry.create_graph(slots.graph, context)
+    cache = registry.create_cache(slots.cache, context)
+    embedder = registry.create_embedder(slots.embedder, context)
+    sink = None if slots.events is None else registry.create_events(slots.events, context)
+    for backend in (kv, vector, graph, cache, embedder, sink):
+        if backend is not None:
+            await stack.enter_async_context(backend)
+    return Stores(
+        kv=kv,
+        vector=vector,
+        graph=graph,
+        cache=cache,
+        embedder=embedder,
+        sink=sink,
+        collection=collection_for(embedder.fingerprint, settings.text),
+        settings=settings,
+        clock=context.clock,
+        owner=str(uuid4()),
+    )
+
+
+async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> MemoryEngine:
+    """Wire the parts, start the upkeep, and have everything closed in reverse order."""
+    truth = Truth(stores.kv)
+    analyzer = Analyzer(stores.settings.text.language)
+    committer = Committer(stores)
+    stack.push_async_callback(committer.close)
+    reaper = LinkReaper(stores, truth, committer)
+    indexer = Indexer(
+        stores, MemoryFollower(stores, truth, analyzer, reaper), LinkFollower(stores, truth)
+    )
+    stack.push_async_callback(indexer.close)
+    access = AccessRecorder(stores, truth, committer)
+    stack.push_async_callback(_flush, access)
+    recalling = Recalling(stores, truth, analyzer, indexer, access)
+    stack.push_async_callback(recalling.close)
+    remembering = Remembering(stores, truth, committer, indexer)
+    forgetting = Forgetting(stores, truth, committer, indexer)
+    reading = Reading(stores, truth, access)
+    linking = Linking(stores, truth, committer, indexer)
+    restoring = Restoring(stores, truth, remembering, linking)
+    engine = MemoryEngine(
+        Parts(
+            stores=stores,
+            remembering=remembering,
+            forgetting=forgetting,
+            reading=reading,
+            recalling=recalling,
+            linking=linking,
+            paths=PathFinding(stores, truth, linking),
+            access=access,
+            checking=Checking(stores, truth, reading, indexer),
+            exporting=Exporting(stores, truth, reading),
+            importing=Importing(restoring, committer, indexer),
+        )
+    )
+    sweeper = Sweeper(
+        stores,
+        indexer=indexer,
+        forgetting=forgetting,
+        reading=reading,
+        access=access,
+        relay=Relay(stores, truth),
+    )
+    _run(stack, sweeper.run())
+    if not complete:
+        await _build(stack, stores, engine)
+    return engine
+
+
+async def _build(stack: AsyncExitStack, stores: Stores, engine: MemoryEngine) -> None:
+    """Fill a new collection from the truth in the background; an empty truth needs no filling."""
+    if not await stores.kv.namespaces(limit=1):
+        await mark_complete(stores.kv, stores.collection.name, stores.owner, complete=True)
+        return
+    engine.rebuilding = True
+
+    async def build() -> None:
+        try:
+            rebuilt = await engine.rebuild()
+            await mark_complete(stores.kv, stores.collection.name, stores.owner, complete=True)
+            log.info("built collection %s from %d entries", stores.collection.name, rebuilt)
+        except SfmError as error:
+            log.warning("the next start goes on building: %s: %s", error.code, error)
+        finally:
+            engine.rebuilding = False
+
+    _run(stack, build())
+
+
+async def _flush(access: AccessRecorder) -> None:
+    try:
+        await access.flush()
+    except SfmError as error:
+        log.warning("the last reads are not counted: %s: %s", error.code, error)
+
+
+def _run(stack: AsyncExitStack, work: Coroutine[object, object, None]) -> None:
+    """Run a task for as long as the engine is open."""
+    task = asyncio.create_task(work)
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(stop)

@@ -1,0 +1,284 @@
+"""Understanding lines of an import, and planning what they ask for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias, cast
+
+import msgspec
+
+from sfm_core.engine.committer import Change, Planned, View
+from sfm_core.engine.inputs import check_episode, check_namespace
+from sfm_core.engine.links import Linking
+from sfm_core.engine.portable import FORMAT, FORMAT_VERSION
+from sfm_core.engine.remember import Remembering, memory_commit
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import State, Truth
+from sfm_core.errors import InvalidInputError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.events import EventType
+from sfm_core.model.keys import access_key, history_key, memory_key
+from sfm_core.model.link import DEFAULT_LINK_TYPE
+from sfm_core.model.memory import AccessStatistics, Episode, MemoryType, NewMemory
+from sfm_core.model.payload import Payload, encode_payload
+from sfm_core.model.record import MemoryRecord, encode_record
+from sfm_core.protocols.kv import Commit, Write
+
+Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+Version: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class MemoryLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line that describes a memory; with a version it is to be restored as it was."""
+
+    coord: list[float] | str
+    payload: dict[str, object]
+    kind: Literal["memory", "history"] = "memory"
+    namespace: str = ""
+    type: MemoryType = MemoryType.EPISODIC
+    importance: Share | None = None
+    version: Version | None = None
+    created_at: Moment | None = None
+    updated_at: Moment | None = None
+    expires_at: Moment | None = None
+    episode: Episode | None = None
+    access_count: int = 0
+    last_accessed_at: Moment | None = None
+
+
+class LinkLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line that describes a link; with a version it is to be restored as it was."""
+
+    from_coord: list[float] | str
+    to_coord: list[float] | str
+    kind: Literal["link"] = "link"
+    namespace: str = ""
+    type: str = DEFAULT_LINK_TYPE
+    weight: float = 1.0
+    version: Version | None = None
+    updated_at: Moment | None = None
+
+
+Line: TypeAlias = MemoryLine | LinkLine
+
+
+class LineReader:
+    """Understands the lines of one import, one after the other."""
+
+    def __init__(self, default_namespace: str) -> None:
+        """Use `default_namespace` for lines that name none."""
+        self._default = default_namespace
+        self._is_export = False
+        self._ended = False
+        self._counts = {"memory": 0, "link": 0, "history": 0}
+
+    def read(self, line: bytes) -> Line | None:
+        """Understand a line.
+
+        Args:
+            line: JSON in UTF-8.
+
+        Returns:
+            What it describes; `None` for header and footer.
+
+        Raises:
+            InvalidInputError: It cannot be understood; the message says why.
+        """
+        try:
+            document = msgspec.json.decode(line)
+            if not isinstance(document, dict):
+                raise InvalidInputError("The line is no JSON object.", field="line")
+            kind = document.get("kind", "link" if "from_coord" in document else "memory")
+            if kind in {"header", "footer"}:
+                self._frame(kind, document)
+                return None
+            shape: type[MemoryLine | LinkLine] = LinkLine if kind == "link" else MemoryLine
+            parsed = msgspec.convert(document, shape)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise InvalidInputError(f"{error}.", field="line") from error
+        self._counts[parsed.kind] += 1
+        return (
+            parsed if parsed.namespace else msgspec.structs.replace(parsed, namespace=self._default)
+        )
+
+    def missing_footer(self) -> str:
+        """Say what is wrong with an export that does not end as it should; "" if nothing is."""
+        if self._is_export and not self._ended:
+            return "The export was cut short: its last line is missing. Export it again."
+        return ""
+
+    def _frame(self, kind: str, document: dict[str, object]) -> None:
+        if kind == "header":
+            self._header(document)
+        else:
+            self._footer(document)
+
+    def _header(self, document: dict[str, object]) -> None:
+        if document.get("format") != FORMAT or document.get("version") != FORMAT_VERSION:
+            raise InvalidInputError(
+                f"The header names format {document.get('format')!r}, "
+                f"version {document.get('version')!r}.",
+                field="version",
+                remedy=f"This release reads {FORMAT!r}, version {FORMAT_VERSION}.",
+            )
+        self._is_export = True
+
+    def _footer(self, document: dict[str, object]) -> None:
+        self._ended = True
+        told = (document.get("memories"), document.get("links"))
+        seen = (self._counts["memory"], self._counts["link"])
+        if told != seen:
+            raise InvalidInputError(
+                f"The export counts {told[0]} memories and {told[1]} links; "
+                f"{seen[0]} and {seen[1]} were readable.",
+                field="footer",
+                remedy="The file was changed or damaged; export it again.",
+            )
+
+
+class Restoring:
+    """Plans what lines of an import ask for."""
+
+    def __init__(
+        self, stores: Stores, truth: Truth, remembering: Remembering, linking: Linking
+    ) -> None:
+        """Plan with the parts that plan ordinary writes."""
+        self._stores = stores
+        self._truth = truth
+        self._remembering = remembering
+        self._linking = linking
+
+    def change(self, line: Line) -> Change:
+        """Plan what a line asks for.
+
+        Args:
+            line: The line.
+
+        Returns:
+            A change that writes nothing where the truth has it already.
+
+        Raises:
+            InvalidInputError: A value in the line is not acceptable.
+        """
+        check_namespace(line.namespace)
+        if isinstance(line, MemoryLine) and line.episode is not None:
+            check_episode(line.episode)
+        if isinstance(line, LinkLine):
+            return self._linking.link_change(
+                line.namespace,
+                _coordinate(line.from_coord, "from_coord"),
+                _coordinate(line.to_coord, "to_coord"),
+                line.type,
+                line.weight,
+                version=line.version or 1,
+            )
+        coordinate = _coordinate(line.coord, "coord")
+        if line.kind == "history":
+            return self._old_version(line, coordinate)
+        if line.version is None:
+            return self._plain(line, coordinate)
+        return self._exact(line, coordinate, line.version)
+
+    def _plain(self, line: MemoryLine, coordinate: Coordinate) -> Change:
+        """Store as an ordinary write would, unless the same content is there already."""
+        memory = NewMemory(
+            coordinate=coordinate,
+            payload=cast(Payload, line.payload),
+            type=line.type,
+            importance=line.importance,
+            episode=line.episode,
+        )
+        stored = self._remembering.store_change(line.namespace, memory)
+        encoded = encode_payload(line.payload, self._stores.settings.limits.payload)
+
+        def plan(view: View) -> Planned:
+            state = self._truth.memory_state(line.namespace, stored.keys[0], view[stored.keys[0]])
+            record = state.record
+            if (
+                record is not None
+                and record.alive(self._stores.clock.now())
+                and bytes(record.payload) == encoded
+                and record.type is line.type
+            ):
+                return Planned(commit=None, version=state.version)
+            return stored.plan(view)
+
+        return Change(
+            namespace=line.namespace, keys=stored.keys, plan=plan, read_first=stored.read_first
+        )
+
+    def _exact(self, line: MemoryLine, coordinate: Coordinate, version: int) -> Change:
+        """Restore a version with all that belongs to it, unless it or a later one lives.
+
+        A memory that was deleted since comes back, with a version above its deletion's.
+        """
+        key, access = memory_key(coordinate), access_key(coordinate)
+
+        def plan(view: View) -> Planned:
+            state = self._truth.memory_state(line.namespace, key, view[key])
+            alive = state.record is not None and state.record.alive(self._stores.clock.now())
+            if alive and state.version >= version:
+                return Planned(commit=None, version=state.version)
+            written = max(version, state.version + 1)
+            settings = self._stores.settings
+            commit = memory_commit(
+                line.namespace,
+                coordinate,
+                state,
+                self._record(line, state, written),
+                history_limit=settings.history_limit,
+                event=EventType.MEMORY_STORED if settings.event_log else None,
+                version=written,
+            )
+            return Planned(commit=_with_access(commit, access, line), version=written)
+
+        return Change(namespace=line.namespace, keys=(key,), plan=plan, read_first=False)
+
+    def _old_version(self, line: MemoryLine, coordinate: Coordinate) -> Change:
+        version = line.version or 1
+        key = history_key(coordinate, version)
+
+        def plan(view: View) -> Planned:
+            if view[key] is not None:
+                return Planned(commit=None, version=version)
+            record = self._record(line, State(0, None), version)
+            write = Write(key, encode_record(record), version)
+            return Planned(
+                commit=Commit(namespace=line.namespace, writes=(write,)), version=version
+            )
+
+        return Change(namespace=line.namespace, keys=(key,), plan=plan, read_first=False)
+
+    def _record(self, line: MemoryLine, before: State[MemoryRecord], version: int) -> MemoryRecord:
+        now = self._stores.clock.now()
+        lives = before.record is not None and before.record.alive(now)
+        return MemoryRecord(
+            payload=msgspec.Raw(encode_payload(line.payload, self._stores.settings.limits.payload)),
+            type=line.type,
+            importance=0.5 if line.importance is None else line.importance,
+            created_at=line.created_at or now,
+            updated_at=line.updated_at or now,
+            born=before.record.born if lives and before.record else version,
+            expires_at=line.expires_at,
+            episode=line.episode,
+        )
+
+
+def _with_access(commit: Commit, key: bytes, line: MemoryLine) -> Commit:
+    if not line.access_count:
+        return commit
+    access = AccessStatistics(count=line.access_count, last_accessed_at=line.last_accessed_at)
+    return Commit(
+        namespace=commit.namespace,
+        writes=(*commit.writes, Write(key, encode_record(access))),
+        counters=commit.counters,
+        dirty=commit.dirty,
+        events=commit.events,
+    )
+
+
+def _coordinate(value: list[float] | str, field: str) -> Coordinate:
+    if isinstance(value, str):
+        return Coordinate.parse(value, field=field)
+    return Coordinate.of(value, field=field)

@@ -1,0 +1,95 @@
+"""What an engine does while nobody waits: left-over notes, expiry, events, upkeep."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.forget import Forgetting
+from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.reading import Reading
+from sfm_core.engine.relay import Relay
+from sfm_core.engine.stores import Stores
+from sfm_core.errors import SfmError
+from sfm_core.protocols.optional import SupportsMaintenance
+
+log = logging.getLogger(__name__)
+
+CLAIM_PAGE = 500
+
+
+class Sweeper:
+    """Runs one round of upkeep after another."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        *,
+        indexer: Indexer,
+        forgetting: Forgetting,
+        reading: Reading,
+        access: AccessRecorder,
+        relay: Relay,
+    ) -> None:
+        """Have each part do its share."""
+        self._stores = stores
+        self._indexer = indexer
+        self._forgetting = forgetting
+        self._reading = reading
+        self._access = access
+        self._relay = relay
+
+    async def run(self) -> None:
+        """Sweep until cancelled. What fails is logged and tried again in the next round."""
+        while True:
+            await self.sweep()
+            await self._stores.clock.sleep(self._stores.settings.sweep_interval)
+
+    async def sweep(self) -> None:
+        """Do one round; the failure of one job does not keep the others from running."""
+        jobs: Sequence[tuple[str, Callable[[], Awaitable[object]]]] = (
+            ("follow up the outbox", self.adopt),
+            ("delete expired memories", self._expire),
+            ("publish events", self._relay.run_once),
+            ("count reads", self._access.flush),
+            ("keep up backends", self._maintain),
+        )
+        for name, job in jobs:
+            try:
+                await job()
+            except asyncio.CancelledError:
+                raise
+            except SfmError as error:
+                log.warning("could not %s: %s: %s", name, error.code, error)
+            except Exception:  # upkeep must outlive a defect in one of its jobs
+                log.exception("could not %s", name)
+
+    async def adopt(self) -> int:
+        """Follow up notes that nobody holds: those of dead processes and of failed tries.
+
+        Returns:
+            How many notes were taken over.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
+        adopted = 0
+        settings = self._stores.settings
+        while True:
+            notes = await self._stores.kv.claim(
+                owner=self._stores.owner, limit=CLAIM_PAGE, lease=settings.lease
+            )
+            adopted += len(notes)
+            if not await self._indexer.follow(notes) or len(notes) < CLAIM_PAGE:
+                return adopted
+
+    async def _expire(self) -> None:
+        for namespace in await self._reading.namespaces():
+            await self._forgetting.sweep_expired(namespace)
+
+    async def _maintain(self) -> None:
+        for backend in (self._stores.kv, self._stores.vector, self._stores.graph):
+            if isinstance(backend, SupportsMaintenance):
+                await backend.maintain()

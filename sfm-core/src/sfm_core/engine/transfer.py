@@ -1,0 +1,232 @@
+"""Export and import as streams of JSON Lines.
+
+An export begins with a header and ends with a footer that counts what came
+between, so that a file that was cut short is recognised. An import takes an
+export, or plain lines `{"namespace", "coord", "type", "payload"}`. It is
+idempotent: what is there already, at the same version or with the same
+content, is left as it is; and an older version never replaces a newer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from sfm_core.engine.committer import Change, Committer, Written
+from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.portable import (
+    FORMAT,
+    FORMAT_VERSION,
+    history_document,
+    link_document,
+    memory_document,
+)
+from sfm_core.engine.reading import Reading
+from sfm_core.engine.restore import LineReader, Restoring
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import Truth, link_alive, link_of
+from sfm_core.errors import BackendError, SfmError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.keys import (
+    HISTORY,
+    LINK,
+    MEMORY,
+    KeyRange,
+    access_key,
+    parse_link_key,
+)
+from sfm_core.model.payload import JsonValue
+from sfm_core.model.report import ImportReport, LineError
+from sfm_core.protocols.kv import Entry
+
+PAGE = 500
+MAX_REPORTED = 1000
+
+Progress = Callable[[int], None]
+"""Called with the number of lines that were dealt with since the last call."""
+
+
+class Exporting:
+    """Writes everything that lives as JSON Lines."""
+
+    def __init__(self, stores: Stores, truth: Truth, reading: Reading) -> None:
+        """Export `truth`."""
+        self._stores = stores
+        self._truth = truth
+        self._reading = reading
+
+    async def export(self, namespaces: Sequence[str] | None) -> AsyncGenerator[bytes]:
+        """Export; see `MemoryEngine.export`."""
+        chosen = await self._reading.namespaces() if namespaces is None else list(namespaces)
+        yield _line({"kind": "header", "format": FORMAT, "version": FORMAT_VERSION})
+        memories = links = 0
+        for namespace in chosen:
+            async for document in self._memories(namespace):
+                memories += document["kind"] == "memory"
+                yield _line(document)
+        for namespace in chosen:
+            async for document in self._links(namespace):
+                links += 1
+                yield _line(document)
+        yield _line({"kind": "footer", "memories": memories, "links": links})
+
+    async def _memories(self, namespace: str) -> AsyncGenerator[dict[str, JsonValue]]:
+        async for page in self._pages(namespace, MEMORY):
+            coordinates = [Coordinate.from_key(key[1:]) for key, _ in page]
+            reads = await self._stores.kv.get_many(namespace, list(map(access_key, coordinates)))
+            ranges = [KeyRange.prefix(HISTORY + coordinate.key) for coordinate in coordinates]
+            older = await self._stores.kv.scan(
+                namespace, ranges, limit=max(1, self._stores.settings.history_limit)
+            )
+            now = self._stores.clock.now()
+            for at, (key, entry) in enumerate(page):
+                state = self._truth.memory_state(namespace, key, entry)
+                if state.record is None or not state.record.alive(now):
+                    continue
+                access = self._truth.access(namespace, access_key(coordinates[at]), reads[at])
+                memory = self._truth.memory(namespace, coordinates[at], state.version, state.record)
+                yield memory_document(memory, access)
+                for old_key, old in older[at]:
+                    yield self._old(namespace, coordinates[at], old_key, old)
+
+    def _old(
+        self, namespace: str, coordinate: Coordinate, key: bytes, entry: Entry
+    ) -> dict[str, JsonValue]:
+        record = self._truth.memory_record(namespace, key, entry)
+        return history_document(self._truth.memory(namespace, coordinate, entry.version, record))
+
+    async def _links(self, namespace: str) -> AsyncGenerator[dict[str, JsonValue]]:
+        async for page in self._pages(namespace, LINK):
+            parts = [parse_link_key(key) for key, _ in page]
+            ends = list(dict.fromkeys(end for s, _, t in parts for end in (s, t)))
+            memories = dict(zip(ends, await self._truth.memories(namespace, ends), strict=True))
+            now = self._stores.clock.now()
+            for (key, entry), (source, _, target) in zip(page, parts, strict=True):
+                state = self._truth.link_state(namespace, key, entry)
+                one, other = memories[source].record, memories[target].record
+                if state.record is not None and link_alive(state.record, one, other, now):
+                    yield link_document(namespace, link_of(key, state.version, state.record))
+
+    async def _pages(
+        self, namespace: str, kind: bytes
+    ) -> AsyncGenerator[list[tuple[bytes, Entry]]]:
+        rest: KeyRange | None = KeyRange.prefix(kind)
+        while rest is not None:
+            [page] = await self._stores.kv.scan(namespace, [rest], limit=PAGE)
+            if page:
+                yield page
+            rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What an import has done so far."""
+
+    imported: int = 0
+    links: int = 0
+    failed: int = 0
+    errors: list[LineError] = field(default_factory=list[LineError])
+
+    def fail(self, line: int, message: str) -> None:
+        self.failed += 1
+        if len(self.errors) < MAX_REPORTED:
+            self.errors.append(LineError(line=line, message=message))
+
+    def report(self) -> ImportReport:
+        return ImportReport(
+            imported=self.imported,
+            links=self.links,
+            errors=tuple(self.errors),
+            failed=self.failed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A line that was understood and waits for its batch."""
+
+    line: int
+    kind: str
+    change: Change
+
+
+class Importing:
+    """Reads JSON Lines."""
+
+    def __init__(self, restoring: Restoring, committer: Committer, indexer: Indexer) -> None:
+        """Write through `committer` what `restoring` makes of lines."""
+        self._restoring = restoring
+        self._committer = committer
+        self._indexer = indexer
+
+    async def import_lines(
+        self,
+        lines: AsyncIterable[bytes],
+        *,
+        default_namespace: str,
+        progress: Progress | None,
+    ) -> ImportReport:
+        """Import; see `MemoryEngine.import_lines`."""
+        tally = _Tally()
+        reader = LineReader(default_namespace)
+        batch: list[_Pending] = []
+        number = 0
+        async for number, line in _numbered(lines):
+            pending = self._understand(reader, number, line, tally)
+            if pending is None:
+                continue
+            if len(batch) == PAGE or (batch and batch[-1].kind != pending.kind):
+                await self._write(batch, tally, progress)
+                batch = []
+            batch.append(pending)
+        await self._write(batch, tally, progress)
+        problem = reader.missing_footer()
+        if problem:
+            tally.fail(number + 1, problem)
+        return tally.report()
+
+    def _understand(
+        self, reader: LineReader, number: int, line: bytes, tally: _Tally
+    ) -> _Pending | None:
+        try:
+            parsed = reader.read(line)
+            if parsed is None:
+                return None
+            return _Pending(number, parsed.kind, self._restoring.change(parsed))
+        except SfmError as error:
+            tally.fail(number, str(error))
+            return None
+
+    async def _write(
+        self, batch: Sequence[_Pending], tally: _Tally, progress: Progress | None
+    ) -> None:
+        if not batch:
+            return
+        results = await self._committer.commit_many([pending.change for pending in batch])
+        for pending, result in zip(batch, results, strict=True):
+            if isinstance(result, BackendError) or not isinstance(result, Written | SfmError):
+                raise result
+            if isinstance(result, SfmError):
+                tally.fail(pending.line, str(result))
+            elif pending.kind == "memory":
+                tally.imported += 1
+            elif pending.kind == "link":
+                tally.links += 1
+        written = [result for result in results if isinstance(result, Written)]
+        await self._indexer.follow([note for result in written for note in result.notes])
+        if progress:
+            progress(len(batch))
+
+
+def _line(document: dict[str, JsonValue]) -> bytes:
+    return msgspec.json.encode(document)
+
+
+async def _numbered(lines: AsyncIterable[bytes]) -> AsyncIterator[tuple[int, bytes]]:
+    number = 0
+    async for line in lines:
+        number += 1
+        if line.strip():
+            yield number, line
