@@ -1,0 +1,6 @@
+"""Index structures that live in the process, for backends that cannot search by themselves.
+
+Each numbers what it holds by *slots*: 0, 1, 2 … in the order of adding. A slot
+is never used twice; what is removed leaves a gap until the structure is compacted.
+None of them locks: their owner lets one thread in at a time.
+"""
