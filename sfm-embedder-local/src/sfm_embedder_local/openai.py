@@ -37,6 +37,9 @@ from sfm_embedder_local.settings import OpenAiSettings
 
 MAX_ATTEMPTS = 5
 
+_LARGEST_COMPONENT = 1e18
+"""The square of a larger one does not fit into 32 bits, so its vector has no length."""
+
 _LONGEST_WAIT = timedelta(seconds=30)
 _backoff = wait_random_exponential(multiplier=0.25, max=8)
 
@@ -225,7 +228,7 @@ class OpenAiEmbedder:
         places = sorted(entry.index for entry in answer.data)
         if places != list(range(count)):
             raise self._unexpected(f"{len(places)} embeddings for {count} texts")
-        vectors = np.empty((count, self._settings.dimension), dtype=np.float32)
+        vectors = np.empty((count, self._settings.dimension), dtype=np.float64)
         for entry in answer.data:
             if len(entry.embedding) != self._settings.dimension:
                 raise self._unexpected(
@@ -233,9 +236,9 @@ class OpenAiEmbedder:
                     f"{self._settings.dimension}"
                 )
             vectors[entry.index] = entry.embedding
-        if not np.isfinite(vectors).all():
-            raise self._unexpected("numbers beyond those of 32 bits")
-        return vectors
+        if not (np.abs(vectors) < _LARGEST_COMPONENT).all():
+            raise self._unexpected("numbers that no embedding has")
+        return vectors.astype(np.float32)
 
     def _unexpected(self, what: str) -> Exception:
         return _errors.unexpected_answer(what, backend=self.scheme, endpoint=self._url)
