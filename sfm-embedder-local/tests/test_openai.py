@@ -167,7 +167,7 @@ async def test_a_lasting_failure_is_given_up(embedder: OpenAiEmbedder, service: 
 
 
 @pytest.mark.parametrize(
-    ("status", "remedy"), [(400, ""), (401, "SFM_OPENAI_API_KEY"), (404, "/embeddings")]
+    ("status", "remedy"), [(400, ""), (401, "OPENAI_API_KEY"), (404, "/embeddings")]
 )
 async def test_a_refusal_is_not_tried_again(
     embedder: OpenAiEmbedder, service: Service, status: int, remedy: str

@@ -14,7 +14,7 @@ from sfm_embedder_local.settings import OpenAiSettings, openai_settings, refuse_
 
 @pytest.fixture
 def context(tmp_path: Path) -> BackendContext:
-    return BackendContext(data_folder=tmp_path, options={"SFM_OPENAI_API_KEY": "secret"})
+    return BackendContext(data_folder=tmp_path, options={"OPENAI_API_KEY": "secret"})
 
 
 def test_every_option_of_the_url_is_read(context: BackendContext) -> None:
@@ -61,7 +61,7 @@ def test_the_key_is_not_shown(context: BackendContext) -> None:
         ("openai://host/v1?model=m&dim=3", r"openai\+https"),
         ("openai+http:///v1?model=m&dim=3", "host"),
         ("openai+http://host:port/v1?model=m&dim=3", "host"),
-        ("openai+https://user:word@host/v1?model=m&dim=3", "SFM_OPENAI_API_KEY"),
+        ("openai+https://user:word@host/v1?model=m&dim=3", "OPENAI_API_KEY"),
     ],
 )
 def test_a_wrong_url_names_what_is_wrong(context: BackendContext, url: str, named: str) -> None:

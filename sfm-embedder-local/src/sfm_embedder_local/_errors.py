@@ -118,7 +118,7 @@ def changed_weights(path: str, distribution: str, *, backend: str) -> CorruptDat
 
 def _remedy(status: int) -> str:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return "Set SFM_OPENAI_API_KEY to a key that this service accepts."
+        return "Set OPENAI_API_KEY to a key that this service accepts."
     if status == HTTPStatus.NOT_FOUND:
         return "Look whether the URL ends where /embeddings follows, and whether the model exists."
     return ""

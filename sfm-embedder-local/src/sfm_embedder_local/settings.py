@@ -10,7 +10,7 @@ from sfm_core.errors import ConfigurationError
 from sfm_core.registry import BackendContext
 
 URL_SETTING = "SFM_EMBEDDER_URL"
-API_KEY_SETTING = "SFM_OPENAI_API_KEY"
+API_KEY_SETTING = "OPENAI_API_KEY"
 DEFAULT_ENDPOINT = "https://api.openai.com/v1"
 
 _OPENAI_OPTIONS = frozenset(
