@@ -153,7 +153,7 @@ def point(
     vector: NDArray[np.float32],
     *,
     version: int = 1,
-    type: MemoryType = MemoryType.EPISODIC,  # noqa: A002 - named as the field is
+    type: MemoryType = MemoryType.EPISODIC,
     payload: Payload | None = None,
     terms: Mapping[str, float] | None = None,
 ) -> Point:

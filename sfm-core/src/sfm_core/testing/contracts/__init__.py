@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from sfm_core.testing.contracts.kv import KeyValueStoreContract
+from sfm_core.testing.contracts.vector import VectorStoreContract
 
-__all__ = ["KeyValueStoreContract"]
+__all__ = ["KeyValueStoreContract", "VectorStoreContract"]
