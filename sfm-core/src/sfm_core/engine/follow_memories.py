@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sfm_core.engine.reap_links import LinkReaper
 from sfm_core.engine.stores import Stores
-from sfm_core.engine.truth import State, Truth
+from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import (
     KeyRange,
@@ -19,12 +19,11 @@ from sfm_core.model.keys import (
 )
 from sfm_core.model.memory import Memory
 from sfm_core.model.payload import Payload
-from sfm_core.model.record import MemoryRecord
 from sfm_core.protocols.vector import Point, PointId
 from sfm_core.text.analysis import Analyzer
 from sfm_core.text.composing import keyword_terms, own_text
 
-States = dict[Coordinate, State[MemoryRecord]]
+States = dict[Coordinate, MemoryState]
 
 
 class MemoryFollower:
@@ -148,7 +147,7 @@ class MemoryFollower:
         self,
         namespace: str,
         coordinate: Coordinate,
-        state: State[MemoryRecord],
+        state: MemoryState,
         decoded: Mapping[Coordinate, Payload],
     ) -> Payload | None:
         if coordinate in decoded:

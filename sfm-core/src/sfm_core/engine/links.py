@@ -8,7 +8,7 @@ from sfm_core.engine.inputs import check_count, check_namespace, check_weight
 from sfm_core.engine.reap_links import removal
 from sfm_core.engine.remember import not_found
 from sfm_core.engine.stores import Stores
-from sfm_core.engine.truth import State, Truth, link_alive, link_of
+from sfm_core.engine.truth import LinkState, Truth, link_alive, link_of
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventNote, EventType
 from sfm_core.model.keys import backlink_key, link_key, memory_key, parse_link_key
@@ -115,7 +115,7 @@ class Linking:
         self,
         namespace: str,
         key: bytes,
-        state: State[LinkRecord],
+        state: LinkState,
         record: LinkRecord,
         version: int,
     ) -> Planned:

@@ -19,7 +19,7 @@ from sfm_core.engine.inputs import (
     check_ttl,
 )
 from sfm_core.engine.stores import Stores
-from sfm_core.engine.truth import State, Truth
+from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.errors import NotFoundError, SfmError, VersionConflictError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventNote, EventType
@@ -154,7 +154,7 @@ class Remembering:
         self,
         namespace: str,
         coordinate: Coordinate,
-        state: State[MemoryRecord],
+        state: MemoryState,
         record: MemoryRecord,
     ) -> Planned:
         settings = self._stores.settings
@@ -193,7 +193,7 @@ class Remembering:
 def memory_commit(
     namespace: str,
     coordinate: Coordinate,
-    before: State[MemoryRecord],
+    before: MemoryState,
     after: MemoryRecord,
     *,
     history_limit: int,
@@ -231,7 +231,7 @@ def memory_commit(
 
 
 def expect_version(
-    coordinate: Coordinate, expected: int | None, state: State[MemoryRecord], now: datetime
+    coordinate: Coordinate, expected: int | None, state: MemoryState, now: datetime
 ) -> None:
     """Check the version that a caller expects.
 
@@ -263,7 +263,7 @@ def not_found(coordinate: Coordinate) -> NotFoundError:
     )
 
 
-def _history_writes(coordinate: Coordinate, before: State[MemoryRecord], limit: int) -> list[Write]:
+def _history_writes(coordinate: Coordinate, before: MemoryState, limit: int) -> list[Write]:
     if before.record is None or before.record.deleted or limit == 0:
         return []
     writes = [

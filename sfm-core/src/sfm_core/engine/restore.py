@@ -13,7 +13,7 @@ from sfm_core.engine.links import Linking
 from sfm_core.engine.portable import FORMAT, FORMAT_VERSION
 from sfm_core.engine.remember import Remembering, memory_commit
 from sfm_core.engine.stores import Stores
-from sfm_core.engine.truth import State, Truth
+from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
@@ -62,6 +62,8 @@ class LinkLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 Line: TypeAlias = MemoryLine | LinkLine
 
+_decoder: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict)
+
 
 class LineReader:
     """Understands the lines of one import, one after the other."""
@@ -86,12 +88,10 @@ class LineReader:
             InvalidInputError: It cannot be understood; the message says why.
         """
         try:
-            document = msgspec.json.decode(line)
-            if not isinstance(document, dict):
-                raise InvalidInputError("The line is no JSON object.", field="line")
+            document = _decoder.decode(line)
             kind = document.get("kind", "link" if "from_coord" in document else "memory")
             if kind in {"header", "footer"}:
-                self._frame(kind, document)
+                self._frame(str(kind), document)
                 return None
             shape: type[MemoryLine | LinkLine] = LinkLine if kind == "link" else MemoryLine
             parsed = msgspec.convert(document, shape)
@@ -242,7 +242,7 @@ class Restoring:
         def plan(view: View) -> Planned:
             if view[key] is not None:
                 return Planned(commit=None, version=version)
-            record = self._record(line, State(0, None), version)
+            record = self._record(line, MemoryState(), version)
             write = Write(key, encode_record(record), version)
             return Planned(
                 commit=Commit(namespace=line.namespace, writes=(write,)), version=version
@@ -250,7 +250,7 @@ class Restoring:
 
         return Change(namespace=line.namespace, keys=(key,), plan=plan, read_first=False)
 
-    def _record(self, line: MemoryLine, before: State[MemoryRecord], version: int) -> MemoryRecord:
+    def _record(self, line: MemoryLine, before: MemoryState, version: int) -> MemoryRecord:
         now = self._stores.clock.now()
         lives = before.record is not None and before.record.alive(now)
         return MemoryRecord(

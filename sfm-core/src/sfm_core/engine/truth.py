@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
 
 import msgspec
 
@@ -24,20 +23,31 @@ from sfm_core.model.record import (
 )
 from sfm_core.protocols.kv import Entry, KeyValueStore
 
-RecordT = TypeVar("RecordT", MemoryRecord, LinkRecord)
-
 
 @dataclass(frozen=True, slots=True)
-class State(Generic[RecordT]):
-    """What the truth says under one key.
+class MemoryState:
+    """What the truth says under a memory key.
 
     Attributes:
         version: Version of the entry; 0 where there is none.
-        record: What it says; `None` where there is none.
+        record: What it says, alive or not; `None` where there is no entry.
     """
 
-    version: int
-    record: RecordT | None
+    version: int = 0
+    record: MemoryRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """What the truth says under a link key.
+
+    Attributes:
+        version: Version of the entry; 0 where there is none.
+        record: What it says, deleted or not; `None` where there is no entry.
+    """
+
+    version: int = 0
+    record: LinkRecord | None = None
 
 
 class Truth:
@@ -49,7 +59,7 @@ class Truth:
 
     async def memories(
         self, namespace: str, coordinates: Sequence[Coordinate]
-    ) -> list[State[MemoryRecord]]:
+    ) -> list[MemoryState]:
         """Read what is at many coordinates, dead or alive, in one round trip.
 
         Args:
@@ -69,7 +79,7 @@ class Truth:
             for key, entry in zip(keys, entries, strict=True)
         ]
 
-    async def links(self, namespace: str, keys: Sequence[bytes]) -> list[State[LinkRecord]]:
+    async def links(self, namespace: str, keys: Sequence[bytes]) -> list[LinkState]:
         """Read many links, dead or alive, in one round trip.
 
         Args:
@@ -87,7 +97,7 @@ class Truth:
             self.link_state(namespace, key, entry) for key, entry in zip(keys, entries, strict=True)
         ]
 
-    def memory_state(self, namespace: str, key: bytes, entry: Entry | None) -> State[MemoryRecord]:
+    def memory_state(self, namespace: str, key: bytes, entry: Entry | None) -> MemoryState:
         """Decode an entry under a memory or history key.
 
         Args:
@@ -102,8 +112,8 @@ class Truth:
             CorruptDataError: The entry is no memory record.
         """
         if entry is None:
-            return State(0, None)
-        return State(entry.version, self.memory_record(namespace, key, entry))
+            return MemoryState()
+        return MemoryState(entry.version, self.memory_record(namespace, key, entry))
 
     def memory_record(self, namespace: str, key: bytes, entry: Entry) -> MemoryRecord:
         """Decode an entry that is there.
@@ -124,7 +134,7 @@ class Truth:
         except msgspec.DecodeError as error:
             raise self._corrupt(namespace, key, error) from error
 
-    def link_state(self, namespace: str, key: bytes, entry: Entry | None) -> State[LinkRecord]:
+    def link_state(self, namespace: str, key: bytes, entry: Entry | None) -> LinkState:
         """Decode an entry under a link key.
 
         Args:
@@ -139,9 +149,9 @@ class Truth:
             CorruptDataError: The entry is no link record.
         """
         if entry is None:
-            return State(0, None)
+            return LinkState()
         try:
-            return State(entry.version, decode_link(entry.value))
+            return LinkState(entry.version, decode_link(entry.value))
         except msgspec.DecodeError as error:
             raise self._corrupt(namespace, key, error) from error
 

@@ -30,10 +30,10 @@ $and $or $not  as in logic; $and and $or take a non-empty array, $not an object
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from sfm_core.errors import InvalidFilterError
 from sfm_core.model.payload import JsonValue, Payload
@@ -160,7 +160,7 @@ def same(one: JsonValue, other: JsonValue) -> bool:
     """Tell whether two JSON values are equal; unlike in Python, `true` is not 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
+    if _is_json_object(one) and _is_json_object(other):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if _is_array(one) and _is_array(other):
         return len(one) == len(other) and all(map(same, one, other))
@@ -200,20 +200,27 @@ def _walk(value: JsonValue, steps: Sequence[str], depth: int) -> Iterator[JsonVa
                 yield from _walk(item, steps, depth)
 
 
-def _is_array(value: JsonValue) -> bool:
+def _is_array(value: object) -> TypeGuard[Sequence[JsonValue]]:
     return isinstance(value, list | tuple)
+
+
+def _is_json_object(value: JsonValue) -> TypeGuard[Mapping[str, JsonValue]]:
+    return isinstance(value, Mapping)
+
+
+def _is_object(value: object) -> TypeGuard[Mapping[object, object]]:
+    return isinstance(value, Mapping)
 
 
 def _related(value: JsonValue, comparison: Comparison, operand: float | str) -> bool:
     if isinstance(value, str) and isinstance(operand, str):
-        return _ordered(value, comparison, operand)
+        return _holds(comparison, below=value < operand, equal=value == operand)
     if isinstance(value, bool) or not isinstance(value, int | float) or isinstance(operand, str):
         return False
-    return _ordered(value, comparison, operand)
+    return _holds(comparison, below=value < operand, equal=value == operand)
 
 
-def _ordered(value: float | str, comparison: Comparison, operand: float | str) -> bool:
-    below, equal = value < operand, value == operand  # type: ignore[operator]
+def _holds(comparison: Comparison, *, below: bool, equal: bool) -> bool:
     match comparison:
         case Comparison.LT:
             return below
@@ -232,7 +239,7 @@ def _contains(value: JsonValue, operand: JsonValue) -> bool:
 
 
 def _parse_object(source: object, field: str, depth: int, budget: list[int]) -> Filter:
-    if not isinstance(source, Mapping):
+    if not _is_object(source):
         raise InvalidFilterError(
             f"{field} is not an object.", field=field, remedy='Write it as {"path": value}.'
         )
@@ -279,7 +286,7 @@ def _parse_member(
             field=where,
             remedy="Use $and, $or or $not, or a path in the payload.",
         )
-    if isinstance(value, Mapping) and any(str(name).startswith("$") for name in value):
+    if _is_object(value) and any(str(name).startswith("$") for name in value):
         return [_parse_condition(key, name, item, where, budget) for name, item in value.items()]
     return [OneOf(key, (_json(value, where),))]
 
@@ -289,19 +296,10 @@ def _parse_condition(
 ) -> Filter:
     where = f"{where}.{name}"
     budget[0] -= 1
-    match name:
-        case "$eq" | "$in":
-            return _one_of(path, name, operand, where)
-        case "$ne" | "$nin":
-            return Negation(_one_of(path, name, operand, where))
-        case "$gt" | "$gte" | "$lt" | "$lte":
-            return Compare(path, Comparison(name), _orderable(operand, where))
-        case "$exists":
-            return _exists(path, operand, where)
-        case "$contains":
-            return Contains(path, _json(operand, where))
-        case "$not":
-            return _not(path, operand, where, budget)
+    if name == "$not":
+        return _not(path, operand, where, budget)
+    if isinstance(name, str) and name in _OPERATORS:
+        return _OPERATORS[name](path, operand, where)
     raise InvalidFilterError(
         f"{where}: there is no operator {name!r}.",
         field=where,
@@ -309,9 +307,16 @@ def _parse_condition(
     )
 
 
-def _one_of(path: str, name: str, operand: object, where: str) -> OneOf:
-    operands = (operand,) if name in {"$eq", "$ne"} else _array(operand, where)
-    return OneOf(path, tuple(_json(item, where) for item in operands))
+def _equal(path: str, operand: object, where: str) -> Filter:
+    return OneOf(path, (_json(operand, where),))
+
+
+def _one_of(path: str, operand: object, where: str) -> Filter:
+    return OneOf(path, tuple(_json(item, where) for item in _array(operand, where)))
+
+
+def _compare(comparison: Comparison) -> Callable[[str, object, str], Filter]:
+    return lambda path, operand, where: Compare(path, comparison, _orderable(operand, where))
 
 
 def _exists(path: str, operand: object, where: str) -> Filter:
@@ -322,8 +327,19 @@ def _exists(path: str, operand: object, where: str) -> Filter:
     return Exists(path) if operand else Negation(Exists(path))
 
 
+_OPERATORS: dict[str, Callable[[str, object, str], Filter]] = {
+    "$eq": _equal,
+    "$ne": lambda path, operand, where: Negation(_equal(path, operand, where)),
+    "$in": _one_of,
+    "$nin": lambda path, operand, where: Negation(_one_of(path, operand, where)),
+    "$exists": _exists,
+    "$contains": lambda path, operand, where: Contains(path, _json(operand, where)),
+    **{comparison.value: _compare(comparison) for comparison in Comparison},
+}
+
+
 def _not(path: str, operand: object, where: str, budget: list[int]) -> Filter:
-    if not isinstance(operand, Mapping):
+    if not _is_object(operand):
         raise InvalidFilterError(
             f"{where} is not an object of operators.",
             field=where,
@@ -334,7 +350,7 @@ def _not(path: str, operand: object, where: str, budget: list[int]) -> Filter:
 
 
 def _array(value: object, where: str) -> Sequence[object]:
-    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_OPERANDS:
+    if not _is_array(value) or not 1 <= len(value) <= MAX_OPERANDS:
         raise InvalidFilterError(
             f"{where} is not an array of 1 to {MAX_OPERANDS} elements.",
             field=where,
@@ -362,9 +378,9 @@ def _json(value: object, where: str) -> JsonValue:
         return value
     if isinstance(value, float) and not _is_nan(value):
         return value
-    if isinstance(value, list | tuple):
+    if _is_array(value):
         return tuple(_json(item, where) for item in value)
-    if isinstance(value, Mapping):
+    if _is_object(value):
         return {str(key): _json(item, where) for key, item in value.items()}
     raise InvalidFilterError(
         f"{where} is not a JSON value.", field=where, remedy="Use null, text, numbers or arrays."

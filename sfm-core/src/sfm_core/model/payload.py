@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -15,6 +15,7 @@ JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 )
 Payload: TypeAlias = Mapping[str, JsonValue]
+_Members: TypeAlias = Mapping[object, object] | Sequence[object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def encode_payload(payload: object, limits: PayloadLimits, *, field: str = "payl
             field=field,
             remedy='Send an object such as {"text": "…"}.',
         )
-    _check(payload, field, limits.max_depth)
+    _check(cast(object, payload), field, limits.max_depth)
     encoded = msgspec.json.encode(payload)
     if len(encoded) > limits.max_bytes:
         raise LimitExceededError(
@@ -73,7 +74,7 @@ def _check(value: object, path: str, depth: int) -> None:
             raise LimitExceededError(
                 f"{path} is nested too deeply.", field=path, remedy="Flatten the payload."
             )
-        _check_members(value, path, depth - 1)
+        _check_members(cast(_Members, value), path, depth - 1)
     elif value is not None and not isinstance(value, int):
         raise InvalidPayloadError(
             f"{path} is of type {type(value).__name__}, which JSON cannot hold.",
@@ -82,9 +83,7 @@ def _check(value: object, path: str, depth: int) -> None:
         )
 
 
-def _check_members(
-    value: Mapping[object, object] | Sequence[object], path: str, depth: int
-) -> None:
+def _check_members(value: _Members, path: str, depth: int) -> None:
     if not isinstance(value, Mapping):
         for position, item in enumerate(value):
             _check(item, f"{path}[{position}]", depth)
