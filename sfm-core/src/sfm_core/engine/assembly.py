@@ -18,7 +18,8 @@ from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.links import Linking
 from sfm_core.engine.manifest import mark_complete, read_manifest
-from sfm_core.engine.memory_engine import MemoryEngine, Parts
+from sfm_core.engine.memory_engine import MemoryEngine
+from sfm_core.engine.operations.parts import Parts
 from sfm_core.engine.paths import PathFinding
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.reap_links import LinkReaper

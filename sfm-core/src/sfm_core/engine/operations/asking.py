@@ -1,0 +1,153 @@
+"""Reading and recalling memories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sfm_core.engine.operations.parts import Operations
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.memory import AccessStatistics, Memory, MemoryType
+from sfm_core.model.query import Recalled, RecallQuery
+from sfm_core.model.report import Stats
+
+
+class Asking(Operations):
+    """Reads and recalls memories."""
+
+    async def get(self, namespace: str, coordinate: Coordinate) -> Memory:
+        """Read the memory at a coordinate.
+
+        Args:
+            namespace: Where it lives.
+            coordinate: Where it lives there.
+
+        Returns:
+            The memory.
+
+        Raises:
+            NotFoundError: There is none, or it was deleted or has expired.
+        """
+        return await self._parts.reading.get(namespace, coordinate)
+
+    async def get_many(
+        self, namespace: str, coordinates: Sequence[Coordinate]
+    ) -> list[Memory | None]:
+        """Read many memories in one round trip.
+
+        Args:
+            namespace: Where they live.
+            coordinates: Where they live there.
+
+        Returns:
+            One element per coordinate, in order; `None` where there is no memory.
+
+        Raises:
+            LimitExceededError: More coordinates than one call may have.
+        """
+        return await self._parts.reading.get_many(namespace, coordinates)
+
+    async def access(self, namespace: str, coordinate: Coordinate) -> AccessStatistics:
+        """Tell how often a memory was read; all zero where there is none.
+
+        Args:
+            namespace: Where it lives.
+            coordinate: Where it lives there.
+
+        Returns:
+            Count and time of the last read.
+        """
+        return await self._parts.access.statistics(namespace, coordinate)
+
+    async def history(
+        self, namespace: str, coordinate: Coordinate, *, limit: int = 100
+    ) -> list[Memory]:
+        """Read the versions of a memory that are kept, also after its deletion.
+
+        Args:
+            namespace: Where it lives or lived.
+            coordinate: Where it lives there.
+            limit: Most versions to return.
+
+        Returns:
+            Versions, newest first, the current one included.
+
+        Raises:
+            NotFoundError: No version is kept.
+        """
+        return await self._parts.reading.history(namespace, coordinate, limit)
+
+    async def recall(self, namespace: str, query: RecallQuery) -> list[Recalled]:
+        """Find the memories that answer a query best.
+
+        Args:
+            namespace: Where to look.
+            query: What to look for.
+
+        Returns:
+            At most `query.top_k` memories, best first, each as the truth holds
+            it now: none that was deleted, has expired or does not match.
+
+        Raises:
+            InvalidInputError: The query is empty, too long or asks for too much.
+        """
+        return await self._parts.recalling.recall(namespace, query)
+
+    async def recall_many(
+        self, namespace: str, queries: Sequence[RecallQuery]
+    ) -> list[list[Recalled]]:
+        """Answer many queries, sharing embedding, search and reading.
+
+        Args:
+            namespace: Where to look.
+            queries: What to look for.
+
+        Returns:
+            One answer per query, in order; see `recall`.
+
+        Raises:
+            InvalidInputError: One of the queries is not acceptable.
+            LimitExceededError: More queries than one call may have.
+        """
+        return await self._parts.recalling.recall_many(namespace, queries)
+
+    async def range(
+        self,
+        namespace: str,
+        low: Coordinate,
+        high: Coordinate,
+        *,
+        type: MemoryType | None = None,
+        limit: int = 1000,
+    ) -> list[Coordinate]:
+        """Find the memories in a box.
+
+        Args:
+            namespace: Where to look.
+            low: Corner with the least components, included.
+            high: Corner with the greatest components, included.
+            type: Only memories of this type.
+            limit: Most coordinates to return.
+
+        Returns:
+            Coordinates with as many components as the corners, each between
+            theirs; in ascending order. The first `limit` if there are more.
+
+        Raises:
+            InvalidCoordinateError: The corners have different lengths.
+        """
+        return await self._parts.reading.range(namespace, low, high, type=type, limit=limit)
+
+    async def stats(self, namespace: str) -> Stats:
+        """Count the memories and links of a namespace, without a scan.
+
+        Args:
+            namespace: What to count.
+
+        Returns:
+            The numbers; all zero for a namespace that was never used.
+        """
+        return await self._parts.reading.stats(namespace)
+
+    async def namespaces(self) -> list[str]:
+        """List the namespaces that hold or held something, in ascending order."""
+        return await self._parts.reading.namespaces()

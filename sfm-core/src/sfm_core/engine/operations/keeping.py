@@ -1,0 +1,80 @@
+"""Taking memories in and out as a whole, and keeping derived stores right."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+
+from sfm_core.engine.operations.parts import Operations
+from sfm_core.engine.transfer import Progress
+from sfm_core.model.report import CheckReport, ImportReport
+
+
+class Keeping(Operations):
+    """Exports and imports, checks and rebuilds."""
+
+    def export(self, namespaces: Sequence[str] | None = None) -> AsyncGenerator[bytes]:
+        """Write everything that lives as JSON Lines.
+
+        Args:
+            namespaces: What to export; everything by default.
+
+        Returns:
+            Lines without their ends: a header, memories with their kept
+            versions, links, a footer. Needs memory for one page only. What is
+            written meanwhile may be in it or not.
+        """
+        return self._parts.exporting.export(namespaces)
+
+    async def import_lines(
+        self,
+        lines: AsyncIterable[bytes],
+        *,
+        default_namespace: str,
+        progress: Progress | None = None,
+    ) -> ImportReport:
+        """Read JSON Lines: an export, or plain lines of memories.
+
+        Args:
+            lines: One JSON object each; blank ones are passed over.
+            default_namespace: For lines that name none.
+            progress: Told how many lines were dealt with.
+
+        Returns:
+            What was imported, and which lines were left out and why. Importing
+            the same again changes nothing.
+
+        Raises:
+            BackendError: A backend failed; what came before is imported.
+        """
+        return await self._parts.importing.import_lines(
+            lines, default_namespace=default_namespace, progress=progress
+        )
+
+    async def rebuild(self, *, progress: Progress | None = None) -> int:
+        """Remake everything that is derived from the truth, while it serves.
+
+        Args:
+            progress: Told how many memories and links were dealt with.
+
+        Returns:
+            How many memories and links were dealt with.
+
+        Raises:
+            BackendError: A backend failed; what came before is remade.
+        """
+        return await self._parts.checking.rebuild(progress=progress)
+
+    async def check(self, *, repair: bool = False, progress: Progress | None = None) -> CheckReport:
+        """Compare the derived stores with the truth.
+
+        Args:
+            repair: Whether to make them follow. Nothing is deleted from the truth.
+            progress: Told how many memories and links were dealt with.
+
+        Returns:
+            The differences that were found, repaired or not.
+
+        Raises:
+            BackendError: A backend failed.
+        """
+        return await self._parts.checking.check(repair=repair, progress=progress)

@@ -1,0 +1,41 @@
+"""The parts of an engine that operations are carried out by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.check import Checking
+from sfm_core.engine.forget import Forgetting
+from sfm_core.engine.links import Linking
+from sfm_core.engine.paths import PathFinding
+from sfm_core.engine.reading import Reading
+from sfm_core.engine.recall import Recalling
+from sfm_core.engine.remember import Remembering
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.transfer import Exporting, Importing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of an engine, one per kind of work."""
+
+    stores: Stores
+    remembering: Remembering
+    forgetting: Forgetting
+    reading: Reading
+    recalling: Recalling
+    linking: Linking
+    paths: PathFinding
+    access: AccessRecorder
+    checking: Checking
+    exporting: Exporting
+    importing: Importing
+
+
+class Operations:
+    """Something that carries out operations by the parts of an engine."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with parts that `open_engine` has put together."""
+        self._parts = parts
