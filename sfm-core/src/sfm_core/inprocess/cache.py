@@ -23,14 +23,14 @@ _Deadline = tuple[float, int, _Key | str]
 @dataclass(slots=True)
 class _Kept:
     cached: Cached
-    expires_at: float
     size: int
+    deadline: _Deadline
 
 
 @dataclass(slots=True)
 class _Counter:
     value: int
-    expires_at: float
+    deadline: _Deadline
 
 
 @dataclass(slots=True)
@@ -52,6 +52,11 @@ class CacheState:
     _order: count[int] = field(default_factory=count)
     _bytes: int = 0
 
+    @property
+    def watched(self) -> int:
+        """How many deadlines are watched: one per thing kept, and some of things long gone."""
+        return len(self._deadlines)
+
     def get(self, key: _Key) -> Cached | None:
         """Return what is kept under a key, and count it as used."""
         if key in self._copies:
@@ -64,13 +69,12 @@ class CacheState:
         """Keep a copy or tombstone in place of what was there, and make room."""
         self._remove(key)
         size = _OVERHEAD_BYTES + len(key[1]) + len(cached.value or b"")
-        kept = _Kept(cached, expires_at, size)
+        kept = _Kept(cached, size, self._watch(expires_at, key))
         if cached.value is None:
             self._tombstones[key] = kept
         else:
             self._copies[key] = kept
             self._bytes += size
-        self._watch(expires_at, key)
         while self._bytes > self.max_bytes:
             self._remove(next(iter(self._copies)))
 
@@ -78,43 +82,44 @@ class CacheState:
         """Add to a counter and return its value."""
         counter = self._counters.get(key)
         if counter is None:
-            counter = self._counters[key] = _Counter(0, expires_at)
-            self._watch(expires_at, key)
+            counter = self._counters[key] = _Counter(0, self._watch(expires_at, key))
         counter.value += amount
         return counter.value
 
     def expire(self, now: float) -> None:
         """Forget whatever has outlived its time."""
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, _, key = heappop(self._deadlines)
-            if isinstance(key, str):
-                if (counter := self._counters.get(key)) and counter.expires_at <= now:
-                    del self._counters[key]
-            elif (kept := self._find(key)) and kept.expires_at <= now:
-                self._remove(key)
+            deadline = heappop(self._deadlines)
+            if self._current(deadline):
+                self._remove(deadline[2])
 
     def clear(self, namespace: str) -> None:
         """Forget what is kept of a namespace."""
         for key in [key for key in (*self._copies, *self._tombstones) if key[0] == namespace]:
             self._remove(key)
 
-    def _watch(self, expires_at: float, key: _Key | str) -> None:
-        heappush(self._deadlines, (expires_at, next(self._order), key))
+    def _watch(self, expires_at: float, key: _Key | str) -> _Deadline:
         live = len(self._copies) + len(self._tombstones) + len(self._counters)
         if len(self._deadlines) > 2 * live + _SPARE_DEADLINES:
             # What was replaced or evicted leaves its deadline behind.
-            self._deadlines = [due for due in self._deadlines if self._due(due)]
+            self._deadlines = [due for due in self._deadlines if self._current(due)]
             heapify(self._deadlines)
+        deadline = (expires_at, next(self._order), key)
+        heappush(self._deadlines, deadline)
+        return deadline
 
-    def _due(self, deadline: _Deadline) -> bool:
-        expires_at, _, key = deadline
-        found = self._counters.get(key) if isinstance(key, str) else self._find(key)
-        return found is not None and found.expires_at == expires_at
+    def _current(self, deadline: _Deadline) -> bool:
+        key = deadline[2]
+        if isinstance(key, str):
+            found: _Counter | _Kept | None = self._counters.get(key)
+        else:
+            found = self._copies.get(key) or self._tombstones.get(key)
+        return found is not None and found.deadline is deadline
 
-    def _find(self, key: _Key) -> _Kept | None:
-        return self._copies.get(key) or self._tombstones.get(key)
-
-    def _remove(self, key: _Key) -> None:
+    def _remove(self, key: _Key | str) -> None:
+        if isinstance(key, str):
+            del self._counters[key]
+            return
         self._tombstones.pop(key, None)
         copy = self._copies.pop(key, None)
         if copy:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from sfm_core.testing.contracts.cache import CacheContract
+from sfm_core.testing.contracts.embedder import EmbedderContract
+from sfm_core.testing.contracts.events import EventSinkContract
+from sfm_core.testing.contracts.graph import GraphStoreContract
 from sfm_core.testing.contracts.kv import KeyValueStoreContract
 from sfm_core.testing.contracts.vector import VectorStoreContract
 
-__all__ = ["KeyValueStoreContract", "VectorStoreContract"]
+__all__ = [
+    "CacheContract",
+    "EmbedderContract",
+    "EventSinkContract",
+    "GraphStoreContract",
+    "KeyValueStoreContract",
+    "VectorStoreContract",
+]
