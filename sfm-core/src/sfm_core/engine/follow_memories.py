@@ -23,6 +23,9 @@ from sfm_core.protocols.vector import Point, PointId
 from sfm_core.text.analysis import Analyzer
 from sfm_core.text.composing import keyword_terms, own_text
 
+MAX_CHARACTERS_INLINE = 2000
+"""Text that is analyzed on the event loop: it takes less time than changing threads."""
+
 States = dict[Coordinate, MemoryState]
 
 
@@ -162,15 +165,17 @@ class MemoryFollower:
         if not memories:
             return []
         rule = self._stores.settings.text
-        vectors = await self._stores.embedder.embed(
-            [own_text(memory.payload, rule) for memory in memories]
-        )
-        terms = await asyncio.to_thread(
-            lambda: [
+        texts = [own_text(memory.payload, rule) for memory in memories]
+
+        def compute_terms() -> list[dict[str, float]]:
+            return [
                 keyword_terms(memory.payload, context, rule, self._analyzer)
                 for memory, context in zip(memories, contexts, strict=True)
             ]
-        )
+
+        vectors = await self._stores.embedder.embed(texts)
+        small = sum(map(len, texts)) <= MAX_CHARACTERS_INLINE
+        terms = compute_terms() if small else await asyncio.to_thread(compute_terms)
         return [
             Point(
                 id=PointId(namespace=memory.namespace, coordinate=memory.coordinate),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sfm_core.errors import InvalidCoordinateError
 
@@ -28,6 +28,7 @@ class Coordinate:
     """
 
     components: tuple[float, ...]
+    _key: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, components: Iterable[float], *, field: str = "coord") -> Coordinate:
@@ -100,7 +101,9 @@ class Coordinate:
             raise InvalidCoordinateError(f"{key[:80]!r} is not an encoded coordinate.", field="key")
         words = struct.unpack(f">{key[0]}Q", key[1:])
         ordered = [word ^ _SIGN if word & _SIGN else word ^ _ALL for word in words]
-        return cls(struct.unpack(f">{key[0]}d", struct.pack(f">{key[0]}Q", *ordered)))
+        made = cls(struct.unpack(f">{key[0]}d", struct.pack(f">{key[0]}Q", *ordered)))
+        object.__setattr__(made, "_key", bytes(key))
+        return made
 
     @property
     def key(self) -> bytes:
@@ -110,6 +113,12 @@ class Coordinate:
         a float's IEEE 754 bits sort like the number once the sign bit is
         flipped for positives and every bit for negatives.
         """
+        if not self._key:
+            # A memory's key is asked for many times on its way through a write.
+            object.__setattr__(self, "_key", self._encode())
+        return self._key
+
+    def _encode(self) -> bytes:
         count = len(self.components)
         words = struct.unpack(f">{count}Q", struct.pack(f">{count}d", *self.components))
         ordered = [word ^ _ALL if word & _SIGN else word ^ _SIGN for word in words]
