@@ -168,7 +168,11 @@ async def measure_server(memories: bytes, questions: Sequence[Question], *, url:
         url: Where the server listens.
     """
     async with httpx.AsyncClient(base_url=url, timeout=120.0) as client:
-        response = await client.post("/import_memories", content=memories)
+        response = await client.post(
+            "/import_memories",
+            content=memories,
+            headers={"Content-Type": "application/x-ndjson"},
+        )
         response.raise_for_status()
         print(f"{url} {response.text.strip()}")
         await _measure(questions, _server_asker(client), url)

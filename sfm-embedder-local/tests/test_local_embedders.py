@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from sfm_core.errors import ClosedError, LimitExceededError
-from sfm_core.protocols import MAX_BATCH
 from sfm_embedder_local._local import LocalEmbedder
 from sfm_embedder_local.minilm import MiniLmEmbedder
 from sfm_embedder_local.static import StaticEmbedder
@@ -51,15 +49,6 @@ async def test_a_text_has_the_same_vector_alone_and_in_a_batch(embedder: LocalEm
     assert np.array_equal(together, alone)
 
 
-async def test_another_process_would_get_the_same_vectors(embedder: LocalEmbedder) -> None:
-    async with type(embedder)() as other:
-        assert np.array_equal(await embedder.embed(TEXTS), await other.embed(TEXTS))
-
-
-async def test_no_texts_give_no_rows(embedder: LocalEmbedder) -> None:
-    assert (await embedder.embed([])).shape == (0, embedder.fingerprint.dimension)
-
-
 async def test_blank_texts_have_one_direction(embedder: LocalEmbedder) -> None:
     vectors = await embedder.embed(["", " ", "\n\t"])
 
@@ -86,25 +75,6 @@ async def test_ten_megabytes_of_text_are_cut(embedder: LocalEmbedder) -> None:
     assert np.array_equal(whole, beginning)
 
 
-async def test_concurrent_calls_do_not_mix_up_their_texts(embedder: LocalEmbedder) -> None:
-    texts = [f"memory number {number} about topic {number % 7}" for number in range(64)]
-
-    answers = await asyncio.gather(*(embedder.embed([text]) for text in texts))
-
-    assert np.array_equal(np.concatenate(answers), await embedder.embed(texts))
-
-
-async def test_the_event_loop_turns_while_the_model_works(embedder: LocalEmbedder) -> None:
-    task = asyncio.create_task(embedder.embed(TEXTS * 4))
-    turns = 0
-
-    while not task.done():
-        await asyncio.sleep(0)
-        turns += 1
-
-    assert turns > 10
-
-
 async def test_a_cancelled_call_leaves_the_embedder_usable(embedder: LocalEmbedder) -> None:
     task = asyncio.create_task(embedder.embed(TEXTS * 100))
     await asyncio.sleep(0)
@@ -115,30 +85,10 @@ async def test_a_cancelled_call_leaves_the_embedder_usable(embedder: LocalEmbedd
     assert (await embedder.embed(["still here"])).shape[0] == 1
 
 
-async def test_too_many_texts_are_refused(embedder: LocalEmbedder) -> None:
-    with pytest.raises(LimitExceededError, match="texts"):
-        await embedder.embed([""] * (MAX_BATCH + 1))
-
-
 async def test_ping_answers_without_loading_the_model(embedder: LocalEmbedder) -> None:
     await embedder.ping()
 
     assert embedder._model is None  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-
-
-@pytest.mark.parametrize("kind", EMBEDDERS)
-async def test_before_it_is_opened_it_says_so(kind: type[LocalEmbedder]) -> None:
-    with pytest.raises(ClosedError, match="async with"):
-        await kind().embed(["text"])
-
-
-@pytest.mark.parametrize("kind", EMBEDDERS)
-async def test_after_it_is_closed_it_says_so(kind: type[LocalEmbedder]) -> None:
-    async with kind() as closed:
-        await closed.embed(["text"])
-
-    with pytest.raises(ClosedError):
-        await closed.ping()
 
 
 @pytest.mark.parametrize("kind", EMBEDDERS)
