@@ -158,7 +158,6 @@ async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> Me
         stores,
         indexer=indexer,
         forgetting=forgetting,
-        reading=reading,
         access=access,
         relay=Relay(stores, truth),
     )

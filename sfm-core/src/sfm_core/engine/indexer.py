@@ -19,7 +19,7 @@ from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
 from sfm_core.engine.stores import Stores
-from sfm_core.errors import BackendError
+from sfm_core.errors import BackendError, ClosedError
 from sfm_core.model.keys import LINK, MEMORY
 from sfm_core.protocols.kv import DirtyNote
 
@@ -64,6 +64,8 @@ class Indexer:
             async with asyncio.timeout(self._wait.total_seconds()):
                 done = await asyncio.shield(work)
         except TimeoutError:
+            return False
+        except ClosedError:
             return False
         return all(result is True for result in done)
 

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexer import Indexer
-from sfm_core.engine.reading import Reading
 from sfm_core.engine.relay import Relay
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import SfmError
@@ -18,6 +17,7 @@ from sfm_core.protocols.optional import SupportsMaintenance
 log = logging.getLogger(__name__)
 
 CLAIM_PAGE = 500
+NAMESPACES_A_ROUND = 100
 
 
 class Sweeper:
@@ -29,7 +29,6 @@ class Sweeper:
         *,
         indexer: Indexer,
         forgetting: Forgetting,
-        reading: Reading,
         access: AccessRecorder,
         relay: Relay,
     ) -> None:
@@ -37,9 +36,9 @@ class Sweeper:
         self._stores = stores
         self._indexer = indexer
         self._forgetting = forgetting
-        self._reading = reading
         self._access = access
         self._relay = relay
+        self._expired_up_to = ""
 
     async def run(self) -> None:
         """Sweep until cancelled. What fails is logged and tried again in the next round."""
@@ -86,8 +85,11 @@ class Sweeper:
                 return adopted
 
     async def _expire(self) -> None:
-        for namespace in await self._reading.namespaces():
+        """Look at the next few namespaces only: what has expired is never returned anyway."""
+        page = await self._stores.kv.namespaces(after=self._expired_up_to, limit=NAMESPACES_A_ROUND)
+        for namespace in page:
             await self._forgetting.sweep_expired(namespace)
+        self._expired_up_to = page[-1] if len(page) == NAMESPACES_A_ROUND else ""
 
     async def _maintain(self) -> None:
         for backend in (self._stores.kv, self._stores.vector, self._stores.graph):
