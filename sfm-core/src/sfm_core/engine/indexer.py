@@ -63,10 +63,12 @@ class Indexer:
         try:
             async with asyncio.timeout(self._wait.total_seconds()):
                 done = await asyncio.shield(work)
-        except TimeoutError:
+        except (TimeoutError, ClosedError):
             return False
-        except ClosedError:
-            return False
+        for result in done:
+            if isinstance(result, BaseException):
+                # Neither the caller's fault nor a reason to fail a write that is safe.
+                log.error("a note could not be followed up", exc_info=result)
         return all(result is True for result in done)
 
     async def repair(self, namespace: str, keys: Iterable[bytes]) -> None:
@@ -89,26 +91,31 @@ class Indexer:
         await asyncio.gather(*self._background, return_exceptions=True)
 
     async def _process(self, notes: list[DirtyNote]) -> Sequence[bool]:
-        done: dict[str, bool] = {}
+        failed: set[str] = set()
         by_namespace: dict[str, list[DirtyNote]] = {}
         for note in notes:
             by_namespace.setdefault(note.namespace, []).append(note)
         for namespace, group in by_namespace.items():
-            succeeded = await self._settle(namespace, group)
-            done.update((note.id, succeeded) for note in group)
-        return [done[note.id] for note in notes]
+            failed.update(await self._settle(namespace, group))
+        return [note.id not in failed for note in notes]
 
-    async def _settle(self, namespace: str, notes: Sequence[DirtyNote]) -> bool:
+    async def _settle(self, namespace: str, notes: Sequence[DirtyNote]) -> list[str]:
+        """Follow up notes of one namespace; return the ids of those that could not be."""
         try:
             await self.repair(namespace, [note.key for note in notes])
             await self._kv.acknowledge(notes)
         except BackendError as error:
+            if not error.retryable and len(notes) > 1:
+                # One entry that cannot be read must not hold up the others.
+                half = len(notes) // 2
+                failed = await self._settle(namespace, notes[:half])
+                return failed + await self._settle(namespace, notes[half:])
             log.warning(
                 "derived stores cannot follow %d keys yet: %s: %s", len(notes), error.code, error
             )
             await self._give_back(notes)
-            return False
-        return True
+            return [note.id for note in notes]
+        return []
 
     async def _give_back(self, notes: Sequence[DirtyNote]) -> None:
         attempts = max(note.attempts for note in notes)
