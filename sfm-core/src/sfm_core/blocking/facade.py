@@ -1,0 +1,348 @@
+"""The blocking facade."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from datetime import timedelta
+from itertools import islice
+from threading import RLock
+from types import TracebackType
+from typing import Self, TypeVar, cast
+
+from sfm_core.blocking.thread import EngineThread
+from sfm_core.engine.assembly import open_engine
+from sfm_core.engine.memory_engine import MemoryEngine
+from sfm_core.engine.transfer import Progress
+from sfm_core.errors import ClosedError, SfmError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.link import DEFAULT_LINK_TYPE, Link
+from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
+from sfm_core.model.payload import Payload
+from sfm_core.model.query import Recalled, RecallQuery
+from sfm_core.model.report import CheckReport, Health, ImportReport, Stats, Stored
+from sfm_core.protocols.graph import Direction
+from sfm_core.registry import BackendContext, Registry
+from sfm_core.settings import EngineSettings, Slots
+
+ResultT = TypeVar("ResultT")
+
+_PAGE = 256
+"""Lines that cross between the threads at once, because each crossing costs more than a line."""
+
+
+class BlockingMemory:
+    """An agent's memory; every method waits for its answer.
+
+    Open it with `with`. On leaving, calls that other threads still wait for are
+    finished, then the engine is closed as `open_engine` does. The methods are
+    those of `MemoryEngine`, with the same arguments, answers and errors. In
+    addition each raises `ClosedError` before it is opened and after it was
+    closed, and `RuntimeError` from the engine's own thread, as in a progress
+    callback, where waiting would never end.
+
+    Raises:
+        RuntimeError: It is opened although it is open.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: Slots,
+        registry: Registry,
+        context: BackendContext,
+        settings: EngineSettings | None = None,
+    ) -> None:
+        """Choose the backends; nothing is opened yet.
+
+        Args:
+            slots: Which backend serves which port.
+            registry: The backends that can be chosen.
+            context: What backends need beside their URLs.
+            settings: How the engine works.
+        """
+        self._slots = slots
+        self._registry = registry
+        self._context = context
+        self._settings = settings
+        # Reentrant, because a call that ends at once reports that in the thread that made it.
+        self._lock = RLock()
+        self._pending: set[Future[object]] = set()
+        self._running: EngineThread | None = None
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            if self._running is not None:
+                raise RuntimeError("This BlockingMemory is open already.")
+            self._running = EngineThread(
+                open_engine(
+                    slots=self._slots,
+                    registry=self._registry,
+                    context=self._context,
+                    settings=self._settings,
+                )
+            )
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            running, self._running = self._running, None
+            pending = tuple(self._pending)
+        if running is not None:
+            wait(pending)
+            running.stop()
+
+    def store(self, namespace: str, memory: NewMemory) -> Stored:
+        """See `MemoryEngine.store`."""
+        return self._call(lambda engine: engine.store(namespace, memory))
+
+    def store_many(self, namespace: str, memories: Sequence[NewMemory]) -> list[Stored | SfmError]:
+        """See `MemoryEngine.store_many`."""
+        return self._call(lambda engine: engine.store_many(namespace, memories))
+
+    def remember(
+        self,
+        namespace: str,
+        payload: Payload,
+        *,
+        type: MemoryType = MemoryType.EPISODIC,
+        importance: float | None = None,
+        ttl: timedelta | None = None,
+        episode: Episode | None = None,
+    ) -> Stored:
+        """See `MemoryEngine.remember`."""
+        return self._call(
+            lambda engine: engine.remember(
+                namespace, payload, type=type, importance=importance, ttl=ttl, episode=episode
+            )
+        )
+
+    def get(self, namespace: str, coordinate: Coordinate) -> Memory:
+        """See `MemoryEngine.get`."""
+        return self._call(lambda engine: engine.get(namespace, coordinate))
+
+    def get_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> list[Memory | None]:
+        """See `MemoryEngine.get_many`."""
+        return self._call(lambda engine: engine.get_many(namespace, coordinates))
+
+    def access(self, namespace: str, coordinate: Coordinate) -> AccessStatistics:
+        """See `MemoryEngine.access`."""
+        return self._call(lambda engine: engine.access(namespace, coordinate))
+
+    def history(self, namespace: str, coordinate: Coordinate, *, limit: int = 100) -> list[Memory]:
+        """See `MemoryEngine.history`."""
+        return self._call(lambda engine: engine.history(namespace, coordinate, limit=limit))
+
+    def delete(
+        self, namespace: str, coordinate: Coordinate, *, expected_version: int | None = None
+    ) -> bool:
+        """See `MemoryEngine.delete`."""
+        return self._call(
+            lambda engine: engine.delete(namespace, coordinate, expected_version=expected_version)
+        )
+
+    def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> int:
+        """See `MemoryEngine.delete_many`."""
+        return self._call(lambda engine: engine.delete_many(namespace, coordinates))
+
+    def set_importance(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        importance: float,
+        *,
+        expected_version: int | None = None,
+    ) -> Stored:
+        """See `MemoryEngine.set_importance`."""
+        return self._call(
+            lambda engine: engine.set_importance(
+                namespace, coordinate, importance, expected_version=expected_version
+            )
+        )
+
+    def recall(self, namespace: str, query: RecallQuery) -> list[Recalled]:
+        """See `MemoryEngine.recall`."""
+        return self._call(lambda engine: engine.recall(namespace, query))
+
+    def recall_many(self, namespace: str, queries: Sequence[RecallQuery]) -> list[list[Recalled]]:
+        """See `MemoryEngine.recall_many`."""
+        return self._call(lambda engine: engine.recall_many(namespace, queries))
+
+    def range(
+        self,
+        namespace: str,
+        low: Coordinate,
+        high: Coordinate,
+        *,
+        type: MemoryType | None = None,
+        limit: int = 1000,
+    ) -> list[Coordinate]:
+        """See `MemoryEngine.range`."""
+        return self._call(lambda engine: engine.range(namespace, low, high, type=type, limit=limit))
+
+    def link(
+        self,
+        namespace: str,
+        source: Coordinate,
+        target: Coordinate,
+        *,
+        type: str = DEFAULT_LINK_TYPE,
+        weight: float = 1.0,
+    ) -> Link:
+        """See `MemoryEngine.link`."""
+        return self._call(
+            lambda engine: engine.link(namespace, source, target, type=type, weight=weight)
+        )
+
+    def unlink(
+        self,
+        namespace: str,
+        source: Coordinate,
+        target: Coordinate,
+        *,
+        type: str = DEFAULT_LINK_TYPE,
+    ) -> bool:
+        """See `MemoryEngine.unlink`."""
+        return self._call(lambda engine: engine.unlink(namespace, source, target, type=type))
+
+    def neighbors(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        *,
+        link_type: str | None = None,
+        direction: Direction = Direction.OUT,
+        limit: int = 100,
+    ) -> list[Link]:
+        """See `MemoryEngine.neighbors`."""
+        return self._call(
+            lambda engine: engine.neighbors(
+                namespace, coordinate, link_type=link_type, direction=direction, limit=limit
+            )
+        )
+
+    def shortest_path(
+        self,
+        namespace: str,
+        source: Coordinate,
+        target: Coordinate,
+        *,
+        link_type: str | None = None,
+    ) -> list[Coordinate]:
+        """See `MemoryEngine.shortest_path`."""
+        return self._call(
+            lambda engine: engine.shortest_path(namespace, source, target, link_type=link_type)
+        )
+
+    def stats(self, namespace: str) -> Stats:
+        """See `MemoryEngine.stats`."""
+        return self._call(lambda engine: engine.stats(namespace))
+
+    def namespaces(self) -> list[str]:
+        """See `MemoryEngine.namespaces`."""
+        return self._call(lambda engine: engine.namespaces())
+
+    def export(self, namespaces: Sequence[str] | None = None) -> Iterator[bytes]:
+        """See `MemoryEngine.export`; the lines come as they are asked for.
+
+        Args:
+            namespaces: What to export; everything by default.
+
+        Yields:
+            Lines without their ends.
+        """
+
+        async def begin(engine: MemoryEngine) -> AsyncGenerator[bytes]:
+            return engine.export(namespaces)
+
+        lines = self._call(begin)
+        try:
+            while page := self._call(lambda _: _take(lines)):
+                yield from page
+        finally:
+            # Closing the engine has closed the export as well.
+            with suppress(ClosedError):
+                self._call(lambda _: lines.aclose())
+
+    def import_lines(
+        self,
+        lines: Iterable[bytes],
+        *,
+        default_namespace: str,
+        progress: Progress | None = None,
+    ) -> ImportReport:
+        """See `MemoryEngine.import_lines`.
+
+        Args:
+            lines: One JSON object each. They are drawn in another thread.
+            default_namespace: For lines that name none.
+            progress: Told how many lines were dealt with, in the engine's thread.
+
+        Returns:
+            What was imported, and which lines were left out and why.
+        """
+        return self._call(
+            lambda engine: engine.import_lines(
+                _drawn(lines), default_namespace=default_namespace, progress=progress
+            )
+        )
+
+    def rebuild(self, *, progress: Progress | None = None) -> int:
+        """See `MemoryEngine.rebuild`; `progress` is called in the engine's thread."""
+        return self._call(lambda engine: engine.rebuild(progress=progress))
+
+    def check(self, *, repair: bool = False, progress: Progress | None = None) -> CheckReport:
+        """See `MemoryEngine.check`; `progress` is called in the engine's thread."""
+        return self._call(lambda engine: engine.check(repair=repair, progress=progress))
+
+    def health(self) -> Health:
+        """See `MemoryEngine.health`."""
+        return self._call(lambda engine: engine.health())
+
+    def _call(self, operation: Callable[[MemoryEngine], Awaitable[ResultT]]) -> ResultT:
+        with self._lock:
+            if self._running is None:
+                raise ClosedError(
+                    "This BlockingMemory is not open.", remedy="Use it inside `with`."
+                )
+            future = self._running.submit(operation)
+            self._pending.add(cast(Future[object], future))
+            future.add_done_callback(self._pending.discard)
+        try:
+            return future.result()
+        except BaseException:
+            # After Ctrl-C nobody waits for the answer; where the call itself failed it is over.
+            future.cancel()
+            raise
+
+
+async def _take(lines: AsyncGenerator[bytes]) -> list[bytes]:
+    page: list[bytes] = []
+    async for line in lines:
+        page.append(line)
+        if len(page) == _PAGE:
+            break
+    return page
+
+
+async def _drawn(lines: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Draw lines in a worker thread, because a file may make the event loop wait."""
+    source = iter(lines)
+    while page := await asyncio.to_thread(lambda: list(islice(source, _PAGE))):
+        for line in page:
+            yield line
