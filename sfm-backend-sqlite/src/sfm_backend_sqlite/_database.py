@@ -104,7 +104,7 @@ class SqliteDatabase:
         return await self._run(self._writing, lambda: self._write(work, durable=durable))
 
     def connect(self) -> sqlite3.Connection:
-        """Open one more connection that only reads; it is closed with the database."""
+        """Open one more connection that only reads; the caller closes it, in any thread."""
         with translated(self.settings.path):
             connection = self._connect()
             connection.execute("PRAGMA query_only = ON")
@@ -153,6 +153,7 @@ class SqliteDatabase:
             ) from error
         with translated(path):
             connection = self._connect()
+            self._connections.append(connection)
             self._local.writer = connection
             current = self._patiently(lambda: is_current(connection, path))
             if not current:
@@ -172,7 +173,6 @@ class SqliteDatabase:
             cached_statements=256,
             timeout=0,
         )
-        self._connections.append(connection)
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
@@ -184,6 +184,7 @@ class SqliteDatabase:
         connection: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if connection is None:
             connection = self._local.reader = self.connect()
+            self._connections.append(connection)
         with translated(self.settings.path):
             # WAL readers are only ever refused for moments, while a log is restarted or recovered.
             return self._patiently(lambda: work(connection))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sfm_backend_sqlite._database import SqliteDatabase
 from sfm_backend_sqlite._namespaces import Namespaces, allot
@@ -95,14 +95,14 @@ class SqliteGraphStore(SqlitePort):
         statement = _OUT if direction is Direction.OUT else _IN
         keys = [node.key for node in nodes]
 
-        def work(connection: sqlite3.Connection) -> list[list[_Row]]:
+        def work(connection: sqlite3.Connection) -> list[list[Edge]]:
             number = self._namespaces.find(connection, namespace)
             return [
-                connection.execute(statement, (number, key, link_type, limit)).fetchall()
+                _edges(connection.execute(statement, (number, key, link_type, limit)))
                 for key in keys
             ]
 
-        return [_edges(rows) for rows in await database.read(work)]
+        return await database.read(work)
 
     async def scroll(self, namespace: str, *, after: EdgeId | None, limit: int) -> list[Edge]:
         """List the edges of a namespace in the order of `link_key`.
@@ -112,11 +112,11 @@ class SqliteGraphStore(SqlitePort):
         """
         start = (b"", "", b"") if after is None else _identity(after)
 
-        def work(connection: sqlite3.Connection) -> list[_Row]:
+        def work(connection: sqlite3.Connection) -> list[Edge]:
             number = self._namespaces.find(connection, namespace)
-            return connection.execute(_SCROLL, (number, *start, limit)).fetchall()
+            return _edges(connection.execute(_SCROLL, (number, *start, limit)))
 
-        return _edges(await self._database.read(work))
+        return await self._database.read(work)
 
     async def drop(self, namespace: str) -> None:
         """Remove every edge of a namespace, in several transactions where there are many.
@@ -137,7 +137,7 @@ def _identity(edge: EdgeId) -> tuple[bytes, str, bytes]:
     return edge.source.key, edge.type, edge.target.key
 
 
-def _edges(rows: Sequence[_Row]) -> list[Edge]:
+def _edges(rows: Iterable[_Row]) -> list[Edge]:
     return [
         Edge(
             id=EdgeId(

@@ -31,6 +31,10 @@ class SqliteSettings:
         readers: Connections that read at the same time.
         resident_points: Points of all namespaces that searches may keep in
             memory before the namespace that was unused for longest is let go.
+        approximate_from: Points from which on a namespace is searched through
+            a graph of neighbours; below, a matrix product is as fast and exact.
+        snapshot_from: Points from which on a namespace's index is kept as a
+            snapshot; below, reading the points is as fast.
     """
 
     path: Path
@@ -39,6 +43,8 @@ class SqliteSettings:
     lock_timeout: timedelta = timedelta(seconds=30)
     readers: int = 2
     resident_points: int = 2_000_000
+    approximate_from: int = 16_384
+    snapshot_from: int = 5_000
 
     @classmethod
     def parse(cls, url: str, data_folder: Path) -> SqliteSettings:

@@ -78,9 +78,12 @@ CREATE INDEX edge_in ON edge (namespace, target, weight, source, type, version);
 CREATE TABLE collection (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
-    dimension INTEGER NOT NULL,
-    -- Tombstones up to this change are gone: who has not followed so far starts anew.
-    purged INTEGER NOT NULL DEFAULT 0
+    dimension INTEGER NOT NULL
+) STRICT;
+
+-- Collections that are gone while their points are still being removed.
+CREATE TABLE dropped (
+    collection INTEGER NOT NULL PRIMARY KEY
 ) STRICT;
 
 -- Each write of a point is a new row with the next change number, which is how
@@ -101,7 +104,15 @@ CREATE TABLE point (
 CREATE UNIQUE INDEX point_identity ON point (collection, namespace, coordinate);
 -- The row's change number ends every index entry, so this one is in order of changes.
 CREATE INDEX point_changes ON point (collection, namespace);
-CREATE INDEX point_removed ON point (collection) WHERE vector IS NULL;
+CREATE INDEX point_removed ON point (collection, namespace) WHERE vector IS NULL;
+
+-- Tombstones up to a change are gone: who has not followed so far starts anew.
+CREATE TABLE purged (
+    collection INTEGER NOT NULL,
+    namespace INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    PRIMARY KEY (collection, namespace)
+) WITHOUT ROWID, STRICT;
 
 -- For people with the sqlite3 shell: the memories that exist, as JSON.
 -- The coordinate is the number of components (1 byte), then 8 bytes for each.

@@ -1,7 +1,7 @@
 """BM25 over weighted terms, as an inverted index of NumPy arrays.
 
 Terms and weights of each slot are kept in the order of adding (to take a slot
-out of the statistics again, and to compact), and inverted in *segments*: per
+out of the statistics again), and inverted in *segments*: per
 term, ascending slots with their weights. New slots wait in dictionaries until
 they are enough for a segment; segments of like size are merged. So adding is
 cheap, a search touches only the postings of its terms, and statistics are
@@ -151,29 +151,6 @@ class KeywordIndex:
                 self._score(scores, norms, number, weight)
         scores *= self._alive.view
         return scores
-
-    def compacted(self, keep: Slots) -> KeywordIndex:
-        """Return a new index of some slots, numbered anew in their order.
-
-        Args:
-            keep: Living slots, ascending.
-        """
-        starts = self._starts.view
-        counts = starts[keep + 1] - starts[keep]
-        ends = np.cumsum(counts)
-        rows = np.arange(int(ends[-1]) if len(ends) else 0)
-        rows += np.repeat(starts[keep] - (ends - counts), counts)
-        used, terms = np.unique(self._terms.view[rows], return_inverse=True)
-        vocabulary = list(self._numbers)
-        return KeywordIndex(
-            KeywordState(
-                vocabulary=[vocabulary[number] for number in used.tolist()],
-                starts=np.concatenate([np.zeros(1, np.int64), ends]),
-                terms=terms.astype(np.int32),
-                weights=self._weights.view[rows],
-                alive=np.ones(len(keep), np.bool_),
-            )
-        )
 
     def state(self) -> KeywordState:
         """Return what the index is made of. The arrays change with it: copy or write them soon."""

@@ -68,29 +68,6 @@ def test_a_removed_slot_is_gone_from_results_and_statistics() -> None:
     )
 
 
-def test_compacting_keeps_scores_and_numbers_slots_anew() -> None:
-    given = documents(3000)
-    index = KeywordIndex()
-    index.add_many(given)
-    keep = np.arange(0, 3000, 3)
-    for slot in set(range(3000)) - set(keep.tolist()):
-        index.remove(slot)
-    compacted = index.compacted(keep)
-    np.testing.assert_allclose(compacted.scores(QUERY), index.scores(QUERY)[keep], rtol=1e-4)
-    compacted.add_many([{"w1": 1.0}])
-    assert len(compacted) == 1001
-
-
-def test_compacting_everything_away_leaves_an_empty_index() -> None:
-    index = KeywordIndex()
-    index.add_many([{"a": 1.0}])
-    index.remove(0)
-    compacted = index.compacted(np.empty(0, np.intp))
-    assert len(compacted) == 0
-    compacted.add_many([{"b": 1.0}])
-    assert compacted.scores({"b": 1.0})[0] > 0
-
-
 def test_state_makes_an_equal_index() -> None:
     index = KeywordIndex()
     index.add_many(documents(3000))

@@ -1,0 +1,201 @@
+"""Nearest vectors: exact while there are few, over a graph of neighbours (HNSW) above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm_backend_sqlite.index.graph import NeighborGraph
+from sfm_core.search.growing import Growing
+
+Slots: TypeAlias = NDArray[np.intp]
+Vectors: TypeAlias = NDArray[np.float32]
+Mask: TypeAlias = NDArray[np.bool_]
+
+# Vectors that may be searched exactly beside the graph before they join it.
+_TAIL = 4_096
+# Measured costs in microseconds: one row in a matrix product (and what each
+# further query of the batch adds), and one step of effort in the graph.
+_ROW_COST, _ROW_COST_PER_QUERY, _STEP_COST = 0.2, 0.01, 5.0
+# The guarantee is 0.95; below this the graph searches wider, or is left alone.
+_WANTED_RECALL = 0.975
+_EFFORTS = (1.0, 1.5, 2.5, 4.0)
+# Rows that are gathered at a time, so that they stay in the processor's cache.
+_GATHERED = 2_048
+_SAMPLE, _SAMPLE_DEPTH = 32, 50
+# Scores that one matrix product may have, which bounds its memory.
+_MATRIX = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which slots may be answered.
+
+    Attributes:
+        mask: One flag per slot.
+        count: How many are set.
+    """
+
+    mask: Mask
+    count: int
+
+    @classmethod
+    def of(cls, mask: Mask) -> Selection:
+        """Count the flags of a mask."""
+        return cls(mask, int(np.count_nonzero(mask)))
+
+
+class DenseIndex:
+    """Vectors by slot. The graph trails behind; what it lacks is searched exactly."""
+
+    def __init__(self, dimension: int, *, approximate_from: int) -> None:
+        self._vectors: Growing[np.float32] = Growing(np.float32, width=dimension)
+        self._approximate_from = approximate_from
+        self._dimension = dimension
+        self.graph: NeighborGraph | None = None
+        # Not used before it was compared with exact search.
+        self._effort: float | None = None
+        self._calibrated_at = 0
+        self._asked: list[Vectors] = []
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    @property
+    def vectors(self) -> Vectors:
+        """Every vector so far; rows are never changed."""
+        return self._vectors.view
+
+    @property
+    def behind(self) -> bool:
+        """Whether the graph should catch up."""
+        if self.graph is None:
+            return len(self) >= self._approximate_from
+        return len(self) - self.graph.covered > max(_TAIL, self.graph.covered // 20)
+
+    def extend(self, vectors: Vectors) -> None:
+        """Add the next slots."""
+        self._vectors.extend(vectors)
+
+    def scores(self, query: Vectors, slots: Slots) -> Vectors:
+        """Return the cosine similarity of some slots."""
+        scores: Vectors = self.vectors[slots] @ query
+        return scores.clip(-1.0, 1.0)
+
+    def nearest(self, queries: Vectors, limit: int, allowed: Selection) -> list[Slots]:
+        """Return the nearest allowed slots for each query, in no particular order.
+
+        Args:
+            queries: float32, shape (number of queries, dimension).
+            limit: Most slots per query.
+            allowed: Which slots may be answered.
+        """
+        if allowed.count <= limit:
+            everything = np.flatnonzero(allowed.mask)
+            return [everything for _ in queries]
+        self._asked = [*self._asked[-_SAMPLE:], *queries[:_SAMPLE]][-_SAMPLE:]
+        breadth = self._breadth(limit, allowed)
+        exact = allowed.count * (_ROW_COST + _ROW_COST_PER_QUERY * len(queries))
+        if breadth is None or breadth * _STEP_COST * len(queries) > exact:
+            return self._exact(queries, limit, allowed)
+        return [self._approximate(query, limit, breadth, allowed) for query in queries]
+
+    def make_graph(self) -> NeighborGraph:
+        """Return the graph, begun where there is none."""
+        if self.graph is None:
+            self.graph = NeighborGraph(self._dimension)
+        return self.graph
+
+    def needs_calibration(self) -> bool:
+        """Tell whether the graph has grown enough to be compared with exact search again."""
+        return self.graph is not None and self.graph.covered > self._calibrated_at * 1.25
+
+    def sample(self) -> Vectors:
+        """Return queries to calibrate with: the latest real ones, or vectors of the index."""
+        if len(self._asked) >= _SAMPLE:
+            return np.stack(self._asked)
+        source = np.random.default_rng(len(self))
+        return self.vectors[source.integers(0, len(self), _SAMPLE)]
+
+    def calibrate(self, queries: Vectors, alive: Mask) -> None:
+        """Choose how widely the graph must be searched to find what exact search finds.
+
+        Needs no lock: it reads what is never changed, and the graph takes care of itself.
+
+        Args:
+            queries: What `sample` returned.
+            alive: Which of the covered slots exist.
+        """
+        graph = self.graph
+        count = int(np.count_nonzero(alive))
+        if graph is None or not count:
+            return
+        self._calibrated_at = graph.covered
+        depth = min(_SAMPLE_DEPTH, count)
+        scores = queries @ self.vectors[: len(alive)].T
+        np.copyto(scores, -np.inf, where=~alive)
+        truth = [_top(row, depth) for row in scores]
+        breadth = _widened(depth, count / len(alive))
+        self._effort = None
+        for effort in _EFFORTS:
+            found = [graph.search(query, breadth, effort) for query in queries]
+            hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, truth, strict=True))
+            if hits >= _WANTED_RECALL * depth * len(queries):
+                self._effort = effort
+                return
+
+    def _breadth(self, limit: int, allowed: Selection) -> int | None:
+        """Return how many slots the graph must be asked for, or `None` if it cannot help."""
+        if self.graph is None or self._effort is None or not self.graph.covered:
+            return None
+        breadth = _widened(limit, allowed.count / len(self))
+        return None if breadth * self._effort > self.graph.covered // 4 else breadth
+
+    def _approximate(self, query: Vectors, limit: int, breadth: int, allowed: Selection) -> Slots:
+        graph = self.make_graph()
+        # Read before the search: what another thread adds meanwhile counts as tail.
+        covered = graph.covered
+        found = graph.search(query, breadth, self._effort or _EFFORTS[-1])
+        found = found[found < covered]
+        found = found[allowed.mask[found]]
+        tail = np.flatnonzero(allowed.mask[covered:]) + covered
+        if len(found) < limit and len(found) + len(tail) < allowed.count:
+            # The filter and the query disagree: what it lets through is far away.
+            return self._exact(query[None], limit, allowed)[0]
+        scores = np.concatenate(
+            [self.vectors[found] @ query, (self.vectors[covered:] @ query)[tail - covered]]
+        )
+        return np.concatenate([found, tail])[_top(scores, limit)]
+
+    def _exact(self, queries: Vectors, limit: int, allowed: Selection) -> list[Slots]:
+        step = max(1, _MATRIX // len(self))
+        answers: list[Slots] = []
+        for start in range(0, len(queries), step):
+            answers += self._product(queries[start : start + step], limit, allowed)
+        return answers
+
+    def _product(self, queries: Vectors, limit: int, allowed: Selection) -> list[Slots]:
+        if allowed.count > len(self) // 3:
+            scores = queries @ self.vectors.T
+            np.copyto(scores, -np.inf, where=~allowed.mask)
+            return [_top(row, limit) for row in scores]
+        slots = np.flatnonzero(allowed.mask)
+        parts = [
+            queries @ self.vectors[slots[start : start + _GATHERED]].T
+            for start in range(0, len(slots), _GATHERED)
+        ]
+        return [slots[_top(row, limit)] for row in np.concatenate(parts, axis=1)]
+
+
+def _widened(limit: int, share: float) -> int:
+    # A third more, because what is filtered out is not spread evenly.
+    return int(limit / share * 1.33) + 16
+
+
+def _top(scores: Vectors, limit: int) -> Slots:
+    if len(scores) <= limit:
+        return np.arange(len(scores))
+    return np.argpartition(scores, -limit)[-limit:]

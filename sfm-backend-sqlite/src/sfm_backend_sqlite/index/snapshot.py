@@ -1,0 +1,185 @@
+"""Snapshots of an index: what was loaded once need not be read row by row at the next start.
+
+A snapshot is a cache. It is only used for the very file, collection and
+namespace that it was made from, only where its checksums hold, and only after
+the change numbers in the file have shown which of its points still exist. One that
+is foreign, damaged or ahead of the file is ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = 1
+_MAGIC = b"SFM index\n"
+_LENGTH_BYTES = 8
+_Array = NDArray[np.generic]
+
+
+class SnapshotError(Exception):
+    """A snapshot cannot be used; the message says why."""
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one array is in the file.
+
+    Attributes:
+        dtype: Type of its elements.
+        shape: Its shape.
+        checksum: CRC-32 of its bytes.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    checksum: int
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """What a snapshot is of.
+
+    Attributes:
+        format: Edition of the file format.
+        identity: Identity of the database file.
+        collection: Number of the collection in it.
+        namespace: Number of the namespace in it.
+        position: Last change that is included.
+        covered: Slots that the graph covers.
+        sections: The arrays that follow, in order.
+    """
+
+    format: int = FORMAT
+    identity: str
+    collection: int
+    namespace: int
+    position: int
+    covered: int
+    sections: dict[str, Section]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Where in which file the points of an index are.
+
+    Attributes:
+        identity: Identity of the database file.
+        collection: Number of the collection in it.
+        namespace: Number of the namespace in it; 0 as long as it has none.
+        purged: Tombstones of the collection up to this change are gone.
+    """
+
+    identity: str
+    collection: int
+    namespace: int
+    purged: int = 0
+
+    def path(self, folder: Path) -> Path:
+        """Return the one file that may hold its snapshot."""
+        name = f"{self.identity}-{self.collection}-{self.namespace}"
+        return folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.index"
+
+
+def write_snapshot(
+    folder: Path,
+    subject: Subject,
+    *,
+    position: int,
+    covered: int,
+    arrays: Mapping[str, _Array],
+) -> None:
+    """Replace the snapshot of a subject; a crash leaves the old one.
+
+    Args:
+        folder: Where snapshots are kept; made where it is missing.
+        subject: What it is of.
+        position: Last change that is included.
+        covered: Slots that the graph covers.
+        arrays: What it holds.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header = Header(
+        identity=subject.identity,
+        collection=subject.collection,
+        namespace=subject.namespace,
+        position=position,
+        covered=covered,
+        sections={
+            name: Section(dtype=array.dtype.str, shape=array.shape, checksum=zlib.crc32(array.data))
+            for name, array in plain.items()
+        },
+    )
+    encoded = msgspec.json.encode(header)
+    target = subject.path(folder)
+    with NamedTemporaryFile(dir=folder, prefix=target.stem, suffix=".new", delete=False) as file:
+        try:
+            file.write(_MAGIC + len(encoded).to_bytes(_LENGTH_BYTES, "big") + encoded)
+            for array in plain.values():
+                file.write(array.data)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(target)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def read_snapshot(folder: Path, subject: Subject) -> tuple[Header, dict[str, _Array]] | None:
+    """Read the snapshot of a subject.
+
+    Args:
+        folder: Where snapshots are kept.
+        subject: What it must be of.
+
+    Returns:
+        Header and arrays, or `None` where there is none.
+
+    Raises:
+        SnapshotError: It is damaged or of something else.
+        OSError: It could not be read.
+    """
+    try:
+        content = memoryview(subject.path(folder).read_bytes())
+    except FileNotFoundError:
+        return None
+    start = len(_MAGIC) + _LENGTH_BYTES
+    if content[: len(_MAGIC)] != _MAGIC:
+        message = "it is no snapshot"
+        raise SnapshotError(message)
+    end = start + int.from_bytes(content[len(_MAGIC) : start], "big")
+    try:
+        header = msgspec.json.decode(content[start:end], type=Header)
+    except msgspec.MsgspecError as error:
+        message = "its header is damaged"
+        raise SnapshotError(message) from error
+    made_of = (header.format, header.identity, header.collection, header.namespace)
+    if made_of != (FORMAT, subject.identity, subject.collection, subject.namespace):
+        message = "it is of another format, file or namespace"
+        raise SnapshotError(message)
+    return header, _read_sections(header, content[end:])
+
+
+def _read_sections(header: Header, content: memoryview) -> dict[str, _Array]:
+    arrays: dict[str, _Array] = {}
+    start = 0
+    for name, section in header.sections.items():
+        dtype = np.dtype(section.dtype)
+        part = content[start : start + dtype.itemsize * int(np.prod(section.shape))]
+        if zlib.crc32(part) != section.checksum:
+            message = f"its section {name} is damaged"
+            raise SnapshotError(message)
+        arrays[name] = np.frombuffer(part, dtype).reshape(section.shape)
+        start += len(part)
+    return arrays
