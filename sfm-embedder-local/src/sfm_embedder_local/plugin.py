@@ -5,10 +5,7 @@ from __future__ import annotations
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.embedder import Embedder
 from sfm_core.registry import BackendContext, Register
-from sfm_embedder_local.minilm import MiniLmEmbedder
-from sfm_embedder_local.openai import OpenAiEmbedder
 from sfm_embedder_local.settings import openai_settings, refuse_options
-from sfm_embedder_local.static import StaticEmbedder
 
 SFM_API_VERSION = 1
 
@@ -24,15 +21,25 @@ def sfm_register_embedders(register: Register[Embedder]) -> None:
         register(scheme, _openai, summary=_OPENAI_SUMMARY)
 
 
-def _static(url: str, context: BackendContext) -> StaticEmbedder:  # noqa: ARG001 - a factory's signature
+# Each factory imports its embedder itself: their libraries take up to a quarter of a second to
+# import, and only one embedder is chosen.
+
+
+def _static(url: str, context: BackendContext) -> Embedder:  # noqa: ARG001 - a factory's signature
+    from sfm_embedder_local.static import StaticEmbedder  # noqa: PLC0415
+
     refuse_options(url)
     return StaticEmbedder()
 
 
-def _minilm(url: str, context: BackendContext) -> MiniLmEmbedder:  # noqa: ARG001 - a factory's signature
+def _minilm(url: str, context: BackendContext) -> Embedder:  # noqa: ARG001 - a factory's signature
+    from sfm_embedder_local.minilm import MiniLmEmbedder  # noqa: PLC0415
+
     refuse_options(url)
     return MiniLmEmbedder()
 
 
-def _openai(url: str, context: BackendContext) -> OpenAiEmbedder:
+def _openai(url: str, context: BackendContext) -> Embedder:
+    from sfm_embedder_local.openai import OpenAiEmbedder  # noqa: PLC0415
+
     return OpenAiEmbedder(openai_settings(url, context), context.clock)
