@@ -1,1 +1,1 @@
-"""HTTP API and command line of SomaFractalMemory."""
+"""The HTTP API and the command line of SomaFractalMemory."""

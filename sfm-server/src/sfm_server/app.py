@@ -1,0 +1,210 @@
+"""The application: `create_app(settings)`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from sfm_core.errors import SfmError
+from sfm_server import lifespan
+from sfm_server.auth import OPEN_PATHS, TokenGate
+from sfm_server.loading import load_settings
+from sfm_server.metrics import Metrics, MetricsRecorder
+from sfm_server.problems import (
+    FieldProblem,
+    InternalError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NoSuchRouteError,
+    RequestError,
+    problem_response,
+    status_of,
+)
+from sfm_server.routes import admin, graph, memories, recall, system
+from sfm_server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_DESCRIPTION = (
+    "The memory of an agent: store what it lives through, recall what answers a question, "
+    "link what belongs together."
+)
+_CLIENT_LEFT = 499
+_SERVER_ERRORS = 500
+_NOT_FOUND = 404
+_METHOD_NOT_ALLOWED = 405
+
+
+class MemoryApp(FastAPI):
+    """The application, with errors and documentation as this project has them."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve; a start that fails is told in one line instead of a stack trace."""
+        if scope["type"] != "lifespan":
+            await super().__call__(scope, receive, send)
+            return
+
+        async def send_briefly(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed" and self.state.failure:
+                message = {"type": message["type"], "message": self.state.failure}
+            await send(message)
+
+        await super().__call__(scope, receive, send_briefly)
+
+    def openapi(self) -> dict[str, object]:
+        """Return the OpenAPI document, with the token's scheme where one is needed."""
+        document = cast(dict[str, object], super().openapi())
+        settings: Settings = self.state.settings
+        if settings.api_token is not None:
+            _require_token(document)
+        return document
+
+
+def create_app(
+    settings: Settings,
+    *,
+    options: Mapping[str, str] = _NOTHING,
+    extra_plugins: Mapping[str, object] = MappingProxyType({}),
+) -> MemoryApp:
+    """Make the application.
+
+    Nothing is opened before the application starts; its lifespan opens the
+    engine and closes it again.
+
+    Args:
+        settings: Settings of the server.
+        options: Settings of backends, by variable.
+        extra_plugins: Plugins that are not installed, by name.
+
+    Returns:
+        An ASGI application.
+    """
+    app = MemoryApp(
+        title="SomaFractalMemory",
+        version=system.VERSION,
+        description=_DESCRIPTION,
+        lifespan=_lifespan,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.options = options
+    app.state.extra_plugins = extra_plugins
+    app.state.metrics = Metrics()
+    app.state.engine = None
+    app.state.failure = ""
+    for module in (memories, recall, graph, system, admin):
+        app.include_router(module.router)
+    app.include_router(admin.json_router)
+    _add_handlers(app)
+    if settings.api_token is not None:
+        app.add_middleware(TokenGate, token=settings.api_token.get_secret_value())
+    app.add_middleware(MetricsRecorder, metrics=app.state.metrics)
+    return app
+
+
+def from_environment() -> MemoryApp:
+    """Make the application from the environment, for servers that take a factory.
+
+    Returns:
+        An ASGI application.
+
+    Raises:
+        ConfigurationError: A setting cannot be used.
+    """
+    loaded = load_settings()
+    return create_app(loaded.settings, options=loaded.options)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    memory_app = cast(MemoryApp, app)
+    try:
+        async with lifespan.run(memory_app):
+            yield
+    except SfmError as error:
+        app.state.failure = str(error)
+        raise
+
+
+def _add_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(SfmError, _sfm_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _client_left)
+    app.add_exception_handler(Exception, _fault)
+
+
+async def _sfm_error(request: Request, error: Exception) -> Response:
+    known = cast(SfmError, error)
+    if status_of(type(known)).value >= _SERVER_ERRORS:
+        log.warning("%s %s: %s: %s", request.method, request.url.path, known.code, known)
+    return problem_response(known, request.url.path)
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    faults = [
+        FieldProblem(field=_field_name(fault["loc"]), message=str(fault["msg"]))
+        for fault in cast(RequestValidationError, error).errors()[:20]
+    ]
+    first = faults[0]
+    problem = InvalidRequestError(
+        f"{first.field or 'The body'}: {first.message}.",
+        remedy="See /docs for what the endpoint takes.",
+    )
+    return problem_response(problem, request.url.path, faults=faults)
+
+
+def _field_name(location: tuple[int | str, ...]) -> str:
+    """Write a location as the caller would: without "body", and `[3]` for places."""
+    name = ""
+    for part in location[1:]:
+        name += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return name.lstrip(".").encode(errors="replace").decode()[:200]
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    known = cast(HTTPException, error)
+    problem: RequestError
+    if known.status_code == _NOT_FOUND:
+        problem = NoSuchRouteError("There is no such endpoint.", remedy="See /docs.")
+    elif known.status_code == _METHOD_NOT_ALLOWED:
+        problem = MethodNotAllowedError(
+            f"The endpoint does not know {request.method}.", remedy="See /docs."
+        )
+    else:
+        problem = InvalidRequestError(str(known.detail), remedy="See /docs.")
+    response = problem_response(problem, request.url.path)
+    response.headers.update(known.headers or {})
+    return response
+
+
+async def _client_left(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=_CLIENT_LEFT)
+
+
+async def _fault(request: Request, _error: Exception) -> Response:
+    problem = InternalError(
+        "The server has a fault; its log says more.", remedy="Report it with the log's lines."
+    )
+    return problem_response(problem, request.url.path)
+
+
+def _require_token(document: dict[str, object]) -> None:
+    components = cast(dict[str, object], document.setdefault("components", {}))
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    paths = cast(dict[str, dict[str, dict[str, object]]], document["paths"])
+    for path, operations in paths.items():
+        if path not in OPEN_PATHS:
+            for operation in operations.values():
+                operation["security"] = [{"token": []}]

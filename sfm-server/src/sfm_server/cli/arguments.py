@@ -1,0 +1,91 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import cast
+
+import click
+import msgspec
+
+from sfm_core.errors import InvalidInputError
+
+# Without it, click takes the coordinate "-1,2" for options.
+NEGATIVE_NUMBERS = {"ignore_unknown_options": True}
+
+type_option = click.option(
+    "--type",
+    "type_name",
+    type=click.Choice(["episodic", "semantic"]),
+    help="Kind of memory.",
+)
+version_option = click.option(
+    "--expected-version",
+    type=click.IntRange(min=0),
+    help="Only if the memory is at this version; 0: only if there is none.",
+)
+
+
+def json_object(text: str, *, field: str) -> dict[str, object]:
+    """Read a JSON object from the command line.
+
+    Args:
+        text: What was typed; "-" stands for standard input.
+        field: Name to use in the error message.
+
+    Returns:
+        The object.
+
+    Raises:
+        InvalidInputError: It is no JSON object.
+    """
+    source = sys.stdin.buffer.read() if text == "-" else text.encode(errors="surrogateescape")
+    try:
+        document: object = msgspec.json.decode(source)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(
+            f"{field} is not JSON: {error}.", field=field, remedy="""Write it like '{"a": 1}'."""
+        ) from error
+    if not isinstance(document, dict):
+        raise InvalidInputError(
+            f"{field} is no JSON object.", field=field, remedy="""Write it like '{"a": 1}'."""
+        )
+    return cast(dict[str, object], document)
+
+
+def payload(text: str) -> dict[str, object]:
+    """Read a payload: a JSON object, or plain text, which becomes `{"text": …}`.
+
+    Args:
+        text: What was typed; "-" stands for a JSON object on standard input.
+
+    Returns:
+        The payload.
+
+    Raises:
+        InvalidInputError: It begins like a JSON object but is none.
+    """
+    if text == "-" or text.lstrip().startswith("{"):
+        return json_object(text, field="payload")
+    return {"text": text}
+
+
+def readable_file(path: str) -> Path:
+    """Return the path of a file that can be read; "-" stands for standard input.
+
+    Args:
+        path: What was typed.
+
+    Returns:
+        The path.
+
+    Raises:
+        InvalidInputError: There is no such file.
+    """
+    if path == "-":
+        return Path("/dev/stdin")
+    found = Path(path)
+    if not found.is_file():
+        raise InvalidInputError(f"There is no file {path}.", field="file")
+    return found

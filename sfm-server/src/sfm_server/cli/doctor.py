@@ -1,0 +1,175 @@
+"""The command that looks for what is wrong."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import click
+
+from sfm_core.errors import SfmError
+from sfm_core.plugins import PluginState, load_plugins
+from sfm_server.cli.exits import Exit
+from sfm_server.cli.output import progress_bar, show
+from sfm_server.cli.target import Target, with_target
+from sfm_server.clients.protocol import MemoryClient
+from sfm_server.loading import LoadedSettings
+from sfm_server.schemas.answers import HealthAnswer
+
+_LITTLE_ROOM_BYTES = 512 * 1024 * 1024
+_LONG_OUTBOX = 10_000
+
+
+class Verdict(StrEnum):
+    """How a check went."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: What was looked at.
+        verdict: How it went.
+        detail: What was found, and what to do about it.
+    """
+
+    check: str
+    verdict: Verdict
+    detail: str
+
+
+@click.command()
+@with_target
+def doctor(target: Target) -> int:
+    """Check the installation, the settings, the folder and every backend.
+
+    The exit status is 1 if a check failed.
+    """
+    findings = list(_local(target)) if target.url is None else []
+    if not any(finding.verdict is Verdict.FAILED for finding in findings):
+        findings += _memory(target)
+    show(findings, as_json=target.as_json, text=lambda: "\n".join(map(_line, findings)))
+    failed = any(finding.verdict is Verdict.FAILED for finding in findings)
+    return Exit.FOUND_PROBLEMS if failed else Exit.OK
+
+
+def _local(target: Target) -> Iterator[Finding]:
+    yield Finding(check="python", verdict=Verdict.OK, detail=sys.version.split()[0])
+    try:
+        loaded = target.settings()
+        yield Finding(
+            check="settings",
+            verdict=Verdict.OK,
+            detail=f"mode {loaded.settings.memory_mode}; `sfm config` shows all",
+        )
+        yield from _plugins(loaded)
+        yield from _folder(loaded)
+    except SfmError as error:
+        yield _failure("settings", error)
+
+
+def _plugins(loaded: LoadedSettings) -> Iterator[Finding]:
+    found = load_plugins(disabled=loaded.settings.disabled_plugins)
+    broken = [info for info in found.installed if info.state is PluginState.QUARANTINED]
+    for info in broken:
+        yield Finding(check=f"plugin {info.name}", verdict=Verdict.WARNING, detail=f"{info.reason}")
+    for name in found.unknown_disabled:
+        yield Finding(
+            check="plugins",
+            verdict=Verdict.WARNING,
+            detail=f"SFM_DISABLED_PLUGINS names {name}, which is not installed",
+        )
+    if not broken:
+        count = len(found.installed)
+        yield Finding(check="plugins", verdict=Verdict.OK, detail=f"{count} installed")
+
+
+def _folder(loaded: LoadedSettings) -> Iterator[Finding]:
+    folder = loaded.settings.data_folder
+    if not folder.exists():
+        yield Finding(
+            check="data folder", verdict=Verdict.OK, detail=f"{folder} will be made when needed"
+        )
+        return
+    try:
+        probe = folder / ".probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        yield Finding(
+            check="data folder",
+            verdict=Verdict.FAILED,
+            detail=f"{folder} cannot be written to: {error.strerror}",
+        )
+        return
+    free = shutil.disk_usage(folder).free
+    enough = free >= _LITTLE_ROOM_BYTES
+    yield Finding(
+        check="data folder",
+        verdict=Verdict.OK if enough else Verdict.WARNING,
+        detail=f"{folder}, {free // 2**20} MiB free",
+    )
+
+
+def _memory(target: Target) -> list[Finding]:
+    async def work(client: MemoryClient) -> list[Finding]:
+        findings = _health(await client.health())
+        if all(finding.verdict is not Verdict.FAILED for finding in findings):
+            findings.append(await _consistency(client))
+        return findings
+
+    try:
+        return target.run(work)
+    except SfmError as error:
+        return [_failure("memory", error)]
+
+
+async def _consistency(client: MemoryClient) -> Finding:
+    with progress_bar("Checking") as advance:
+        report = await client.check(repair=False, progress=advance)
+    if report.consistent:
+        return Finding(
+            check="derived stores", verdict=Verdict.OK, detail=f"{report.memories} memories agree"
+        )
+    return Finding(
+        check="derived stores",
+        verdict=Verdict.WARNING,
+        detail="they differ from the truth; run `sfm check --repair`",
+    )
+
+
+def _health(health: HealthAnswer) -> list[Finding]:
+    findings = [
+        Finding(
+            check=name,
+            verdict=Verdict.OK if port.ok else Verdict.FAILED,
+            detail=f"{port.scheme}: {port.error or f'{port.latency_seconds * 1000:.1f} ms'}",
+        )
+        for name, port in health.ports.items()
+    ]
+    depth = health.outbox_depth
+    if depth is not None:
+        findings.append(
+            Finding(
+                check="outbox",
+                verdict=Verdict.WARNING if depth > _LONG_OUTBOX else Verdict.OK,
+                detail=f"{depth} keys wait for derived stores",
+            )
+        )
+    return findings
+
+
+def _failure(check: str, error: SfmError) -> Finding:
+    return Finding(check=check, verdict=Verdict.FAILED, detail=str(error))
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.verdict.value:8} {finding.check}: {finding.detail}"

@@ -1,0 +1,108 @@
+"""The entry point: finds the command, runs it, and tells errors in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+
+import click
+import msgspec
+
+from sfm_core.errors import SfmError
+from sfm_server.cli.exits import Exit, exit_of
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "serve": "serve:serve",
+        "store": "memories:store",
+        "recall": "memories:recall",
+        "get": "memories:get",
+        "history": "memories:history",
+        "delete": "memories:delete",
+        "delete-many": "memories:delete_many",
+        "range": "memories:find_range",
+        "link": "links:link",
+        "unlink": "links:unlink",
+        "neighbors": "links:neighbors",
+        "path": "links:path",
+        "store-bulk": "transfer:store_bulk",
+        "import": "transfer:import_file",
+        "export": "transfer:export",
+        "stats": "upkeep:stats",
+        "rebuild": "upkeep:rebuild",
+        "check": "upkeep:check",
+        "plugins": "inspection:plugins",
+        "config": "inspection:config",
+        "doctor": "doctor:doctor",
+    }
+)
+"""Module and function of each command; only the chosen one is imported."""
+
+
+class LazyGroup(click.Group):
+    """A group of commands that imports a command when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or `None` if there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        command = getattr(import_module(f"sfm_server.cli.{module}"), function)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="somafractalmemory-server", prog_name="sfm")
+def sfm() -> None:
+    """An agent's memory: store, recall, link, and look after it.
+
+    Commands work on the data folder of the settings, on that of --data, or on
+    the server of --url.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command.
+
+    Args:
+        arguments: The command line, without the name of the program.
+
+    Returns:
+        The exit status; see `sfm_server.cli.exits`.
+    """
+    try:
+        result: object = sfm.main(list(arguments), prog_name="sfm", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return Exit.INVALID
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except SfmError as error:
+        _tell(error, as_json="--json" in arguments)
+        return exit_of(error)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        sys.stdout = None
+        return Exit.OK
+    return result if isinstance(result, int) else Exit.OK
+
+
+def main() -> None:
+    """Run the command of this process's command line, and exit."""
+    sys.exit(int(run(sys.argv[1:])))
+
+
+def _tell(error: SfmError, *, as_json: bool) -> None:
+    if as_json:
+        problem = {"code": error.code, "message": error.message, "remedy": error.remedy}
+        click.echo(msgspec.json.encode({"error": problem}).decode(), err=True)
+        return
+    click.echo(f"sfm: {' '.join(str(error).split())}", err=True)

@@ -1,0 +1,226 @@
+"""Commands that store, recall, read and delete memories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sfm_server.cli import arguments
+from sfm_server.cli.output import payload_text, show, table
+from sfm_server.cli.target import Target, with_target
+from sfm_server.clients.protocol import Arms, Item, MemoryClient, Question
+from sfm_server.schemas.answers import (
+    CoordsAnswer,
+    DeletedAnswer,
+    Done,
+    HistoryAnswer,
+    MemoryAnswer,
+    ResultsAnswer,
+    StoredAnswer,
+    TypeName,
+)
+
+
+@click.command(context_settings=arguments.NEGATIVE_NUMBERS)
+@click.argument("payload")
+@click.option("--coord", help='Where, such as "1.5,2,-3"; otherwise the memory chooses.')
+@arguments.type_option
+@click.option("--importance", type=click.FloatRange(0, 1), help="0 (trivial) to 1 (vital).")
+@click.option("--ttl", "ttl_seconds", type=float, help="Seconds it is to live.")
+@arguments.version_option
+@with_target
+def store(
+    target: Target,
+    *,
+    payload: str,
+    coord: str | None,
+    type_name: TypeName | None,
+    importance: float | None,
+    ttl_seconds: float | None,
+    expected_version: int | None,
+) -> None:
+    """Store PAYLOAD: a JSON object, plain text, or - for a JSON object on standard input."""
+    item = Item(
+        payload=arguments.payload(payload),
+        coord=coord,
+        type=type_name or "episodic",
+        importance=importance,
+        ttl_seconds=ttl_seconds,
+        expected_version=expected_version,
+    )
+
+    async def work(client: MemoryClient) -> StoredAnswer:
+        return await client.store(item)
+
+    answer = target.run(work)
+    show(
+        answer,
+        as_json=target.as_json,
+        text=lambda: f"Stored at {answer.coord}, version {answer.version}.",
+    )
+
+
+@click.command()
+@click.argument("query")
+@click.option("--top-k", "-k", type=click.IntRange(min=1), default=5, show_default=True)
+@arguments.type_option
+@click.option("--filters", help="JSON object that payloads must match.")
+@click.option("--context", default="", help="What is going on now.")
+@click.option(
+    "--mode",
+    type=click.Choice(["hybrid", "dense", "keyword"]),
+    default="hybrid",
+    show_default=True,
+    help="Which searches take part.",
+)
+@click.option("--explain", is_flag=True, help="Say what each score is made of.")
+@with_target
+def recall(
+    target: Target,
+    *,
+    query: str,
+    top_k: int,
+    type_name: TypeName | None,
+    filters: str | None,
+    context: str,
+    mode: Arms,
+    explain: bool,
+) -> None:
+    """Recall what answers QUERY best."""
+    question = Question(
+        query=query,
+        top_k=top_k,
+        type=type_name,
+        filters=arguments.json_object(filters, field="filters") if filters else None,
+        context=context,
+        mode=mode,
+        explain=explain,
+    )
+
+    async def work(client: MemoryClient) -> ResultsAnswer:
+        return await client.recall(question)
+
+    answer = target.run(work)
+    show(answer, as_json=target.as_json, text=lambda: _results(answer))
+
+
+@click.command(context_settings=arguments.NEGATIVE_NUMBERS)
+@click.argument("coord")
+@with_target
+def get(target: Target, *, coord: str) -> None:
+    """Show the memory at COORD."""
+
+    async def work(client: MemoryClient) -> MemoryAnswer:
+        return await client.get(coord)
+
+    answer = target.run(work)
+    show(answer, as_json=target.as_json, text=lambda: _described(answer))
+
+
+@click.command(context_settings=arguments.NEGATIVE_NUMBERS)
+@click.argument("coord")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+@with_target
+def history(target: Target, *, coord: str, limit: int) -> None:
+    """Show the kept versions of the memory at COORD, the newest first."""
+
+    async def work(client: MemoryClient) -> HistoryAnswer:
+        return await client.history(coord, limit)
+
+    answer = target.run(work)
+    show(
+        answer,
+        as_json=target.as_json,
+        text=lambda: "\n".join(
+            f"{one.version}  {one.updated_at:%Y-%m-%d %H:%M:%S}  {payload_text(one.payload)}"
+            for one in answer.versions
+        ),
+    )
+
+
+@click.command(context_settings=arguments.NEGATIVE_NUMBERS)
+@click.argument("coord")
+@arguments.version_option
+@with_target
+def delete(target: Target, *, coord: str, expected_version: int | None) -> None:
+    """Delete the memory at COORD and its links."""
+
+    async def work(client: MemoryClient) -> None:
+        await client.delete(coord, expected_version)
+
+    target.run(work)
+    show(Done(), as_json=target.as_json, text=lambda: "Deleted.")
+
+
+@click.command("delete-many", context_settings=arguments.NEGATIVE_NUMBERS)
+@click.argument("coords", nargs=-1)
+@click.option("--file", "path", help="File with one coordinate a line; - is standard input.")
+@with_target
+def delete_many(target: Target, *, coords: tuple[str, ...], path: str | None) -> None:
+    """Delete the memories at COORDS, passing over those that do not exist."""
+    wanted = [*coords, *(_coords_in(arguments.readable_file(path)) if path else ())]
+
+    async def work(client: MemoryClient) -> DeletedAnswer:
+        deleted = 0
+        for start in range(0, len(wanted), _BATCH):
+            deleted += (await client.delete_many(wanted[start : start + _BATCH])).deleted
+        return DeletedAnswer(deleted=deleted)
+
+    answer = target.run(work)
+    show(answer, as_json=target.as_json, text=lambda: f"Deleted {answer.deleted}.")
+
+
+@click.command("range", context_settings=arguments.NEGATIVE_NUMBERS)
+@click.argument("low", metavar="MIN")
+@click.argument("high", metavar="MAX")
+@arguments.type_option
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True)
+@with_target
+def find_range(
+    target: Target, *, low: str, high: str, type_name: TypeName | None, limit: int
+) -> None:
+    """List the coordinates whose every component lies between those of MIN and MAX."""
+
+    async def work(client: MemoryClient) -> CoordsAnswer:
+        return await client.range(low, high, type_name=type_name, limit=limit)
+
+    answer = target.run(work)
+    show(answer, as_json=target.as_json, text=lambda: "\n".join(answer.coords))
+
+
+_BATCH = 500
+
+
+def _coords_in(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _results(answer: ResultsAnswer) -> str:
+    if not answer.results:
+        return "Nothing."
+    lines: list[str] = []
+    for found in answer.results:
+        lines.append(f"{found.score:.3f}  {found.coord}  {payload_text(found.payload)}")
+        if found.parts:
+            parts = (f"{name} {value:.3f}" for name, value in found.parts.items())
+            lines.append(f"       {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+def _described(answer: MemoryAnswer) -> str:
+    rows = [
+        ["coord", answer.coord],
+        ["namespace", answer.namespace],
+        ["payload", payload_text(answer.payload)],
+        ["type", answer.type],
+        ["importance", f"{answer.importance:g}"],
+        ["version", str(answer.version)],
+        ["created", answer.created_at.isoformat()],
+        ["updated", answer.updated_at.isoformat()],
+        ["expires", answer.expires_at.isoformat() if answer.expires_at else "never"],
+        ["episode", answer.episode.name if answer.episode else "none"],
+        ["read", f"{answer.access_count or 0} times"],
+    ]
+    return table(rows[0], rows[1:])

@@ -1,0 +1,150 @@
+"""The command that runs the server."""
+
+from __future__ import annotations
+
+import gc
+import os
+from socket import socket
+
+import click
+
+from sfm_core.errors import ConfigurationError
+from sfm_server.cli.exits import Exit
+from sfm_server.loading import LoadedSettings, load_settings
+from sfm_server.modes import slots_of
+from sfm_server.settings import Settings
+
+
+@click.command()
+@click.option("--host", metavar="ADDRESS", help="Address to listen on.")
+@click.option("--port", metavar="PORT", help="Port to listen on.")
+@click.option("--data", metavar="FOLDER", help="Data folder.")
+@click.option("--mode", metavar="MODE", help="The named choice of backends.")
+@click.option("--workers", metavar="NUMBER", help="Server processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
+def serve(
+    host: str | None,
+    port: str | None,
+    data: str | None,
+    mode: str | None,
+    workers: str | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Run the HTTP server until it is told to stop.
+
+    On SIGTERM or Ctrl-C it answers the requests in hand, finishes indexing and
+    closes the stores.
+    """
+    del as_json
+    # Nothing that imports and start-up make is garbage; looking for it costs a tenth of the time.
+    gc.disable()
+    given = {
+        "SFM_HOST": host,
+        "SFM_PORT": port,
+        "SFM_DATA_FOLDER": data,
+        "MEMORY_MODE": mode,
+        "UVICORN_WORKERS": workers,
+    }
+    overrides = {name: value for name, value in given.items() if value}
+    loaded = load_settings(overrides=overrides)
+    if loaded.settings.workers > 1:
+        return _serve_many(loaded, overrides)
+    return _serve_alone(loaded)
+
+
+def _serve_alone(loaded: LoadedSettings) -> int:
+    # They are slow to import, and no other command needs them.
+    import uvicorn  # noqa: PLC0415
+
+    from sfm_server.app import create_app  # noqa: PLC0415
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket] | None = None) -> None:
+            await super().startup(sockets)
+            gc.freeze()
+            gc.enable()
+
+    app = create_app(loaded.settings, options=loaded.options)
+    settings = loaded.settings
+    server = Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            lifespan="on",
+            access_log=False,
+            server_header=False,
+            log_config=_log_config(settings),
+            timeout_graceful_shutdown=settings.shutdown_seconds,
+            timeout_keep_alive=settings.keep_alive_seconds,
+        )
+    )
+    server.run()
+    return Exit.OK if server.started else Exit.CONFIGURATION
+
+
+def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
+    import uvicorn  # noqa: PLC0415 - as above
+
+    settings = loaded.settings
+    _refuse_unshared(loaded)
+    # The workers read the settings themselves, in processes of their own.
+    os.environ.update(overrides)
+    uvicorn.run(
+        "sfm_server.app:from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        log_config=_log_config(settings),
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        timeout_keep_alive=settings.keep_alive_seconds,
+    )
+    return Exit.OK
+
+
+def _refuse_unshared(loaded: LoadedSettings) -> None:
+    from sfm_core.plugins import load_plugins  # noqa: PLC0415 - as above
+    from sfm_core.registry import BackendContext  # noqa: PLC0415
+
+    settings = loaded.settings
+    registry = load_plugins(disabled=settings.disabled_plugins).registry
+    context = BackendContext(data_folder=settings.data_folder, options=loaded.options)
+    slots = slots_of(settings)
+    stores = (
+        ("truth", slots.kv, registry.create_kv(slots.kv, context)),
+        ("vector store", slots.vector, registry.create_vector(slots.vector, context)),
+        ("graph store", slots.graph, registry.create_graph(slots.graph, context)),
+    )
+    for name, url, store in stores:
+        if not store.shared:
+            raise ConfigurationError(
+                f"UVICORN_WORKERS is {settings.workers}, but the {name} {url} "
+                "belongs to one process.",
+                setting="UVICORN_WORKERS",
+                remedy="Use one worker, or a mode whose stores processes can share.",
+            )
+
+
+def _log_config(settings: Settings) -> dict[str, object]:
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        },
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "stream": "ext://sys.stderr",
+            },
+        },
+        "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
+        # Clients' request lines would show what people ask of their memory.
+        "loggers": {"httpx": {"level": "WARNING"}},
+    }

@@ -1,0 +1,331 @@
+"""A memory behind HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from typing import Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from sfm_core import errors
+from sfm_server.clients.protocol import Item, Progress, Question
+from sfm_server.problems import PROBLEM_JSON, TYPE_PREFIX, all_errors
+from sfm_server.schemas import answers
+
+AnswerT = TypeVar("AnswerT")
+Query = Mapping[str, str | int | Sequence[str]]
+
+_LINES = "application/x-ndjson"
+_BACKEND = "http"
+_BLOCK = 64 * 1024
+
+
+class RemoteError(errors.SfmError):
+    """A server answered with an error that this version does not know, or with something else."""
+
+    code = "remote"
+
+
+class HttpClient:
+    """Uses a running server; see `MemoryClient`."""
+
+    def __init__(self, http: httpx.AsyncClient, *, namespace: str | None) -> None:
+        """Use `http`, which the caller closes, in `namespace` or the server's default."""
+        self._http = http
+        # The library encodes headers as Latin-1; the server reads the bytes as UTF-8.
+        self._headers = (
+            {}
+            if namespace is None
+            else {"X-SFM-Namespace": namespace.encode(errors="replace").decode("latin-1")}
+        )
+
+    async def store(self, item: Item) -> answers.StoredAnswer:
+        """Store a memory."""
+        path = "/remember" if item.coord is None else "/store"
+        return await self._post(path, _item_body(item), answers.StoredAnswer)
+
+    async def store_many(self, items: Sequence[Item]) -> answers.StoredManyAnswer:
+        """Store many memories, each at a coordinate that it names."""
+        body = {"items": [_item_body(item) for item in items]}
+        return await self._post("/store_bulk", body, answers.StoredManyAnswer)
+
+    async def recall(self, question: Question) -> answers.ResultsAnswer:
+        """Recall what answers a question."""
+        body = _without_none(msgspec.to_builtins(question))
+        if not question.context:
+            del body["context"]
+        path = "/recall_with_context" if question.context else "/recall_with_scores"
+        return await self._post(path, body, answers.ResultsAnswer)
+
+    async def get(self, coord: str) -> answers.MemoryAnswer:
+        """Read a memory."""
+        return await self._get(f"/memories/{quote(coord, safe=',')}", {}, answers.MemoryAnswer)
+
+    async def history(self, coord: str, limit: int) -> answers.HistoryAnswer:
+        """Read the kept versions of a memory."""
+        path = f"/memories/{quote(coord, safe=',')}/history"
+        return await self._get(path, {"limit": limit}, answers.HistoryAnswer)
+
+    async def delete(self, coord: str, expected_version: int | None) -> None:
+        """Delete a memory; `NotFoundError` if there is none."""
+        query = {} if expected_version is None else {"expected_version": expected_version}
+        path = f"/memories/{quote(coord, safe=',')}"
+        await self._answer("DELETE", path, answers.DeletedAnswer, query=query)
+
+    async def delete_many(self, coords: Sequence[str]) -> answers.DeletedAnswer:
+        """Delete many memories, passing over those that do not exist."""
+        return await self._post("/delete_many", {"coords": list(coords)}, answers.DeletedAnswer)
+
+    async def link(
+        self, source: str, target: str, type_name: str, weight: float
+    ) -> answers.LinkedAnswer:
+        """Link two memories."""
+        body = {"from_coord": source, "to_coord": target, "type": type_name, "weight": weight}
+        return await self._post("/link", body, answers.LinkedAnswer)
+
+    async def unlink(self, source: str, target: str, type_name: str) -> None:
+        """Remove a link; `NotFoundError` if there is none."""
+        body = {"from_coord": source, "to_coord": target, "type": type_name}
+        await self._post("/unlink", body, answers.Done)
+
+    async def neighbors(
+        self, coord: str, *, link_type: str | None, direction: Literal["out", "in"], limit: int
+    ) -> answers.NeighborsAnswer:
+        """List the links at a memory."""
+        query: dict[str, str | int] = {"coord": coord, "direction": direction, "limit": limit}
+        if link_type is not None:
+            query["link_type"] = link_type
+        return await self._get("/neighbors", query, answers.NeighborsAnswer)
+
+    async def path(self, source: str, target: str, link_type: str | None) -> answers.PathAnswer:
+        """Find the shortest path between two memories."""
+        query = {"frm": source, "to": target}
+        if link_type is not None:
+            query["link_type"] = link_type
+        return await self._get("/shortest_path", query, answers.PathAnswer)
+
+    async def range(
+        self, low: str, high: str, *, type_name: answers.TypeName | None, limit: int
+    ) -> answers.CoordsAnswer:
+        """List the coordinates in a box."""
+        query: dict[str, str | int] = {"min": low, "max": high, "limit": limit}
+        if type_name is not None:
+            query["type"] = type_name
+        return await self._get("/range", query, answers.CoordsAnswer)
+
+    async def stats(self) -> answers.StatsAnswer:
+        """Count memories and links."""
+        return await self._get("/stats", {}, answers.StatsAnswer)
+
+    async def health(self) -> answers.HealthAnswer:
+        """Ask every backend how it does."""
+        response = await self._send("GET", "/health")
+        # A backend that is down is what was asked about, not a failure of the question.
+        return _decoded(response, answers.HealthAnswer)
+
+    async def export(self, namespaces: Sequence[str] | None) -> AsyncGenerator[bytes]:
+        """Read everything as JSON Lines, without line ends."""
+        query: Query = {} if namespaces is None else {"namespaces": list(namespaces)}
+        try:
+            async with self._http.stream(
+                "GET", "/export_memories", params=query, headers=self._headers
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise _error_of(response)
+                async for line in _lines(response):
+                    yield line
+        except httpx.TransportError as error:
+            raise _unreachable(self._http, error) from error
+
+    async def import_lines(
+        self, lines: AsyncIterable[bytes], progress: Progress
+    ) -> answers.ImportAnswer:
+        """Store what JSON Lines say; progress is what was sent."""
+        response = await self._send(
+            "POST",
+            "/import_memories",
+            content=_blocks(lines, progress),
+            headers={"Content-Type": _LINES},
+        )
+        return _checked(response, answers.ImportAnswer)
+
+    async def rebuild(self, progress: Progress) -> answers.RebuildAnswer:
+        """Remake every derived store; progress is told at the end."""
+        answer = await self._answer("POST", "/rebuild", answers.RebuildAnswer)
+        progress(answer.rebuilt)
+        return answer
+
+    async def check(self, *, repair: bool, progress: Progress) -> answers.CheckAnswer:
+        """Compare derived stores with the truth; progress is told at the end."""
+        answer = await self._post("/check", {"repair": repair}, answers.CheckAnswer)
+        progress(answer.memories + answer.links)
+        return answer
+
+    async def _get(self, path: str, query: Query, form: type[AnswerT]) -> AnswerT:
+        return await self._answer("GET", path, form, query=query)
+
+    async def _post(self, path: str, body: object, form: type[AnswerT]) -> AnswerT:
+        return await self._answer("POST", path, form, content=_encoded(body))
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        form: type[AnswerT],
+        *,
+        query: Query | None = None,
+        content: bytes | None = None,
+    ) -> AnswerT:
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        response = await self._send(method, path, query=query, content=content, headers=headers)
+        return _checked(response, form)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        try:
+            return await self._http.request(
+                method,
+                path,
+                params=query,
+                content=content,
+                headers={**self._headers, **(headers or {})},
+            )
+        except httpx.TransportError as error:
+            raise _unreachable(self._http, error) from error
+
+
+def open_http(url: str, *, token: str | None) -> httpx.AsyncClient:
+    """Return a connection to a server; long work has no time limit.
+
+    Args:
+        url: Base URL of the server.
+        token: Bearer token, if the server wants one.
+
+    Returns:
+        The connection, to be closed by the caller.
+
+    Raises:
+        ConfigurationError: The URL is malformed.
+    """
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    if not url.startswith(("http://", "https://")):
+        raise errors.ConfigurationError(
+            f"{url!r} is no URL of a server.",
+            setting="--url",
+            remedy="Write it like http://localhost:9595.",
+        )
+    return httpx.AsyncClient(
+        base_url=url, headers=headers, timeout=httpx.Timeout(None, connect=10.0)
+    )
+
+
+def _item_body(item: Item) -> dict[str, object]:
+    return _without_none(msgspec.to_builtins(item))
+
+
+def _encoded(body: object) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError as error:
+        raise errors.InvalidInputError(
+            "A text holds half of a surrogate pair.",
+            field="payload",
+            remedy="Send whole Unicode characters.",
+        ) from error
+
+
+def _without_none(document: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _checked(response: httpx.Response, form: type[AnswerT]) -> AnswerT:
+    if response.is_error:
+        raise _error_of(response)
+    return _decoded(response, form)
+
+
+def _decoded(response: httpx.Response, form: type[AnswerT]) -> AnswerT:
+    try:
+        return msgspec.json.decode(response.content, type=form)
+    except msgspec.DecodeError as error:
+        raise _error_of(response) from error
+
+
+def _error_of(response: httpx.Response) -> errors.SfmError:
+    """Make of a problem the error that it was made from."""
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    if kind != PROBLEM_JSON:
+        return RemoteError(
+            f"{response.url} answered with status {response.status_code} and no problem+json.",
+            remedy="Check that the URL is that of a SomaFractalMemory server.",
+        )
+    problem: dict[str, object] = msgspec.json.decode(response.content)
+    code = str(problem.get("type", "")).removeprefix(TYPE_PREFIX)
+    message, remedy = str(problem.get("detail", "")), str(problem.get("remedy", ""))
+    for known in all_errors():
+        if known.code == code:
+            return _remade(known, message, remedy, problem)
+    return RemoteError(message, remedy=remedy)
+
+
+def _remade(
+    known: type[errors.SfmError], message: str, remedy: str, problem: Mapping[str, object]
+) -> errors.SfmError:
+    if issubclass(known, errors.InvalidInputError):
+        return known(message, field=str(problem.get("field", "")), remedy=remedy)
+    if issubclass(known, errors.BackendError):
+        return known(message, backend=str(problem.get("backend", "")), remedy=remedy)
+    if issubclass(known, errors.VersionConflictError):
+        expected, actual = problem.get("expected_version"), problem.get("actual_version")
+        return known(
+            message,
+            expected=expected if isinstance(expected, int) else 0,
+            actual=actual if isinstance(actual, int) else 0,
+            remedy=remedy,
+        )
+    return known(message, remedy=remedy)
+
+
+def _unreachable(http: httpx.AsyncClient, error: httpx.TransportError) -> errors.SfmError:
+    reason = str(error) or type(error).__name__
+    return errors.BackendUnavailableError(
+        f"{http.base_url} does not answer: {reason}.",
+        backend=_BACKEND,
+        remedy="Check the URL, and that the server runs.",
+    )
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in response.aiter_bytes():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line
+    if rest:
+        yield rest
+
+
+async def _blocks(lines: AsyncIterable[bytes], progress: Progress) -> AsyncIterator[bytes]:
+    block = bytearray()
+    count = 0
+    async for line in lines:
+        block += line
+        block += b"\n"
+        count += 1
+        if len(block) >= _BLOCK:
+            yield bytes(block)
+            progress(count)
+            block.clear()
+            count = 0
+    yield bytes(block)
+    progress(count)

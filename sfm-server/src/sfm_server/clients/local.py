@@ -1,0 +1,188 @@
+"""A memory in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from typing import Literal
+
+from sfm_core.engine.memory_engine import MemoryEngine
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.memory import Episode, MemoryType, NewMemory
+from sfm_core.protocols.graph import Direction
+from sfm_server import wire
+from sfm_server.clients.protocol import Item, Progress, Question
+from sfm_server.schemas import answers
+
+
+class LocalClient:
+    """Uses an engine of this process; see `MemoryClient`."""
+
+    def __init__(self, engine: MemoryEngine, *, namespace: str) -> None:
+        """Use `engine`, which the caller closes, in `namespace`."""
+        self._engine = engine
+        self._namespace = namespace
+
+    async def store(self, item: Item) -> answers.StoredAnswer:
+        """Store a memory."""
+        memory = _new_memory(item)
+        if item.coord is not None:
+            return wire.stored(await self._engine.store(self._namespace, memory))
+        result = await self._engine.remember(
+            self._namespace,
+            memory.payload,
+            type=memory.type,
+            importance=memory.importance,
+            ttl=memory.ttl,
+            episode=memory.episode,
+        )
+        return wire.stored(result)
+
+    async def store_many(self, items: Sequence[Item]) -> answers.StoredManyAnswer:
+        """Store many memories, each at a coordinate that it names."""
+        memories = [
+            _new_memory(item, field=f"items[{place}].coord") for place, item in enumerate(items)
+        ]
+        return wire.stored_many(await self._engine.store_many(self._namespace, memories))
+
+    async def recall(self, question: Question) -> answers.ResultsAnswer:
+        """Recall what answers a question."""
+        query = wire.recall_query(
+            question.query,
+            top_k=question.top_k,
+            type_name=question.type,
+            filters=question.filters,
+            context=question.context,
+            arms=question.mode,
+        )
+        found = await self._engine.recall(self._namespace, query)
+        return answers.ResultsAnswer(
+            results=[wire.scored(one, explain=question.explain) for one in found]
+        )
+
+    async def get(self, coord: str) -> answers.MemoryAnswer:
+        """Read a memory."""
+        at = Coordinate.parse(coord)
+        memory = await self._engine.get(self._namespace, at)
+        return wire.memory(memory, await self._engine.access(self._namespace, at))
+
+    async def history(self, coord: str, limit: int) -> answers.HistoryAnswer:
+        """Read the kept versions of a memory."""
+        versions = await self._engine.history(self._namespace, Coordinate.parse(coord), limit=limit)
+        return answers.HistoryAnswer(versions=[wire.memory(one) for one in versions])
+
+    async def delete(self, coord: str, expected_version: int | None) -> None:
+        """Delete a memory; `NotFoundError` if there is none."""
+        at = Coordinate.parse(coord)
+        deleted = await self._engine.delete(self._namespace, at, expected_version=expected_version)
+        wire.need(deleted, f"memory at {at}")
+
+    async def delete_many(self, coords: Sequence[str]) -> answers.DeletedAnswer:
+        """Delete many memories, passing over those that do not exist."""
+        coordinates = [
+            Coordinate.parse(coord, field=f"coords[{place}]") for place, coord in enumerate(coords)
+        ]
+        deleted = await self._engine.delete_many(self._namespace, coordinates)
+        return answers.DeletedAnswer(deleted=deleted)
+
+    async def link(
+        self, source: str, target: str, type_name: str, weight: float
+    ) -> answers.LinkedAnswer:
+        """Link two memories."""
+        made = await self._engine.link(
+            self._namespace,
+            Coordinate.parse(source, field="from_coord"),
+            Coordinate.parse(target, field="to_coord"),
+            type=type_name,
+            weight=weight,
+        )
+        return answers.LinkedAnswer(link=wire.link(made))
+
+    async def unlink(self, source: str, target: str, type_name: str) -> None:
+        """Remove a link; `NotFoundError` if there is none."""
+        removed = await self._engine.unlink(
+            self._namespace,
+            Coordinate.parse(source, field="from_coord"),
+            Coordinate.parse(target, field="to_coord"),
+            type=type_name,
+        )
+        wire.need(removed, "such link")
+
+    async def neighbors(
+        self, coord: str, *, link_type: str | None, direction: Literal["out", "in"], limit: int
+    ) -> answers.NeighborsAnswer:
+        """List the links at a memory."""
+        at = Coordinate.parse(coord)
+        links = await self._engine.neighbors(
+            self._namespace,
+            at,
+            link_type=link_type,
+            direction=Direction.OUT if direction == "out" else Direction.IN,
+            limit=limit,
+        )
+        return wire.neighbors(links, at)
+
+    async def path(self, source: str, target: str, link_type: str | None) -> answers.PathAnswer:
+        """Find the shortest path between two memories."""
+        path = await self._engine.shortest_path(
+            self._namespace,
+            Coordinate.parse(source, field="frm"),
+            Coordinate.parse(target, field="to"),
+            link_type=link_type,
+        )
+        return answers.PathAnswer(path=[str(one) for one in path])
+
+    async def range(
+        self, low: str, high: str, *, type_name: answers.TypeName | None, limit: int
+    ) -> answers.CoordsAnswer:
+        """List the coordinates in a box."""
+        found = await self._engine.range(
+            self._namespace,
+            Coordinate.parse(low, field="min"),
+            Coordinate.parse(high, field="max"),
+            type=None if type_name is None else MemoryType(type_name),
+            limit=limit,
+        )
+        return answers.CoordsAnswer(coords=[str(one) for one in found])
+
+    async def stats(self) -> answers.StatsAnswer:
+        """Count memories and links."""
+        counted = await self._engine.stats(self._namespace)
+        return wire.stats(self._namespace, counted, await self._engine.namespaces())
+
+    async def health(self) -> answers.HealthAnswer:
+        """Ask every backend how it does."""
+        return wire.health(await self._engine.health())
+
+    def export(self, namespaces: Sequence[str] | None) -> AsyncGenerator[bytes]:
+        """Read everything as JSON Lines, without line ends."""
+        return self._engine.export(namespaces)
+
+    async def import_lines(
+        self, lines: AsyncIterable[bytes], progress: Progress
+    ) -> answers.ImportAnswer:
+        """Store what JSON Lines say."""
+        report = await self._engine.import_lines(
+            lines, default_namespace=self._namespace, progress=progress
+        )
+        return wire.import_report(report)
+
+    async def rebuild(self, progress: Progress) -> answers.RebuildAnswer:
+        """Remake every derived store."""
+        return answers.RebuildAnswer(rebuilt=await self._engine.rebuild(progress=progress))
+
+    async def check(self, *, repair: bool, progress: Progress) -> answers.CheckAnswer:
+        """Compare derived stores with the truth, and repair them if asked to."""
+        return wire.check_report(await self._engine.check(repair=repair, progress=progress))
+
+
+def _new_memory(item: Item, *, field: str = "coord") -> NewMemory:
+    episode = item.episode
+    return wire.new_memory(
+        Coordinate.parse("0" if item.coord is None else item.coord, field=field),
+        item.payload,
+        type_name=item.type,
+        importance=item.importance,
+        ttl_seconds=item.ttl_seconds,
+        episode=None if episode is None else Episode(name=episode.name, order=episode.order),
+        expected_version=item.expected_version,
+    )

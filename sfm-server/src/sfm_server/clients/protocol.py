@@ -1,0 +1,147 @@
+"""What a command needs of a memory, wherever it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from sfm_server.schemas import answers
+
+Progress = Callable[[int], None]
+Arms = Literal["hybrid", "dense", "keyword"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A memory to store.
+
+    Attributes:
+        payload: The JSON object to keep.
+        coord: Where; `None` lets the memory choose.
+        type: Kind of memory.
+        importance: 0 to 1, or `None` for the default.
+        ttl_seconds: How long it is to live, or `None` for ever.
+        episode: The course of events it belongs to, or `None`.
+        expected_version: Only if the memory is at this version.
+    """
+
+    payload: Mapping[str, object]
+    coord: str | None = None
+    type: answers.TypeName = "episodic"
+    importance: float | None = None
+    ttl_seconds: float | None = None
+    episode: answers.EpisodeAnswer | None = None
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What to recall.
+
+    Attributes:
+        query: The question or cue.
+        top_k: How many memories at most.
+        type: Only memories of this type.
+        filters: Only memories whose payload matches.
+        context: What is going on now.
+        mode: Which searches take part.
+        explain: Whether to say what each score is made of.
+    """
+
+    query: str
+    top_k: int = 5
+    type: answers.TypeName | None = None
+    filters: Mapping[str, object] | None = None
+    context: str = ""
+    mode: Arms = "hybrid"
+    explain: bool = False
+
+
+class MemoryClient(Protocol):
+    """A memory in this process or behind HTTP, seen through one namespace.
+
+    Every method raises the errors of `sfm_core.errors` that the engine
+    documents for it, wherever the engine runs; `BackendUnavailableError` also
+    stands for a server that does not answer.
+    """
+
+    async def store(self, item: Item) -> answers.StoredAnswer:
+        """Store a memory."""
+        ...
+
+    async def store_many(self, items: Sequence[Item]) -> answers.StoredManyAnswer:
+        """Store many memories, each at a coordinate that it names."""
+        ...
+
+    async def recall(self, question: Question) -> answers.ResultsAnswer:
+        """Recall what answers a question."""
+        ...
+
+    async def get(self, coord: str) -> answers.MemoryAnswer:
+        """Read a memory."""
+        ...
+
+    async def history(self, coord: str, limit: int) -> answers.HistoryAnswer:
+        """Read the kept versions of a memory."""
+        ...
+
+    async def delete(self, coord: str, expected_version: int | None) -> None:
+        """Delete a memory; it is an error if there is none."""
+        ...
+
+    async def delete_many(self, coords: Sequence[str]) -> answers.DeletedAnswer:
+        """Delete many memories, passing over those that do not exist."""
+        ...
+
+    async def link(
+        self, source: str, target: str, type_name: str, weight: float
+    ) -> answers.LinkedAnswer:
+        """Link two memories."""
+        ...
+
+    async def unlink(self, source: str, target: str, type_name: str) -> None:
+        """Remove a link; it is an error if there is none."""
+        ...
+
+    async def neighbors(
+        self, coord: str, *, link_type: str | None, direction: Literal["out", "in"], limit: int
+    ) -> answers.NeighborsAnswer:
+        """List the links at a memory."""
+        ...
+
+    async def path(self, source: str, target: str, link_type: str | None) -> answers.PathAnswer:
+        """Find the shortest path between two memories."""
+        ...
+
+    async def range(
+        self, low: str, high: str, *, type_name: answers.TypeName | None, limit: int
+    ) -> answers.CoordsAnswer:
+        """List the coordinates in a box."""
+        ...
+
+    async def stats(self) -> answers.StatsAnswer:
+        """Count memories and links."""
+        ...
+
+    async def health(self) -> answers.HealthAnswer:
+        """Ask every backend how it does."""
+        ...
+
+    def export(self, namespaces: Sequence[str] | None) -> AsyncGenerator[bytes]:
+        """Read everything as JSON Lines, without line ends."""
+        ...
+
+    async def import_lines(
+        self, lines: AsyncIterable[bytes], progress: Progress
+    ) -> answers.ImportAnswer:
+        """Store what JSON Lines say."""
+        ...
+
+    async def rebuild(self, progress: Progress) -> answers.RebuildAnswer:
+        """Remake every derived store."""
+        ...
+
+    async def check(self, *, repair: bool, progress: Progress) -> answers.CheckAnswer:
+        """Compare derived stores with the truth, and repair them if asked to."""
+        ...

@@ -1,0 +1,121 @@
+"""What every endpoint works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import msgspec
+from fastapi import Depends, Header, Query, Request
+from starlette.responses import Response
+
+from sfm_core.engine.memory_engine import MemoryEngine
+from sfm_core.errors import InvalidInputError
+from sfm_server.files import FileWorker
+from sfm_server.problems import UnavailableError
+from sfm_server.settings import Settings
+
+_encoder = msgspec.json.Encoder()
+
+NamespaceHeader = Annotated[
+    str | None,
+    Header(alias="X-SFM-Namespace", description="Namespace, unless the request itself names one."),
+]
+NamespaceQuery = Annotated[
+    str | None, Query(description="Namespace; otherwise that of the header, or the default.")
+]
+
+
+class JsonAnswer(Response):
+    """An answer that is encoded by `msgspec`."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """Encode the body of the answer."""
+        return _encoder.encode(content)
+
+
+class _Named(Protocol):
+    @property
+    def namespace(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What one request has at hand.
+
+    Attributes:
+        engine: The engine.
+        settings: Settings of the server.
+        files: Reads and writes files without blocking.
+        fallback: Namespace where the body names none.
+    """
+
+    engine: MemoryEngine
+    settings: Settings
+    files: FileWorker
+    fallback: str
+
+    def namespace_of(self, body: _Named) -> str:
+        """Return the namespace that a body names, or the request's."""
+        return self.fallback if body.namespace is None else body.namespace
+
+
+def engine_of(request: Request) -> MemoryEngine:
+    """Return the open engine of the application.
+
+    Args:
+        request: Any request.
+
+    Returns:
+        The engine.
+
+    Raises:
+        UnavailableError: The server is starting or stopping.
+    """
+    engine: MemoryEngine | None = request.app.state.engine
+    if engine is None:
+        raise UnavailableError("The server is starting or stopping.", remedy="Try again.")
+    return engine
+
+
+async def _body_context(request: Request, header: NamespaceHeader = None) -> Context:
+    return _context(request, _decoded(header))
+
+
+async def _query_context(
+    request: Request, namespace: NamespaceQuery = None, header: NamespaceHeader = None
+) -> Context:
+    return _context(request, _decoded(header) if namespace is None else namespace)
+
+
+def _context(request: Request, namespace: str | None) -> Context:
+    settings: Settings = request.app.state.settings
+    return Context(
+        engine=engine_of(request),
+        settings=settings,
+        files=request.app.state.files,
+        fallback=settings.namespace if namespace is None else namespace,
+    )
+
+
+def _decoded(header: str | None) -> str | None:
+    """Read a header as UTF-8, which HTTP libraries hand over as Latin-1."""
+    if header is None:
+        return None
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError as error:
+        raise InvalidInputError(
+            "The header X-SFM-Namespace is not UTF-8.",
+            field="X-SFM-Namespace",
+            remedy="Name the namespace in the body or the query instead.",
+        ) from error
+
+
+BodyContext = Annotated[Context, Depends(_body_context)]
+"""Context of an endpoint whose body may name the namespace."""
+
+QueryContext = Annotated[Context, Depends(_query_context)]
+"""Context of an endpoint whose query may name the namespace."""

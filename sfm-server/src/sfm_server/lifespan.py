@@ -1,0 +1,93 @@
+"""What happens when the application starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sfm_server.assembly import open_memory
+from sfm_server.files import FileWorker
+from sfm_server.settings import Settings
+
+if TYPE_CHECKING:
+    from sfm_server.app import MemoryApp
+
+_OPENAPI_DELAY = timedelta(seconds=0.5)
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def run(app: MemoryApp) -> AsyncGenerator[None]:
+    """Open the engine before the first request, and close it after the last.
+
+    Args:
+        app: The application; its `state` holds settings and options.
+
+    Yields:
+        While requests may be served.
+
+    Raises:
+        SfmError: The engine cannot be opened; nothing was started.
+    """
+    settings: Settings = app.state.settings
+    options: Mapping[str, str] = app.state.options
+    extra: Mapping[str, object] = app.state.extra_plugins
+    async with AsyncExitStack() as stack:
+        files = FileWorker()
+        stack.callback(files.close)
+        memory = await stack.enter_async_context(
+            open_memory(settings, options=options, extra_plugins=extra)
+        )
+        app.state.files = files
+        app.state.engine = memory.engine
+        stack.callback(_forget_engine, app)
+        if settings.api_token is None:
+            log.warning("SOMA_API_TOKEN is not set: anyone who reaches the port can use the memory")
+        task = asyncio.create_task(_write_openapi(app, files))
+        stack.push_async_callback(_cancel, task)
+        # Modules and routes live as long as the process: collections need not look at them again.
+        gc.freeze()
+        yield
+    log.info("the memory is closed")
+
+
+def _forget_engine(app: MemoryApp) -> None:
+    app.state.engine = None
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def _write_openapi(app: MemoryApp, files: FileWorker) -> None:
+    settings: Settings = app.state.settings
+    if settings.openapi_path is None and settings.memory_mode == "test":
+        return
+    path = settings.openapi_path or settings.data_folder / "openapi.json"
+    # Making the document takes a good part of a second, which the first requests need more.
+    await asyncio.sleep(_OPENAPI_DELAY.total_seconds())
+
+    def write() -> None:
+        _replace(path, msgspec.json.format(msgspec.json.encode(app.openapi()), indent=2))
+
+    try:
+        await files.run(write)
+    except OSError as error:
+        # The document is also served, so its copy is not worth a start that fails.
+        log.warning("the OpenAPI document is not written to %s: %s", path, error.strerror)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,200 @@
+"""Reads settings from the command line, the environment and a `.env` file.
+
+The first of these that has a variable decides. An empty value counts as none,
+so that `SOMA_API_TOKEN=` in a file means "no token". A variable that begins
+with `SFM_` and that nothing knows stops the start, wherever it is set:
+a misspelt setting would otherwise do nothing, silently.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import SecretStr, ValidationError
+
+from sfm_core.errors import ConfigurationError
+from sfm_server.modes import mode_of
+from sfm_server.settings import PREFIX, Settings, variable_of
+
+OPTION_PREFIXES = (
+    "KAFKA_",
+    "OPENAI_",
+    "POSTGRES_",
+    "QDRANT_",
+    "REDIS_",
+    "SFM_OPENAI_",
+    "SFM_PLUGIN_",
+)
+"""Variables with these prefixes are handed to the backends as they are.
+
+`SFM_PLUGIN_` is for settings of third parties' backends.
+"""
+
+DEFAULT_ENV_FILE = Path(".env")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
+_SECRET_OPTION = re.compile(r"(?i)([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&]*")
+_HIDDEN = "********"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting, for listings.
+
+    Attributes:
+        variable: The environment variable that sets it.
+        value: Its value as text, with secrets hidden.
+        origin: Where the value came from: "command line", "environment", the
+            path of a file, or "default".
+        description: What it means.
+    """
+
+    variable: str
+    value: str
+    origin: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSettings:
+    """Settings along with where they came from.
+
+    Attributes:
+        settings: The settings.
+        options: Variables that belong to backends, by name.
+        origins: Where each value came from, by variable; defaults are left out.
+    """
+
+    settings: Settings
+    options: Mapping[str, str]
+    origins: Mapping[str, str]
+
+    def listing(self) -> list[Setting]:
+        """Return every setting with its value and origin, secrets hidden."""
+        known = [
+            Setting(
+                variable=variable_of(name),
+                value=_shown(getattr(self.settings, name)),
+                origin=self.origins.get(variable_of(name), "default"),
+                description=field.description or "",
+            )
+            for name, field in Settings.model_fields.items()
+        ]
+        options = [
+            Setting(
+                variable=name,
+                value=_HIDDEN,
+                origin=self.origins[name],
+                description="Handed to the backends.",
+            )
+            for name in sorted(self.options)
+        ]
+        return known + options
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    *,
+    env_file: Path = DEFAULT_ENV_FILE,
+    overrides: Mapping[str, str] = _NOTHING,
+) -> LoadedSettings:
+    """Read all settings.
+
+    Args:
+        environ: Environment variables; those of the process when `None`.
+        env_file: A file of `NAME=value` lines; nothing happens if it is missing.
+        overrides: Values from the command line, by variable.
+
+    Returns:
+        The settings and their origins.
+
+    Raises:
+        ConfigurationError: A variable is unknown, or its value cannot be used.
+            The message names the variable.
+    """
+    sources = (
+        (str(env_file), _read_file(env_file)),
+        ("environment", os.environ if environ is None else environ),
+        ("command line", overrides),
+    )
+    values: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    for origin, source in sources:
+        for variable, value in source.items():
+            if value:
+                values[variable] = value
+                origins[variable] = origin
+    known = {variable_of(name) for name in Settings.model_fields}
+    _refuse_unknown(values, origins, known)
+    settings = _validated({name: values[name] for name in known & values.keys()})
+    mode_of(settings.memory_mode)
+    return LoadedSettings(
+        settings=settings,
+        options={n: v for n, v in values.items() if n.startswith(OPTION_PREFIXES)},
+        origins=origins,
+    )
+
+
+def mask(text: str) -> str:
+    """Return a text with the passwords and keys inside its URLs hidden."""
+    hidden = _PASSWORD.sub(rf"\1:{_HIDDEN}@", text)
+    return _SECRET_OPTION.sub(rf"\1{_HIDDEN}", hidden)
+
+
+def _read_file(path: Path) -> Mapping[str, str]:
+    if not path.is_file():
+        return _NOTHING
+    # Most starts have no such file, and the parser costs start-up time.
+    from dotenv import dotenv_values  # noqa: PLC0415
+
+    try:
+        return {key: value or "" for key, value in dotenv_values(path).items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error}.", remedy="Make it readable text, or move it away."
+        ) from error
+
+
+def _refuse_unknown(values: Mapping[str, str], origins: Mapping[str, str], known: set[str]) -> None:
+    for variable in sorted(values):
+        if variable.startswith(PREFIX) and not variable.startswith(OPTION_PREFIXES):
+            if variable in known:
+                continue
+            close = difflib.get_close_matches(variable, known, n=1)
+            raise ConfigurationError(
+                f"{variable} ({origins[variable]}) is no setting.",
+                setting=variable,
+                remedy=f"Did you mean {close[0]}?" if close else "`sfm config` lists them all.",
+            )
+
+
+def _validated(values: Mapping[str, str]) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        variable = str(first["loc"][0])
+        given = "" if variable == "SOMA_API_TOKEN" else f" is {mask(values[variable])[:200]!r}"
+        raise ConfigurationError(
+            f"{variable}{given}: {first['msg']}.",
+            setting=variable,
+            remedy="Correct it, or remove it to use the default.",
+        ) from error
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return _HIDDEN
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # a tuple of any setting
+    return mask(str(value))

@@ -1,0 +1,153 @@
+"""Endpoints that move whole namespaces and look after derived stores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import StreamingResponse
+
+from sfm_server import wire
+from sfm_server.context import BodyContext, Context, JsonAnswer, QueryContext
+from sfm_server.files import inside
+from sfm_server.limits import (
+    LINES_MEDIA_TYPES,
+    JsonRoute,
+    body_limit,
+    media_type,
+    read_json,
+    split_lines,
+)
+from sfm_server.problems import (
+    ForbiddenPathError,
+    InvalidRequestError,
+    UnsupportedMediaTypeError,
+)
+from sfm_server.routes.documented import ResponseDocs, failures
+from sfm_server.schemas import answers, requests
+
+router = APIRouter(tags=["admin"])
+json_router = APIRouter(route_class=JsonRoute, tags=["admin"])
+
+LINES = "application/x-ndjson"
+_CHUNK = 64 * 1024
+_LINES_SCHEMA: dict[str, object] = {"type": "string", "format": "binary"}
+_EXPORTED: ResponseDocs = {200: {"content": {LINES: {"schema": _LINES_SCHEMA}}}}
+
+
+@router.get(
+    "/export_memories",
+    response_class=StreamingResponse,
+    responses=_EXPORTED | failures(),
+)
+async def export_memories(
+    context: QueryContext,
+    namespaces: Annotated[
+        list[str] | None, Query(description="Only these namespaces; all when it is left out.")
+    ] = None,
+) -> StreamingResponse:
+    """Stream memories and links as JSON Lines.
+
+    An export that was cut off lacks its last line, whose `kind` is `footer`.
+    """
+    lines = context.engine.export(namespaces)
+    # A failure before the first line can still be told by the status.
+    first = await anext(lines, b"")
+    return StreamingResponse(_chunks(first, lines), media_type=LINES)
+
+
+@json_router.post(
+    "/export_memories",
+    response_model=answers.ExportAnswer,
+    responses=failures(ForbiddenPathError, body=True),
+)
+async def export_to_file(body: requests.ExportRequest, context: BodyContext) -> JsonAnswer:
+    """Write memories and links to a file of the server's export folder."""
+    folder = context.settings.export_folder
+    path = await context.files.run(lambda: inside(folder, body.path))
+    written = await context.files.write_lines(path, context.engine.export(body.namespaces))
+    return JsonAnswer(answers.ExportAnswer(exported=written, path=body.path))
+
+
+@router.post(
+    "/import_memories",
+    response_model=answers.ImportAnswer,
+    responses=failures(ForbiddenPathError, body=True),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                LINES: {"schema": _LINES_SCHEMA},
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"path": {"type": "string", "minLength": 1}},
+                        "required": ["path"],
+                        "additionalProperties": False,
+                    }
+                },
+            },
+        }
+    },
+)
+async def import_memories(request: Request, context: QueryContext) -> JsonAnswer:
+    """Store what JSON Lines say: an export, or lines `{namespace, coord, type, payload}`.
+
+    Lines that cannot be understood are listed, the rest is stored. With
+    `application/json`, the lines come from a file of the server's export folder.
+    """
+    if media_type(request) == "application/json":
+        chunks = context.files.read_chunks(await _import_path(request, context))
+    else:
+        chunks = _sent_lines(request)
+    lines = split_lines(chunks, limit=body_limit(request))
+    report = await context.engine.import_lines(lines, default_namespace=context.fallback)
+    return JsonAnswer(wire.import_report(report))
+
+
+@router.post("/rebuild", response_model=answers.RebuildAnswer, responses=failures())
+async def rebuild(context: QueryContext) -> JsonAnswer:
+    """Remake every derived store from the truth; answers when it is done."""
+    return JsonAnswer(answers.RebuildAnswer(rebuilt=await context.engine.rebuild()))
+
+
+@json_router.post("/check", response_model=answers.CheckAnswer, responses=failures(body=True))
+async def check(body: requests.CheckRequest, context: BodyContext) -> JsonAnswer:
+    """Compare the derived stores with the truth, and repair them if asked to."""
+    return JsonAnswer(wire.check_report(await context.engine.check(repair=body.repair)))
+
+
+async def _import_path(request: Request, context: Context) -> Path:
+    document = await read_json(request)
+    members = cast(dict[str, object], document) if isinstance(document, dict) else {}
+    path = members.get("path")
+    if len(members) != 1 or not isinstance(path, str):
+        raise InvalidRequestError(
+            "The body is not of the form {path}.", remedy='Send {"path": "backup.jsonl"}.'
+        )
+    folder = context.settings.export_folder
+    return await context.files.run(lambda: inside(folder, path))
+
+
+def _sent_lines(request: Request) -> AsyncGenerator[bytes]:
+    kind = media_type(request)
+    if kind not in LINES_MEDIA_TYPES:
+        raise UnsupportedMediaTypeError(
+            f"The body is declared as {kind[:80] or 'nothing'}.",
+            remedy=f"Send the lines with `Content-Type: {LINES}`.",
+        )
+    return request.stream()
+
+
+async def _chunks(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    block = bytearray(first + b"\n" if first else b"")
+    async for line in lines:
+        block += line
+        block += b"\n"
+        if len(block) >= _CHUNK:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)

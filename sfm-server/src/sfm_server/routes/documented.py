@@ -1,0 +1,62 @@
+"""What the OpenAPI document says about errors, for every route."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from sfm_core import errors
+from sfm_server import problems
+from sfm_server.problems import PROBLEM_JSON, Problem, problem_of, status_of
+
+ResponseDocs = dict[int | str, dict[str, object]]
+
+_COMMON: tuple[type[errors.SfmError], ...] = (
+    problems.UnauthorizedError,
+    problems.InvalidRequestError,
+    errors.BackendUnavailableError,
+)
+_WITH_BODY: tuple[type[errors.SfmError], ...] = (
+    problems.MalformedBodyError,
+    problems.BodyTooLargeError,
+    problems.UnsupportedMediaTypeError,
+    errors.StorageFullError,
+)
+
+
+def failures(*extra: type[errors.SfmError], body: bool = False) -> ResponseDocs:
+    """Document how a route can fail.
+
+    Args:
+        extra: Errors beside those that every route has.
+        body: Whether the route reads a body.
+
+    Returns:
+        One entry per status, with an example.
+    """
+    documented: ResponseDocs = {}
+    for error in (*_COMMON, *(_WITH_BODY if body else ()), *extra):
+        status = status_of(error)
+        documented.setdefault(status.value, _described(error, status))
+    return documented
+
+
+def _described(error: type[errors.SfmError], status: HTTPStatus) -> dict[str, object]:
+    summary = (error.__doc__ or "").partition("\n")[0]
+    example = problem_of(problems.InternalError(summary), "/…")
+    return {
+        "description": summary,
+        "model": Problem,
+        "content": {
+            PROBLEM_JSON: {
+                "example": {
+                    "type": f"{problems.TYPE_PREFIX}{error.code}",
+                    "title": problems.title_of(error),
+                    "status": status.value,
+                    "detail": example.detail,
+                    "instance": example.instance,
+                    "retryable": error.retryable,
+                    "remedy": "",
+                }
+            }
+        },
+    }

@@ -1,0 +1,97 @@
+"""Endpoints that link memories and follow links."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from sfm_core import errors
+from sfm_core.protocols.graph import Direction
+from sfm_server import wire
+from sfm_server.context import BodyContext, JsonAnswer, QueryContext
+from sfm_server.limits import JsonRoute
+from sfm_server.routes.documented import failures
+from sfm_server.routes.memories import CoordQuery, LimitQuery
+from sfm_server.schemas import answers, requests
+
+router = APIRouter(route_class=JsonRoute, tags=["graph"])
+
+LinkTypeQuery = Annotated[str | None, Query(description="Only links of this type.")]
+DIRECTIONS = {"out": Direction.OUT, "in": Direction.IN}
+
+
+@router.post(
+    "/link",
+    response_model=answers.LinkedAnswer,
+    responses=failures(errors.NotFoundError, body=True),
+)
+async def link(body: requests.LinkRequest, context: BodyContext) -> JsonAnswer:
+    """Link two memories, replacing the link of that type between them."""
+    made = await context.engine.link(
+        context.namespace_of(body),
+        wire.coordinate(body.from_coord, field="from_coord"),
+        wire.coordinate(body.to_coord, field="to_coord"),
+        type=body.type,
+        weight=body.weight,
+    )
+    return JsonAnswer(answers.LinkedAnswer(link=wire.link(made)))
+
+
+@router.post(
+    "/unlink", response_model=answers.Done, responses=failures(errors.NotFoundError, body=True)
+)
+async def unlink(body: requests.UnlinkRequest, context: BodyContext) -> JsonAnswer:
+    """Remove a link."""
+    removed = await context.engine.unlink(
+        context.namespace_of(body),
+        wire.coordinate(body.from_coord, field="from_coord"),
+        wire.coordinate(body.to_coord, field="to_coord"),
+        type=body.type,
+    )
+    wire.need(removed, "such link")
+    return JsonAnswer(answers.Done())
+
+
+@router.get(
+    "/neighbors",
+    response_model=answers.NeighborsAnswer,
+    responses=failures(errors.InvalidCoordinateError),
+)
+async def neighbors(
+    coord: CoordQuery,
+    context: QueryContext,
+    link_type: LinkTypeQuery = None,
+    limit: LimitQuery = 100,
+    direction: Annotated[
+        Literal["out", "in"], Query(description="Links that start there, or that lead there.")
+    ] = "out",
+) -> JsonAnswer:
+    """List the memories that a memory is linked to, the cheapest link first."""
+    at = wire.coordinate(coord)
+    links = await context.engine.neighbors(
+        context.fallback,
+        at,
+        link_type=link_type,
+        direction=DIRECTIONS[direction],
+        limit=limit,
+    )
+    return JsonAnswer(wire.neighbors(links, at))
+
+
+@router.get(
+    "/shortest_path",
+    response_model=answers.PathAnswer,
+    responses=failures(errors.InvalidCoordinateError, errors.NotFoundError),
+)
+async def shortest_path(
+    context: QueryContext, frm: CoordQuery, to: CoordQuery, link_type: LinkTypeQuery = None
+) -> JsonAnswer:
+    """Find the path with the least sum of weights; empty where no path leads there."""
+    path = await context.engine.shortest_path(
+        context.fallback,
+        wire.coordinate(frm, field="frm"),
+        wire.coordinate(to, field="to"),
+        link_type=link_type,
+    )
+    return JsonAnswer(answers.PathAnswer(path=[str(one) for one in path]))

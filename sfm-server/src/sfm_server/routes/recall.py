@@ -1,0 +1,72 @@
+"""Endpoints that recall memories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
+from sfm_core import errors
+from sfm_core.model.query import Recalled, RecallQuery
+from sfm_server import wire
+from sfm_server.context import BodyContext, JsonAnswer
+from sfm_server.limits import JsonRoute
+from sfm_server.routes.documented import failures
+from sfm_server.schemas import answers, requests
+
+router = APIRouter(route_class=JsonRoute, tags=["memories"])
+
+_FAILURES = failures(errors.InvalidFilterError, body=True)
+
+
+@router.post("/recall", response_model=answers.MatchesAnswer, responses=_FAILURES)
+async def recall(body: requests.RecallRequest, context: BodyContext) -> JsonAnswer:
+    """Recall the payloads that answer a query best."""
+    found = await context.engine.recall(context.namespace_of(body), _query(body, body.query))
+    return JsonAnswer(answers.MatchesAnswer(matches=_payloads(found)))
+
+
+@router.post("/recall_batch", response_model=answers.BatchesAnswer, responses=_FAILURES)
+async def recall_batch(body: requests.RecallBatchRequest, context: BodyContext) -> JsonAnswer:
+    """Recall for many queries, sharing the work."""
+    queries = [_query(body, text) for text in body.queries]
+    found = await context.engine.recall_many(context.namespace_of(body), queries)
+    return JsonAnswer(answers.BatchesAnswer(batches=[_payloads(one) for one in found]))
+
+
+@router.post("/recall_with_scores", response_model=answers.ResultsAnswer, responses=_FAILURES)
+async def recall_with_scores(
+    body: requests.RecallWithScoresRequest, context: BodyContext
+) -> JsonAnswer:
+    """Recall along with coordinates and scores; `explain` says what each score is made of."""
+    found = await context.engine.recall(context.namespace_of(body), _query(body, body.query))
+    return JsonAnswer(_results(found, explain=body.explain))
+
+
+@router.post("/recall_with_context", response_model=answers.ResultsAnswer, responses=_FAILURES)
+async def recall_with_context(
+    body: requests.RecallWithContextRequest, context: BodyContext
+) -> JsonAnswer:
+    """Recall in the light of what is going on, which weighs less than the query."""
+    query = _query(body, body.query, going_on=body.context)
+    found = await context.engine.recall(context.namespace_of(body), query)
+    return JsonAnswer(_results(found, explain=body.explain))
+
+
+def _query(body: requests.RecallOptions, text: str, *, going_on: object = "") -> RecallQuery:
+    return wire.recall_query(
+        text,
+        top_k=body.top_k,
+        type_name=body.type,
+        filters=body.filters,
+        context=going_on,
+        arms=body.mode,
+    )
+
+
+def _payloads(found: Sequence[Recalled]) -> list[answers.Json]:
+    return [one.memory.payload for one in found]
+
+
+def _results(found: Sequence[Recalled], *, explain: bool) -> answers.ResultsAnswer:
+    return answers.ResultsAnswer(results=[wire.scored(one, explain=explain) for one in found])

@@ -1,0 +1,83 @@
+"""Endpoints about the service itself."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from sfm_core import errors
+from sfm_core.model.report import Health
+from sfm_core.registry import PortName
+from sfm_server import wire
+from sfm_server.context import JsonAnswer, QueryContext, engine_of
+from sfm_server.metrics import CONTENT_TYPE, Metrics
+from sfm_server.routes.documented import failures
+from sfm_server.schemas import answers
+from sfm_server.settings import Settings
+
+router = APIRouter(tags=["system"])
+
+VERSION = version("somafractalmemory-server")
+
+
+@router.get("/", response_model=answers.ServiceAnswer)
+async def service(request: Request) -> JsonAnswer:
+    """Say what this service is."""
+    settings: Settings = request.app.state.settings
+    return JsonAnswer(
+        answers.ServiceAnswer(
+            name="SomaFractalMemory",
+            version=VERSION,
+            mode=settings.memory_mode,
+            docs="/docs",
+            openapi="/openapi.json",
+        )
+    )
+
+
+@router.get("/stats", response_model=answers.StatsAnswer, responses=failures())
+async def stats(context: QueryContext) -> JsonAnswer:
+    """Count the memories and links of a namespace."""
+    counted = await context.engine.stats(context.fallback)
+    return JsonAnswer(wire.stats(context.fallback, counted, await context.engine.namespaces()))
+
+
+@router.get(
+    "/health",
+    response_model=answers.HealthAnswer,
+    responses={503: {"model": answers.HealthAnswer, "description": "A backend does not answer."}},
+)
+async def health(request: Request) -> JsonAnswer:
+    """Ask every backend how it does; status 503 when one does not answer."""
+    found = wire.health(await engine_of(request).health())
+    return JsonAnswer(found, status_code=200 if found.ok else 503)
+
+
+@router.get("/healthz", response_model=answers.AliveAnswer)
+async def alive() -> JsonAnswer:
+    """Answer, without asking any backend: the process lives."""
+    return JsonAnswer(answers.AliveAnswer())
+
+
+@router.get("/readyz", response_model=answers.AliveAnswer, responses=failures())
+async def ready(request: Request) -> JsonAnswer:
+    """Tell whether requests can be served now: the truth answers."""
+    _need_truth(await engine_of(request).health())
+    return JsonAnswer(answers.AliveAnswer())
+
+
+@router.get("/metrics", response_class=Response)
+async def show_metrics(request: Request) -> Response:
+    """Return figures for Prometheus."""
+    metrics: Metrics = request.app.state.metrics
+    return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+
+def _need_truth(health: Health) -> None:
+    truth = health.ports[PortName.KV]
+    if not truth.ok:
+        raise errors.BackendUnavailableError(
+            f"The truth does not answer: {truth.error}", backend=truth.scheme
+        )

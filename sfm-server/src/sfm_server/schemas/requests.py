@@ -1,0 +1,189 @@
+"""Bodies of requests. An unknown field is an error, because it would do nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TypeName = Literal["episodic", "semantic"]
+
+Coord = Annotated[
+    str | list[float],
+    Field(
+        description='Comma-separated finite numbers, such as "1.5,2,-3", or an array of them.',
+        examples=["1.5,2,-3"],
+    ),
+]
+Object = Annotated[
+    dict[str, object],
+    Field(description="The JSON object to keep.", examples=[{"text": "Anna moved to Oslo."}]),
+]
+Filters = Annotated[
+    dict[str, object] | None,
+    Field(
+        description="Only memories whose payload matches. Equality or "
+        "`$eq $ne $gt $gte $lt $lte $in $nin $exists $contains` on dotted paths, "
+        "combined with `$and $or $not`.",
+        examples=[{"topic": "travel", "year": {"$gte": 2024}}],
+    ),
+]
+Version = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        le=2**63 - 1,
+        description="Only if the memory is at this version; 0 means that there is none.",
+    ),
+]
+Importance = Annotated[float, Field(ge=0, le=1, description="0 (trivial) to 1 (vital).")]
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+_THOUSAND_YEARS = 365_000 * 86_400
+
+
+class Request(BaseModel):
+    """What every body can say."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    namespace: Name | None = Field(
+        default=None,
+        description="Namespace; otherwise that of the header `X-SFM-Namespace`, or the default.",
+        examples=["travel-agent"],
+    )
+
+
+class EpisodeBody(BaseModel):
+    """Membership in a course of events, such as one conversation."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: Name = Field(description="Name of the episode.", examples=["call-17"])
+    order: float = Field(description="Place inside the episode.", examples=[3])
+
+
+class MemoryBody(BaseModel):
+    """What can be said about a memory that is to be stored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    payload: Object
+    type: TypeName = Field(default="episodic", description="Kind of memory.")
+    importance: Importance | None = Field(default=None)
+    ttl_seconds: float | None = Field(
+        default=None, gt=0, le=_THOUSAND_YEARS, description="How long it is to live from now on."
+    )
+    episode: EpisodeBody | None = Field(default=None)
+
+
+class ItemBody(MemoryBody):
+    """One memory of a bulk request."""
+
+    coord: Coord
+    expected_version: Version = None
+
+
+class StoreRequest(Request, ItemBody):
+    """Store one memory at a coordinate."""
+
+
+class RememberRequest(Request, MemoryBody):
+    """Store one memory; without a coordinate it is given one."""
+
+    coord: Coord | None = None
+
+
+class StoreBulkRequest(Request):
+    """Store many memories."""
+
+    items: list[ItemBody]
+
+
+class RecallOptions(Request):
+    """How to recall."""
+
+    top_k: int = Field(default=5, ge=1, description="How many memories at most.")
+    type: TypeName | None = Field(default=None, description="Only memories of this type.")
+    filters: Filters = None
+    mode: Literal["hybrid", "dense", "keyword"] = Field(
+        default="hybrid", description="Which searches take part."
+    )
+
+
+class RecallRequest(RecallOptions):
+    """Recall what answers a query."""
+
+    query: str = Field(description="The question or cue.", examples=["Where does Anna live?"])
+
+
+class RecallBatchRequest(RecallOptions):
+    """Recall for many queries at once."""
+
+    queries: list[str] = Field(description="The questions.", examples=[["Where does Anna live?"]])
+
+
+class RecallWithScoresRequest(RecallRequest):
+    """Recall along with scores."""
+
+    explain: bool = Field(default=False, description="Whether to say what each score is made of.")
+
+
+class RecallWithContextRequest(RecallWithScoresRequest):
+    """Recall in the light of what is going on."""
+
+    context: str | dict[str, object] = Field(
+        description="What is going on now, as text or as an object whose values are read. "
+        "It weighs less than the query.",
+        examples=["Planning a trip to Norway"],
+    )
+
+
+class ImportanceRequest(Request):
+    """Change how important a memory is."""
+
+    importance: Importance
+    expected_version: Version = None
+
+
+class LinkRequest(Request):
+    """Link two memories."""
+
+    from_coord: Coord
+    to_coord: Coord
+    type: Name = Field(default="related", description="What the link means.")
+    weight: float = Field(default=1.0, ge=0, description="Cost of following it.")
+
+
+class UnlinkRequest(Request):
+    """Remove a link."""
+
+    from_coord: Coord
+    to_coord: Coord
+    type: Name = Field(default="related", description="What the link means.")
+
+
+class DeleteManyRequest(Request):
+    """Delete many memories."""
+
+    coords: list[Coord]
+
+
+class ExportRequest(BaseModel):
+    """Write an export to a file of the export folder."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    path: str = Field(
+        min_length=1, max_length=1024, description="Inside the export folder.", examples=["a.jsonl"]
+    )
+    namespaces: list[Name] | None = Field(
+        default=None, description="Only these namespaces; all when it is left out."
+    )
+
+
+class CheckRequest(BaseModel):
+    """Compare the derived stores with the truth."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    repair: bool = Field(default=False, description="Whether to put differences right.")

@@ -1,0 +1,299 @@
+"""What can be chosen about the server, and how it becomes settings of the engine."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from sfm_core.model.payload import PayloadLimits
+from sfm_core.settings import EngineSettings, Limits, RankingSettings
+from sfm_core.text.composing import TextRule
+
+PREFIX = "SFM_"
+_ENGINE = EngineSettings()
+_RANKING = _ENGINE.ranking
+_LIMITS = _ENGINE.limits
+_TEXT = _ENGINE.text
+_MAX_SECONDS = 10 * 365 * 86_400
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Weights = Annotated[
+    tuple[Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)], ...], BeforeValidator(_split)
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=_MAX_SECONDS)]
+Count = Annotated[int, Field(ge=1, le=2**31)]
+
+
+def _default_data_folder() -> Path:
+    return Path(platformdirs.user_data_dir("somafractalmemory", appauthor=False))
+
+
+class Settings(BaseModel):
+    """Every setting of the server.
+
+    A field is set by the environment variable `SFM_` + its name in capitals,
+    unless it names another one. `load_settings` reads the environment; this
+    class never does.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        alias_generator=AliasGenerator(validation_alias=lambda name: f"{PREFIX}{name.upper()}"),
+    )
+
+    memory_mode: str = Field(
+        default="embedded",
+        validation_alias="MEMORY_MODE",
+        description="The named choice of backends; see the table of modes.",
+    )
+    data_folder: Path = Field(
+        default_factory=_default_data_folder,
+        description="Where embedded backends keep their files. Defaults to the user's data folder.",
+    )
+    kv_url: str | None = Field(
+        default=None, description="Backend of the truth, instead of the mode's."
+    )
+    vector_url: str | None = Field(
+        default=None, description="Backend of the vectors, instead of the mode's."
+    )
+    graph_url: str | None = Field(
+        default=None, description="Backend of the graph, instead of the mode's."
+    )
+    cache_url: str | None = Field(
+        default=None, description="Backend of the cache, instead of the mode's."
+    )
+    events_url: str | None = Field(
+        default=None, description="Backend that events are published to, instead of the mode's."
+    )
+    embedder_url: str | None = Field(
+        default=None,
+        description="Embedder, instead of the mode's. A change rebuilds the vectors at start.",
+    )
+    disabled_plugins: Names = Field(
+        default=(), description="Plugins to leave alone, by name or distribution, with commas."
+    )
+
+    namespace: str = Field(
+        default="default",
+        validation_alias="SOMA_NAMESPACE",
+        description="Namespace of a request that names none.",
+    )
+    api_token: SecretStr | None = Field(
+        default=None,
+        validation_alias="SOMA_API_TOKEN",
+        description="Bearer token that requests must carry. Unset: no authentication.",
+    )
+    eventing_enabled: bool | None = Field(
+        default=None,
+        validation_alias="EVENTING_ENABLED",
+        description="Whether writes are logged as events. Unset: off in mode test, otherwise on.",
+    )
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=9595, ge=0, le=65_535, description="Port to listen on.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        validation_alias="UVICORN_WORKERS",
+        description="Server processes. More than one needs backends that processes can share.",
+    )
+    shutdown_seconds: int = Field(
+        default=60,
+        ge=1,
+        le=86_400,
+        validation_alias="UVICORN_TIMEOUT_GRACEFUL",
+        description="How long a stop waits for requests that are being answered.",
+    )
+    keep_alive_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=86_400,
+        validation_alias="UVICORN_TIMEOUT_KEEP_ALIVE",
+        description="How long an idle connection is kept.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least serious message that is logged."
+    )
+    openapi_path: Path | None = Field(
+        default=None,
+        description="Where the OpenAPI document is written at start. "
+        "Unset: openapi.json in the data folder.",
+    )
+    export_folder: Path | None = Field(
+        default=None,
+        description="Folder for exports and imports by path. Unset: requests cannot name a path.",
+    )
+
+    max_body_bytes: int = Field(
+        default=32 * 1024 * 1024,
+        ge=1024,
+        le=2**40,
+        description="Largest request body, and longest line of an import.",
+    )
+    max_payload_bytes: int = Field(
+        default=_LIMITS.payload.max_bytes, ge=2, le=2**32, description="Largest encoded payload."
+    )
+    max_payload_depth: int = Field(
+        default=_LIMITS.payload.max_depth, ge=1, le=200, description="Deepest nesting of a payload."
+    )
+    max_batch: Count = Field(
+        default=_LIMITS.max_batch, description="Most items of one bulk request."
+    )
+    max_top_k: Count = Field(
+        default=_LIMITS.max_top_k, description="Most memories that one recall returns."
+    )
+    max_query_characters: Count = Field(
+        default=_LIMITS.max_query_characters, description="Longest text of a query."
+    )
+    max_page: Count = Field(
+        default=_LIMITS.max_page, description="Most entries of one page of a listing."
+    )
+
+    history_limit: int = Field(
+        default=_ENGINE.history_limit,
+        ge=0,
+        le=10_000,
+        description="Replaced versions to keep of each memory.",
+    )
+    index_wait_seconds: Seconds = Field(
+        default=_ENGINE.index_wait.total_seconds(),
+        description="How long a write waits for the derived stores before it answers without them.",
+    )
+    lease_seconds: Seconds = Field(
+        default=_ENGINE.lease.total_seconds(),
+        description="How long a process may work on an outbox note before others take it over.",
+    )
+    sweep_interval_seconds: Seconds = Field(
+        default=_ENGINE.sweep_interval.total_seconds(),
+        description="How often left-over work is looked for.",
+    )
+    event_retention_seconds: Seconds = Field(
+        default=_ENGINE.event_retention.total_seconds(),
+        description="How long events stay in the log when nothing consumes them.",
+    )
+    turns_form_episodes: bool = Field(
+        default=_ENGINE.turns_form_episodes,
+        description="Whether a conversation's turn gets its episode from its coordinate.",
+    )
+    track_access: bool = Field(
+        default=_ENGINE.track_access, description="Whether reads of a memory are counted."
+    )
+
+    ranking_dense_share: Share = Field(
+        default=_RANKING.dense_share,
+        description="Part of the vectors in the relevance; keywords have the rest.",
+    )
+    ranking_candidates: Count = Field(
+        default=_RANKING.candidates, description="Hits asked of each search before ranking."
+    )
+    ranking_recency_weight: Weight = Field(
+        default=_RANKING.recency_weight, description="Weight of how recently a memory was written."
+    )
+    ranking_recency_half_life_seconds: Seconds = Field(
+        default=_RANKING.recency_half_life.total_seconds(),
+        description="Age at which recency has fallen to a half.",
+    )
+    ranking_importance_weight: Weight = Field(
+        default=_RANKING.importance_weight, description="Weight of a memory's importance."
+    )
+
+    text_language: str = Field(
+        default=_TEXT.language, description="Snowball stemmer of the keywords, such as english."
+    )
+    text_speaker_keys: Names = Field(
+        default=_TEXT.speaker_keys, description="Payload keys that say who speaks."
+    )
+    text_said_keys: Names = Field(
+        default=_TEXT.text_keys, description="Payload keys that hold what is said."
+    )
+    text_ignored_keys: Names = Field(
+        default=tuple(sorted(_TEXT.ignored_keys)),
+        description="Payload keys whose values are not searched.",
+    )
+    text_context_weights: Weights = Field(
+        default=_TEXT.context_weights,
+        description="What words of the memories before it in its episode count, nearest first.",
+    )
+    text_answer_weight: Weight = Field(
+        default=_TEXT.answer_weight,
+        description="What words of the memory just before count when it asks a question.",
+    )
+    text_max_characters: Count = Field(
+        default=_TEXT.max_characters, description="How much text of one payload is searched."
+    )
+
+    @property
+    def events(self) -> bool:
+        """Whether writes are logged as events."""
+        if self.eventing_enabled is None:
+            return self.memory_mode != "test"
+        return self.eventing_enabled
+
+    def engine_settings(self) -> EngineSettings:
+        """Return what the engine needs to know of these settings."""
+        return EngineSettings(
+            ranking=self._ranking(),
+            limits=self._limits(),
+            text=self._text(),
+            history_limit=self.history_limit,
+            index_wait=timedelta(seconds=self.index_wait_seconds),
+            lease=timedelta(seconds=self.lease_seconds),
+            sweep_interval=timedelta(seconds=self.sweep_interval_seconds),
+            event_log=self.events,
+            event_retention=timedelta(seconds=self.event_retention_seconds),
+            turns_form_episodes=self.turns_form_episodes,
+            track_access=self.track_access,
+        )
+
+    def _ranking(self) -> RankingSettings:
+        return RankingSettings(
+            dense_share=self.ranking_dense_share,
+            candidates=self.ranking_candidates,
+            recency_weight=self.ranking_recency_weight,
+            recency_half_life=timedelta(seconds=self.ranking_recency_half_life_seconds),
+            importance_weight=self.ranking_importance_weight,
+        )
+
+    def _limits(self) -> Limits:
+        return Limits(
+            payload=PayloadLimits(
+                max_bytes=self.max_payload_bytes, max_depth=self.max_payload_depth
+            ),
+            max_batch=self.max_batch,
+            max_top_k=self.max_top_k,
+            max_query_characters=self.max_query_characters,
+            max_page=self.max_page,
+        )
+
+    def _text(self) -> TextRule:
+        return TextRule(
+            speaker_keys=self.text_speaker_keys,
+            text_keys=self.text_said_keys,
+            ignored_keys=frozenset(self.text_ignored_keys),
+            context_weights=self.text_context_weights,
+            answer_weight=self.text_answer_weight,
+            max_characters=self.text_max_characters,
+            language=self.text_language,
+        )
+
+
+def variable_of(field: str) -> str:
+    """Return the environment variable that sets a field of `Settings`."""
+    alias = Settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else f"{PREFIX}{field.upper()}"

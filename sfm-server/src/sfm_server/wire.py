@@ -1,0 +1,277 @@
+"""Turns values of the core into bodies of answers, and parts of requests into values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import cast
+
+from sfm_core.errors import NotFoundError, SfmError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.filters import parse_filter
+from sfm_core.model.link import Link
+from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
+from sfm_core.model.payload import Payload
+from sfm_core.model.query import Recalled, RecallQuery
+from sfm_core.model.report import CheckReport, Health, ImportReport, PortHealth, Stats, Stored
+from sfm_core.registry import PortName
+from sfm_server.schemas import answers
+
+ARMS: Mapping[str, frozenset[str]] = {
+    "hybrid": frozenset({"dense", "keyword"}),
+    "dense": frozenset({"dense"}),
+    "keyword": frozenset({"keyword"}),
+}
+
+
+def coordinate(source: str | Sequence[float], *, field: str = "coord") -> Coordinate:
+    """Read a coordinate in either of its forms.
+
+    Args:
+        source: Text such as "1.5,2,-3", or numbers.
+        field: Name to use in the error message.
+
+    Returns:
+        The coordinate.
+
+    Raises:
+        InvalidCoordinateError: It is malformed.
+    """
+    if isinstance(source, str):
+        return Coordinate.parse(source, field=field)
+    return Coordinate.of(source, field=field)
+
+
+def new_memory(
+    at: Coordinate,
+    payload: Mapping[str, object],
+    *,
+    type_name: str = "episodic",
+    importance: float | None = None,
+    ttl_seconds: float | None = None,
+    episode: Episode | None = None,
+    expected_version: int | None = None,
+) -> NewMemory:
+    """Return a memory to store."""
+    return NewMemory(
+        coordinate=at,
+        # The engine checks every value of it.
+        payload=cast(Payload, payload),
+        type=MemoryType(type_name),
+        importance=importance,
+        ttl=None if ttl_seconds is None else timedelta(seconds=ttl_seconds),
+        episode=episode,
+        expected_version=expected_version,
+    )
+
+
+def recall_query(
+    text: str,
+    *,
+    top_k: int,
+    type_name: str | None = None,
+    filters: object = None,
+    context: object = "",
+    arms: str = "hybrid",
+) -> RecallQuery:
+    """Return a query to recall with.
+
+    Args:
+        text: The question.
+        top_k: How many memories at most.
+        type_name: Only memories of this type.
+        filters: JSON form of a filter, or `None`.
+        context: Text, or a JSON object whose values are read.
+        arms: A key of `ARMS`.
+
+    Returns:
+        The query.
+
+    Raises:
+        InvalidFilterError: The filter is malformed.
+    """
+    return RecallQuery(
+        text=text,
+        top_k=top_k,
+        type=None if type_name is None else MemoryType(type_name),
+        filter=parse_filter(filters),
+        context=" ".join(_texts(context)),
+        arms=ARMS[arms],
+    )
+
+
+def need(found: bool, what: str) -> None:  # noqa: FBT001 - reads like a sentence
+    """Insist that something was found.
+
+    Args:
+        found: Whether it was.
+        what: What it is.
+
+    Raises:
+        NotFoundError: It was not.
+    """
+    if not found:
+        raise NotFoundError(f"There is no {what}.", remedy="Check namespace and coordinates.")
+
+
+def stored(result: Stored) -> answers.StoredAnswer:
+    """Describe a write."""
+    return answers.StoredAnswer(
+        coord=str(result.coordinate), version=result.version, indexed=result.indexed
+    )
+
+
+def stored_many(results: Sequence[Stored | SfmError]) -> answers.StoredManyAnswer:
+    """Describe the writes of a bulk request."""
+    return answers.StoredManyAnswer(
+        stored=sum(isinstance(result, Stored) for result in results),
+        results=[stored(result) if isinstance(result, Stored) else None for result in results],
+        errors=[
+            answers.ItemError(item=place, code=result.code, message=str(result))
+            for place, result in enumerate(results)
+            if isinstance(result, SfmError)
+        ],
+    )
+
+
+def memory(source: Memory, access: AccessStatistics | None = None) -> answers.MemoryAnswer:
+    """Describe a memory, with how often it was accessed where that is known."""
+    episode = source.episode
+    return answers.MemoryAnswer(
+        namespace=source.namespace,
+        coord=str(source.coordinate),
+        payload=source.payload,
+        type=source.type.value,
+        importance=source.importance,
+        version=source.version,
+        created_at=source.created_at,
+        updated_at=source.updated_at,
+        expires_at=source.expires_at,
+        episode=None
+        if episode is None
+        else answers.EpisodeAnswer(name=episode.name, order=episode.order),
+        access_count=None if access is None else access.count,
+        last_accessed_at=None if access is None else access.last_accessed_at,
+    )
+
+
+def scored(recalled: Recalled, *, explain: bool) -> answers.ScoredMemory:
+    """Describe a memory that answers a query."""
+    found = recalled.memory
+    return answers.ScoredMemory(
+        payload=found.payload,
+        score=recalled.score,
+        coord=str(found.coordinate),
+        type=found.type.value,
+        version=found.version,
+        created_at=found.created_at,
+        parts=dict(recalled.parts) if explain else None,
+    )
+
+
+def link(source: Link) -> answers.LinkAnswer:
+    """Describe a link."""
+    return answers.LinkAnswer(
+        from_coord=str(source.source),
+        to_coord=str(source.target),
+        type=source.type,
+        weight=source.weight,
+        version=source.version,
+        updated_at=source.updated_at,
+    )
+
+
+def neighbors(links: Sequence[Link], of: Coordinate) -> answers.NeighborsAnswer:
+    """Pair each link of a memory with the coordinate at its other end."""
+    return answers.NeighborsAnswer(
+        neighbors=[
+            (str(one.target if one.source == of else one.source), link(one)) for one in links
+        ]
+    )
+
+
+def stats(namespace: str, source: Stats, namespaces: list[str]) -> answers.StatsAnswer:
+    """Describe how much a namespace holds."""
+    return answers.StatsAnswer(
+        namespace=namespace,
+        total_memories=source.total_memories,
+        episodic=source.episodic,
+        semantic=source.semantic,
+        links=source.links,
+        namespaces=namespaces,
+    )
+
+
+def import_report(source: ImportReport) -> answers.ImportAnswer:
+    """Describe what an import did."""
+    return answers.ImportAnswer(
+        imported=source.imported,
+        links=source.links,
+        failed=source.failed,
+        errors=[
+            answers.LineErrorAnswer(line=error.line, message=error.message)
+            for error in source.errors
+        ],
+    )
+
+
+def check_report(source: CheckReport) -> answers.CheckAnswer:
+    """Describe how the derived stores compare with the truth."""
+    return answers.CheckAnswer(
+        consistent=source.consistent,
+        memories=source.memories,
+        links=source.links,
+        missing=source.missing,
+        stale=source.stale,
+        orphans=source.orphans,
+        links_missing=source.links_missing,
+        links_orphaned=source.links_orphaned,
+        counters_wrong=source.counters_wrong,
+        repaired=source.repaired,
+    )
+
+
+def health(source: Health) -> answers.HealthAnswer:
+    """Describe how the engine and its backends do."""
+    ports = {str(name): _port(port) for name, port in source.ports.items()}
+
+    def answered(port: PortName) -> bool:
+        return port in source.ports and source.ports[port].ok
+
+    return answers.HealthAnswer(
+        ok=source.ok,
+        kv_store=answered(PortName.KV),
+        vector_store=answered(PortName.VECTOR),
+        graph_store=answered(PortName.GRAPH),
+        cache=answered(PortName.CACHE),
+        embedder=answered(PortName.EMBEDDER),
+        events=answered(PortName.EVENTS) if PortName.EVENTS in source.ports else None,
+        ports=ports,
+        outbox_depth=source.outbox_depth,
+        outbox_oldest_at=source.outbox_oldest_at,
+        rebuilding=source.rebuilding,
+    )
+
+
+def _port(source: PortHealth) -> answers.PortAnswer:
+    return answers.PortAnswer(
+        scheme=source.scheme,
+        ok=source.ok,
+        latency_seconds=source.latency.total_seconds(),
+        error=source.error,
+    )
+
+
+def _texts(source: object) -> Iterator[str]:
+    """Go through the text of a JSON value, level by level, so that no nesting is too deep."""
+    pending = [source]
+    while pending:
+        value = pending.pop(0)
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            pending.extend(cast(Mapping[str, object], value).values())
+        elif isinstance(value, list):
+            pending.extend(cast(list[object], value))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield str(value)
