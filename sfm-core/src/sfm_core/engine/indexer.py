@@ -19,7 +19,7 @@ from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
 from sfm_core.engine.stores import Stores
-from sfm_core.errors import BackendError, ClosedError
+from sfm_core.errors import BackendError, BackendUnavailableError, ClosedError
 from sfm_core.model.keys import LINK, MEMORY
 from sfm_core.protocols.kv import DirtyNote
 
@@ -133,4 +133,9 @@ class Indexer:
             if not todo:
                 return
             todo = await follower.apply(namespace, todo)
-        log.info("%d keys change faster than they can be indexed", len(todo))
+        if todo:
+            # Acknowledging now could leave an older state behind for good.
+            raise BackendUnavailableError(
+                f"{len(todo)} keys change faster than they can be indexed.",
+                backend=self._kv.scheme,
+            )
