@@ -1,0 +1,152 @@
+"""What the README tells a newcomer to type does what it says, on a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BIN = Path(sys.executable).parent
+PATIENCE_SECONDS = 30.0
+
+
+def blocks() -> list[tuple[str, str]]:
+    return [(language, code) for language, code in BLOCK.findall(README) if language != "bash"]
+
+
+def environment(data: Path) -> dict[str, str]:
+    # Settings of the machine that runs the tests must not reach the server under test.
+    foreign = ("SFM_", "SOMA_", "MEMORY_MODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}  # noqa: TID251 - to pass on all but ours
+    return {**kept, "SFM_DATA_FOLDER": str(data)}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return cast(int, listener.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1):
+            return True
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def port(tmp_path: Path, folder: Path) -> Iterator[int]:
+    port = free_port()
+    log = tmp_path / "server.log"
+    with log.open("wb") as output:
+        command = [str(BIN / "sfm"), "serve", "--port", str(port)]
+        server = subprocess.Popen(
+            command, env=environment(tmp_path / "data"), cwd=folder, stdout=output, stderr=output
+        )
+    try:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not answers(port):
+            assert time.monotonic() < end, log.read_text()
+            # The pause between two looks; a server that ends meanwhile will never answer.
+            with suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"ended with {server.wait(0.1)}: {log.read_text()}")
+        yield port
+    finally:
+        server.terminate()
+        server.wait(PATIENCE_SECONDS)
+
+
+def run(code: str, port: int, folder: Path) -> str:
+    """Run a block of the README as a shell does, against the server under test."""
+    script = code.replace("localhost:9595", f"127.0.0.1:{port}").replace(".venv/bin", str(BIN))
+    done = subprocess.run(
+        ["sh", "-eu", "-c", script],
+        cwd=folder,
+        env=environment(folder / "unused"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def documents(text: str) -> list[object]:
+    """Read JSON documents that follow one another, with or without line ends."""
+    found: list[object] = []
+    rest = text.strip()
+    while rest:
+        document, end = json.JSONDecoder().raw_decode(rest)
+        found.append(document)
+        rest = rest[end:].lstrip()
+    return found
+
+
+def holds(shown: object, real: object) -> bool:
+    """Tell whether an answer is as shown; it may have more fields than are shown."""
+    if isinstance(shown, Mapping) and isinstance(real, Mapping):
+        wanted, given = cast(Mapping[str, object], shown), cast(Mapping[str, object], real)
+        return all(name in given and holds(value, given[name]) for name, value in wanted.items())
+    if isinstance(shown, list) and isinstance(real, list):
+        items, others = cast(Sequence[object], shown), cast(Sequence[object], real)
+        return len(items) == len(others) and all(map(holds, items, others))
+    return shown == real
+
+
+def test_the_commands_do_what_the_readme_says(port: int, folder: Path) -> None:
+    output = ""
+    for language, code in blocks():
+        if language == "sh":
+            output = run(code, port, folder)
+        elif language in {"json", "jsonl"}:
+            shown, real = documents(code), documents(output)
+            assert holds(shown, real), f"shown: {shown}\nreal: {real}"
+
+
+def test_what_is_imported_is_recalled_with_its_question(port: int, folder: Path) -> None:
+    (code,) = [code for language, code in blocks() if language == "sh" and "chat.jsonl" in code]
+
+    output = run(code, port, folder)
+
+    assert "On the first weekend of May." in output
+
+
+def test_the_python_program_recalls_what_it_stored(folder: Path) -> None:
+    (code,) = [code for language, code in blocks() if language == "python"]
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=folder,
+        env=environment(folder / "unused"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Ada prefers green tea." in done.stdout
