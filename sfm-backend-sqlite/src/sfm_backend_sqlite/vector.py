@@ -100,6 +100,11 @@ class SqliteVectorStore(SqlitePort):
             searching.shutdown(wait=False)
         await super().__aexit__(exc_type, exc, traceback)
 
+    @property
+    def tending(self) -> bool:
+        """Whether an index is being improved in the background; searches are right meanwhile."""
+        return self._indexes.tending
+
     async def ensure(self, collection: Collection) -> None:
         """Make sure that a collection exists; see `VectorStore.ensure`.
 

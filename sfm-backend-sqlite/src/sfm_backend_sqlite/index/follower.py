@@ -20,7 +20,7 @@ from sfm_core.errors import ConfigurationError, CorruptDataError
 from sfm_core.protocols.vector import Collection
 
 # Rows that are decoded at a time; bounds memory while a namespace is loaded.
-_PAGE = 1_000
+_PAGE = 4_000
 _ROWS = (
     "SELECT change, coordinate, version, type, payload, terms, vector FROM point "
     "WHERE collection = ? AND namespace = ? AND change > ? ORDER BY change"

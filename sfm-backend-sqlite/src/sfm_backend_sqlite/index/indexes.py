@@ -43,6 +43,11 @@ class SearchIndexes:
         self._stopping = threading.Event()
         self._upkeep = ThreadPoolExecutor(1, "sfm-sqlite-index")
 
+    @property
+    def tending(self) -> bool:
+        """Whether an index is being improved in the background."""
+        return bool(self._tended)
+
     def search(
         self, collection: Collection, namespace: str, queries: Sequence[VectorQuery]
     ) -> list[SearchResult]:

@@ -121,7 +121,8 @@ class NamespaceIndex:
 
     def kill(self, slots: Slots) -> None:
         """Take slots out whose points no longer exist."""
-        for slot in slots.tolist():
+        numbers: list[int] = slots.tolist()
+        for slot in numbers:
             self._slots.pop(self.columns.keys[slot], None)
             self._bury(slot)
 
@@ -202,20 +203,16 @@ class NamespaceIndex:
         keyword: Sequence[float | None],
     ) -> tuple[Hit, ...]:
         versions = self.columns.versions.view[slots].tolist()
-        return tuple(
-            Hit(coordinate=self._coordinate(slot), version=version, dense=near, keyword=shared)
-            for slot, version, near, shared in zip(
-                slots.tolist(), versions, dense, keyword, strict=True
-            )
-        )
-
-    def _coordinate(self, slot: int) -> Coordinate:
+        numbers: list[int] = slots.tolist()
+        known = self._coordinates
         # Decoding one takes longer than all else about a hit, and the same ones come again.
-        coordinate = self._coordinates.get(slot)
-        if coordinate is None:
-            coordinate = Coordinate.from_key(self.columns.keys[slot])
-            self._coordinates[slot] = coordinate
-        return coordinate
+        for slot in numbers:
+            if slot not in known:
+                known[slot] = Coordinate.from_key(self.columns.keys[slot])
+        return tuple(
+            Hit(coordinate=known[slot], version=version, dense=near, keyword=shared)
+            for slot, version, near, shared in zip(numbers, versions, dense, keyword, strict=True)
+        )
 
     def _payload_of(self, slot: int) -> Payload:
         return _payload.decode(self.columns.payloads[slot])

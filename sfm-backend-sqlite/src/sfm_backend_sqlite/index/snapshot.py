@@ -155,7 +155,7 @@ def read_snapshot(folder: Path, subject: Subject) -> tuple[Header, dict[str, _Ar
     except FileNotFoundError:
         return None
     start = len(_MAGIC) + _LENGTH_BYTES
-    if content[: len(_MAGIC)] != _MAGIC:
+    if bytes(content[: len(_MAGIC)]) != _MAGIC:
         message = "it is no snapshot"
         raise SnapshotError(message)
     end = start + int.from_bytes(content[len(_MAGIC) : start], "big")

@@ -21,9 +21,10 @@ from sfm_core.search.growing import Growing
 K1 = 0.9
 B = 0.4
 
-# Slots that wait in dictionaries before they become a segment, and how many
-# segments of about one size become one of the next.
+# Slots that wait in dictionaries before they become a segment, slots that do not
+# wait because so many come at once, and how many segments of about one size become one.
 _WAITING = 2048
+_BULK = 512
 _FANOUT = 4
 
 Slots = NDArray[np.intp]
@@ -119,7 +120,7 @@ class KeywordIndex:
         self._append(
             np.array(terms, np.int32), np.array(weights, np.float32), np.array(ends, np.int64)
         )
-        if len(self) - self._inverted > _WAITING:
+        if len(documents) >= _BULK or len(self) - self._inverted > _WAITING:
             self._invert()
         else:
             self._wait(len(self) - len(documents), terms, weights, ends)
