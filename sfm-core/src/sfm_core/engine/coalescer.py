@@ -82,12 +82,20 @@ class Coalescer(Generic[ItemT, ResultT]):
         future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if len(self._workers) < self._concurrency:
-            worker = asyncio.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.add(asyncio.create_task(self._work()))
         return future
 
     async def _work(self) -> None:
+        try:
+            await self._work_off()
+        finally:
+            # Not in a callback of the task: that runs a turn later, and an item
+            # that came in between would find a worker that takes nothing more.
+            worker = asyncio.current_task()
+            if worker is not None:
+                self._workers.discard(worker)
+
+    async def _work_off(self) -> None:
         while batch := self._take():
             try:
                 results = await self._process([item for item, _ in batch])
