@@ -134,18 +134,22 @@ class Committer:
 
     async def _process(self, changes: list[Change]) -> Sequence[Written | BaseException]:
         group = _Group(changes, [None] * len(changes))
-        await self._read(group, [change for change in changes if change.read_first])
-        for _ in range(MAX_ROUNDS):
-            todo = group.unfinished()
-            if not todo:
-                break
-            await self._round(group, todo)
-        busy = BackendUnavailableError(
+        failure: SfmError = BackendUnavailableError(
             "Other writers changed the same memory again and again.",
             backend=self._kv.scheme,
             remedy="Try again, or let fewer writers work on one memory.",
         )
-        return [busy if result is None else result for result in group.results]
+        try:
+            await self._read(group, [change for change in changes if change.read_first])
+            for _ in range(MAX_ROUNDS):
+                todo = group.unfinished()
+                if not todo:
+                    break
+                await self._round(group, todo)
+        except SfmError as error:
+            # What an earlier round has settled stays settled: it is in the truth.
+            failure = error
+        return [failure if result is None else result for result in group.results]
 
     async def _read(self, group: _Group, changes: Sequence[Change]) -> None:
         wanted: dict[str, dict[bytes, None]] = {}
