@@ -44,6 +44,7 @@ class Remembering:
         self._truth = truth
         self._committer = committer
         self._indexer = indexer
+        self._last_given = 0
 
     async def store(self, namespace: str, memory: NewMemory) -> Stored:
         """Store one memory; see `MemoryEngine.store`."""
@@ -185,8 +186,10 @@ class Remembering:
         """Return a coordinate that sorts by time and that nobody else makes.
 
         Both components are whole numbers below 2**53, which floats hold exactly.
+        The first always grows, also while the clock stands still or is set back.
         """
         microseconds = int(self._stores.clock.now().timestamp() * 1_000_000)
+        self._last_given = microseconds = max(microseconds, self._last_given + 1)
         return Coordinate((float(microseconds), float(secrets.randbits(52))))
 
 
@@ -217,7 +220,7 @@ def memory_commit(
     key = memory_key(coordinate)
     version = before.version + 1 if version is None else version
     writes = [Write(key, encode_record(after), version)]
-    writes += _history_writes(coordinate, before, history_limit)
+    writes += _history_writes(coordinate, before, version, history_limit)
     writes += _listing_writes(coordinate, before.record, after)
     return Commit(
         namespace=namespace,
@@ -263,14 +266,22 @@ def not_found(coordinate: Coordinate) -> NotFoundError:
     )
 
 
-def _history_writes(coordinate: Coordinate, before: MemoryState, limit: int) -> list[Write]:
-    if before.record is None or before.record.deleted or limit == 0:
+def _history_writes(
+    coordinate: Coordinate, before: MemoryState, version: int, limit: int
+) -> list[Write]:
+    """Keep what is replaced, and let go what is more than `limit` versions back.
+
+    The window is one of version numbers, tombstones included, so that what
+    leaves it is known without a read.
+    """
+    if before.record is None:
         return []
-    writes = [
-        Write(history_key(coordinate, before.version), encode_record(before.record), before.version)
-    ]
-    if before.version > limit:
-        writes.append(Write(history_key(coordinate, before.version - limit), None))
+    writes: list[Write] = []
+    if not before.record.deleted and before.version >= version - limit:
+        encoded = encode_record(before.record)
+        writes.append(Write(history_key(coordinate, before.version), encoded, before.version))
+    leaving = range(max(1, before.version - limit), min(before.version, version - limit))
+    writes += [Write(history_key(coordinate, gone), None) for gone in leaving]
     return writes
 
 
