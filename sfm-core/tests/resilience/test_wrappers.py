@@ -54,10 +54,17 @@ class Failing:
             raise AttributeError(name)
 
         async def fail(*_: object, **__: object) -> None:
-            self.calls.append(name)
-            raise self.error
+            await self.fail(name)
 
         return fail
+
+    async def shortest_path(self, *_: object, **__: object) -> None:
+        # Optional methods are looked for on the class, so this one is not left to `__getattr__`.
+        await self.fail("shortest_path")
+
+    async def fail(self, name: str) -> None:
+        self.calls.append(name)
+        raise self.error
 
 
 class ImpatientClock(ManualClock):
