@@ -126,7 +126,7 @@ class Coordinate:
 
     def within(self, low: Coordinate, high: Coordinate) -> bool:
         """Tell whether each component lies between those of `low` and `high`, both included."""
-        return len(self.components) == len(low.components) and all(
+        return len(self.components) == len(low.components) == len(high.components) and all(
             least <= mine <= most
             for mine, least, most in zip(
                 self.components, low.components, high.components, strict=True

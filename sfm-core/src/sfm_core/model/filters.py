@@ -29,14 +29,13 @@ $and $or $not  as in logic; $and and $or take a non-empty array, $not an object
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, TypeGuard
 
 from sfm_core.errors import InvalidFilterError
-from sfm_core.model.payload import JsonValue, Payload
+from sfm_core.model.payload import JsonValue, Payload, is_storable_number, is_storable_text
 
 MAX_FILTER_DEPTH = 16
 MAX_FILTER_NODES = 256
@@ -265,12 +264,12 @@ def _parse_member(
             f"{field} has the key {key!r}.", field=field, remedy="Name a path in the payload."
         )
     where = f"{field}.{key}"
-    budget[0] -= 1
-    if budget[0] < 0:
+    _spend(budget, field)
+    if not is_storable_text(key):
         raise InvalidFilterError(
-            f"{field} has more than {MAX_FILTER_NODES} conditions.",
+            f"{field} names a path with half of a surrogate pair.",
             field=field,
-            remedy="Use $in for many values of one path.",
+            remedy="Send whole Unicode characters.",
         )
     if key in {"$and", "$or"}:
         parts = tuple(
@@ -294,8 +293,8 @@ def _parse_member(
 def _parse_condition(
     path: str, name: object, operand: object, where: str, budget: list[int]
 ) -> Filter:
+    _spend(budget, where)
     where = f"{where}.{name}"
-    budget[0] -= 1
     if name == "$not":
         return _not(path, operand, where, budget)
     if isinstance(name, str) and name in _OPERATORS:
@@ -360,28 +359,39 @@ def _array(value: object, where: str) -> Sequence[object]:
 
 
 def _orderable(value: object, where: str) -> int | float | str:
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or _is_nan(value):
+    plain = _json(value, where)
+    if isinstance(plain, bool) or not isinstance(plain, int | float | str):
         raise InvalidFilterError(
             f"{where} is neither a number nor text.",
             field=where,
             remedy="Only numbers and text have an order.",
         )
-    return value
+    return plain
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+def _spend(budget: list[int], where: str) -> None:
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise InvalidFilterError(
+            f"{where} comes after more than {MAX_FILTER_NODES} conditions.",
+            field=where,
+            remedy="Use $in for many values of one path.",
+        )
 
 
-def _json(value: object, where: str) -> JsonValue:
-    if value is None or isinstance(value, bool | int | str):
+def _json(value: object, where: str, depth: int = MAX_FILTER_DEPTH) -> JsonValue:
+    if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, float) and not _is_nan(value):
+    if isinstance(value, str) and is_storable_text(value):
         return value
-    if _is_array(value):
-        return tuple(_json(item, where) for item in value)
-    if _is_object(value):
-        return {str(key): _json(item, where) for key, item in value.items()}
+    if isinstance(value, int | float) and is_storable_number(value):
+        return value
+    if depth and _is_array(value):
+        return tuple(_json(item, where, depth - 1) for item in value)
+    if depth and _is_object(value):
+        return {str(key): _json(item, where, depth - 1) for key, item in value.items()}
     raise InvalidFilterError(
-        f"{where} is not a JSON value.", field=where, remedy="Use null, text, numbers or arrays."
+        f"{where} is not a value that a payload can hold, or is nested too deeply.",
+        field=where,
+        remedy="Use null, text, finite numbers of at most 64 bits, arrays or objects.",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -16,6 +16,10 @@ JsonValue: TypeAlias = (
 )
 Payload: TypeAlias = Mapping[str, JsonValue]
 _Members: TypeAlias = Mapping[object, object] | Sequence[object]
+
+
+_SMALLEST: Final = -(2**63)
+_LARGEST: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,8 @@ def encode_payload(payload: object, limits: PayloadLimits, *, field: str = "payl
 
     Raises:
         InvalidPayloadError: Not an object, or a key or value that JSON or
-            Unicode cannot hold: NaN, infinity, a lone surrogate, a key that is no text.
+            Unicode cannot hold: NaN, infinity, an integer beyond 64 bits, a lone
+            surrogate, a key that is no text.
         LimitExceededError: Larger or deeper than `limits`.
     """
     if not isinstance(payload, Mapping):
@@ -64,18 +69,39 @@ def encode_payload(payload: object, limits: PayloadLimits, *, field: str = "payl
     return encoded
 
 
+def is_storable_number(number: float) -> bool:
+    """Tell whether a number is finite, and no integer beyond 64 bits.
+
+    Larger integers are legal JSON, but most stores would round or refuse them.
+    """
+    if isinstance(number, int):
+        return _SMALLEST <= number <= _LARGEST
+    return math.isfinite(number)
+
+
+def is_storable_text(text: str) -> bool:
+    """Tell whether a text is made of whole characters, so that it can be encoded."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check(value: object, path: str, depth: int) -> None:
     if isinstance(value, str):
         _check_text(value, path)
-    elif isinstance(value, float):
-        _check_finite(value, path)
+    elif isinstance(value, int | float):
+        _check_number(value, path)
     elif isinstance(value, Mapping | list | tuple):
         if depth == 0:
             raise LimitExceededError(
                 f"{path} is nested too deeply.", field=path, remedy="Flatten the payload."
             )
         _check_members(cast(_Members, value), path, depth - 1)
-    elif value is not None and not isinstance(value, int):
+    elif value is not None:
         raise InvalidPayloadError(
             f"{path} is of type {type(value).__name__}, which JSON cannot hold.",
             field=path,
@@ -99,23 +125,19 @@ def _check_members(value: _Members, path: str, depth: int) -> None:
         _check(item, f"{path}.{key[:40]}", depth)
 
 
-def _check_finite(number: float, path: str) -> None:
-    if not math.isfinite(number):
+def _check_number(number: float, path: str) -> None:
+    if not is_storable_number(number):
         raise InvalidPayloadError(
-            f"{path} is {number}, which JSON cannot hold.",
+            f"{path} is a number that JSON or 64 bits cannot hold.",
             field=path,
-            remedy="Leave it out or send null.",
+            remedy="Send it as text, or null, or leave it out.",
         )
 
 
 def _check_text(text: str, path: str) -> None:
-    if text.isascii():
-        return
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
+    if not is_storable_text(text):
         raise InvalidPayloadError(
             f"{path} holds half of a surrogate pair, which is no character.",
             field=path.encode(errors="replace").decode(),
             remedy="Send whole Unicode characters.",
-        ) from error
+        )
