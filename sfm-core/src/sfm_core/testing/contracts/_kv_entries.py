@@ -15,7 +15,7 @@ from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Commit, Entry, KeyValueStore, Write
 from sfm_core.testing.contracts._base import BOUNDED, fresh_namespace
-from sfm_core.testing.contracts._kv_base import EVERYTHING, KeyValueTests
+from sfm_core.testing.contracts._kv_base import EVERYTHING, OWNER, KeyValueTests
 from sfm_core.testing.samples import HOSTILE_KEYS, HOSTILE_NAMES, HOSTILE_VALUES
 
 _KEYS = st.lists(st.binary(min_size=1, max_size=3), max_size=12, unique=True)
@@ -37,9 +37,9 @@ class EntryTests(KeyValueTests):
         """Every bulk method takes an empty sequence."""
         assert await store.get_many(namespace, []) == []
         assert await store.scan(namespace, [], limit=1) == []
-        assert await store.commit([], owner="kit", lease=self.lease) == []
-        assert await store.acknowledge([]) is None
-        assert await store.release([], owner="kit", delay=self.lease) is None
+        assert await store.commit([], owner=OWNER, lease=self.lease) == []
+        await store.acknowledge([])
+        await store.release([], owner=OWNER, delay=self.lease)
 
     async def test_values_come_back_byte_for_byte(
         self, store: KeyValueStore, namespace: str
@@ -198,6 +198,14 @@ class EntryTests(KeyValueTests):
         await self.put(store, namespace, {b"k": b""})
         await self.commit(store, Commit(namespace=namespace, writes=(Write(b"k", None),)))
         assert await store.namespaces() == [namespace]
+
+    async def test_a_conflict_makes_no_namespace(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """Nothing of it happened, and nothing is listed."""
+        commit = Commit(namespace=namespace, writes=(Write(b"k", b""),), expect={b"k": 1})
+        await store.commit([commit], owner=OWNER, lease=self.lease)
+        assert await store.namespaces() == []
 
     async def test_what_was_written_is_there_after_opening_again(
         self, make: Callable[[], KeyValueStore], namespace: str

@@ -27,9 +27,9 @@ from sfm_core.testing.machines._base import DEFAULT_SETTINGS, BackendMachine, Fr
 from sfm_core.testing.samples import coordinate, point, unit_vectors
 from sfm_core.testing.strategies import filters, payloads
 
-_COLLECTIONS = st.sampled_from(
-    (Collection(name="first", dimension=8), Collection(name="second", dimension=8))
-)
+_FIRST = Collection(name="first", dimension=8)
+_SECOND = Collection(name="second", dimension=8)
+_COLLECTIONS = st.sampled_from((_FIRST, _SECOND))
 _NAMESPACES = st.sampled_from(("one", "One"))
 _VECTORS = st.sampled_from(tuple(unit_vectors(12, 8)))
 _TERMS = st.dictionaries(
@@ -57,8 +57,8 @@ class VectorMachine(BackendMachine[VectorStore]):
     @initialize()
     def begin(self) -> None:
         """Make the collections."""
-        for name in ("first", "second"):
-            self.both(lambda store, name=name: store.ensure(Collection(name=name, dimension=8)))
+        self.both(lambda store: store.ensure(_FIRST))
+        self.both(lambda store: store.ensure(_SECOND))
 
     @rule(collection=_COLLECTIONS, points=st.lists(_POINTS, max_size=4))
     def upsert(self, collection: Collection, points: list[Point]) -> None:
