@@ -98,7 +98,7 @@ async def _write(kv: KeyValueStore, manifest: Manifest, version: int, owner: str
 def _decode(kv: KeyValueStore, entry: Entry) -> Manifest:
     try:
         manifest = _decoder.decode(entry.value)
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise CorruptDataError(
             f"The manifest of the truth cannot be read: {error}",
             backend=kv.scheme,

@@ -95,7 +95,7 @@ class LineReader:
                 return None
             shape: type[MemoryLine | LinkLine] = LinkLine if kind == "link" else MemoryLine
             parsed = msgspec.convert(document, shape)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidInputError(f"{error}.", field="line") from error
         self._counts[parsed.kind] += 1
         return (

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
-
 from sfm_core.errors import CorruptDataError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import memory_key, parse_link_key
@@ -21,6 +19,7 @@ from sfm_core.model.record import (
     decode_memory,
     decode_payload,
 )
+from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Entry, KeyValueStore
 
 
@@ -60,7 +59,7 @@ class Truth:
     async def memories(
         self, namespace: str, coordinates: Sequence[Coordinate]
     ) -> list[MemoryState]:
-        """Read what is at many coordinates, dead or alive, in one round trip.
+        """Read what is at many coordinates, dead or alive, in as few round trips as possible.
 
         Args:
             namespace: Where to read.
@@ -73,14 +72,14 @@ class Truth:
             CorruptDataError: An entry is no memory record.
         """
         keys = [memory_key(coordinate) for coordinate in coordinates]
-        entries = await self._kv.get_many(namespace, keys)
+        entries = await self.entries(namespace, keys)
         return [
             self.memory_state(namespace, key, entry)
             for key, entry in zip(keys, entries, strict=True)
         ]
 
     async def links(self, namespace: str, keys: Sequence[bytes]) -> list[LinkState]:
-        """Read many links, dead or alive, in one round trip.
+        """Read many links, dead or alive, in as few round trips as possible.
 
         Args:
             namespace: Where to read.
@@ -92,10 +91,28 @@ class Truth:
         Raises:
             CorruptDataError: An entry is no link record.
         """
-        entries = await self._kv.get_many(namespace, keys)
+        entries = await self.entries(namespace, keys)
         return [
             self.link_state(namespace, key, entry) for key, entry in zip(keys, entries, strict=True)
         ]
+
+    async def entries(self, namespace: str, keys: Sequence[bytes]) -> list[Entry | None]:
+        """Read any number of entries, though one call of the store takes only so many.
+
+        Args:
+            namespace: Where to read.
+            keys: Keys to read.
+
+        Returns:
+            One element per key, in order; `None` where the key is absent.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
+        found: list[Entry | None] = []
+        for start in range(0, len(keys), MAX_BATCH):
+            found += await self._kv.get_many(namespace, keys[start : start + MAX_BATCH])
+        return found
 
     def memory_state(self, namespace: str, key: bytes, entry: Entry | None) -> MemoryState:
         """Decode an entry under a memory or history key.
@@ -131,7 +148,7 @@ class Truth:
         """
         try:
             return decode_memory(entry.value)
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise self._corrupt(namespace, key, error) from error
 
     def link_state(self, namespace: str, key: bytes, entry: Entry | None) -> LinkState:
@@ -152,7 +169,7 @@ class Truth:
             return LinkState()
         try:
             return LinkState(entry.version, decode_link(entry.value))
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise self._corrupt(namespace, key, error) from error
 
     def access(self, namespace: str, key: bytes, entry: Entry | None) -> AccessStatistics:
@@ -173,7 +190,7 @@ class Truth:
             return AccessStatistics()
         try:
             return decode_access(entry.value)
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise self._corrupt(namespace, key, error) from error
 
     def memory(
@@ -195,7 +212,7 @@ class Truth:
         """
         try:
             payload = decode_payload(record.payload)
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise self._corrupt(namespace, memory_key(coordinate), error) from error
         return Memory(
             namespace=namespace,
