@@ -45,7 +45,7 @@ class LinkFollower:
             else:
                 deletes.append(edge)
         await self._stores.graph.apply(namespace, upserts=upserts, deletes=deletes)
-        entries = await self._stores.kv.get_many(namespace, keys)
+        entries = await self._truth.entries(namespace, keys)
         return [
             key
             for key, state, entry in zip(keys, states, entries, strict=True)

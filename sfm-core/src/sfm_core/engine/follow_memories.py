@@ -118,8 +118,11 @@ class MemoryFollower:
         now = self._stores.clock.now()
         living: list[Memory] = []
         dead: list[Coordinate] = []
+        reborn: dict[Coordinate, int] = {}
         for coordinate, state in wanted.items():
             if state.record is not None and state.record.alive(now):
+                if state.record.born > 1:
+                    reborn[coordinate] = state.record.born
                 living.append(
                     self._truth.memory(namespace, coordinate, state.version, state.record)
                 )
@@ -144,7 +147,7 @@ class MemoryFollower:
         if dead:
             ids = [PointId(namespace=namespace, coordinate=c) for c in dead]
             await self._stores.vector.delete(collection, ids)
-            await self._reaper.reap(namespace, dead)
+        await self._reaper.reap(namespace, dead, reborn)
 
     def _payload(
         self,
@@ -190,7 +193,7 @@ class MemoryFollower:
 
     async def _changed(self, namespace: str, states: States) -> set[Coordinate]:
         keys = [memory_key(coordinate) for coordinate in states]
-        entries = await self._stores.kv.get_many(namespace, keys)
+        entries = await self._truth.entries(namespace, keys)
         return {
             coordinate
             for (coordinate, state), entry in zip(states.items(), entries, strict=True)

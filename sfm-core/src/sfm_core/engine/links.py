@@ -79,29 +79,26 @@ class Linking:
         check_name(link_type, field="type")
         weight = check_weight(weight)
         key = link_key(source, link_type, target)
-        ends = {memory_key(source): source, memory_key(target): target}
 
         def plan(view: View) -> Planned:
             now = self._stores.clock.now()
-            born = {
-                end: self._life(namespace, coordinate, view[end])
-                for end, coordinate in ends.items()
-            }
+            born = [self._life(namespace, end, view[memory_key(end)]) for end in (source, target)]
             state = self._truth.link_state(namespace, key, view[key])
             written = state.version + 1
             if version is not None:
-                if state.version >= version and not (state.record and state.record.deleted):
+                if state.version >= version and _belongs(state.record, *born):
                     return Planned(commit=None, version=state.version)
                 written = max(version, written)
             record = LinkRecord(
                 weight=weight,
                 updated_at=now,
-                source_born=born[memory_key(source)],
-                target_born=born[memory_key(target)],
+                source_born=born[0],
+                target_born=born[1],
             )
             return self._planned(namespace, key, state, record, written)
 
-        return Change(namespace=namespace, keys=(key, *ends), plan=plan)
+        keys = tuple(dict.fromkeys((key, memory_key(source), memory_key(target))))
+        return Change(namespace=namespace, keys=keys, plan=plan)
 
     def _life(self, namespace: str, coordinate: Coordinate, entry: Entry | None) -> int:
         """Return since which version a memory lives; refuse one that does not."""
@@ -140,7 +137,7 @@ class Linking:
         check_namespace(namespace)
         check_name(link_type, field="type")
         key = link_key(source, link_type, target)
-        change = removal(self._stores, self._truth, namespace, key, only_dead=False)
+        change = removal(self._stores, self._truth, namespace, key, dead=False)
         written = await self._committer.commit(change)
         await self._indexer.follow(written.notes)
         return written.version > 0
@@ -197,3 +194,12 @@ class Linking:
             for _, link, record in found
             if link_alive(record, memories[link.source].record, memories[link.target].record, now)
         ]
+
+
+def _belongs(record: LinkRecord | None, source_born: int, target_born: int) -> bool:
+    """Tell whether a link is there and of the lives that its ends live now."""
+    return (
+        record is not None
+        and not record.deleted
+        and (record.source_born, record.target_born) == (source_born, target_born)
+    )

@@ -3,12 +3,17 @@
 E. W. Dijkstra, "A note on two problems in connexion with graphs", 1959. Nodes
 are settled in order of their distance; the edges of many nodes are fetched in
 one round trip by asking ahead for the nearest nodes that are still open.
+
+The graph store is trusted at first, and what it gives is confirmed by the
+truth. Only where that fails is the search done again with every edge confirmed
+before it is followed.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 from sfm_core.engine.inputs import check_namespace
 from sfm_core.engine.links import Linking
@@ -23,7 +28,9 @@ from sfm_core.protocols.graph import Edge, EdgeId
 MAX_NODES = 100_000
 MAX_DEGREE = 10_000
 FRONTIER = 256
-MAX_DETOURS = 20
+
+Confirm: TypeAlias = Callable[[str, Sequence[EdgeId]], Awaitable[set[EdgeId]]]
+"""Keeps, of the edges of a namespace, those that the truth holds."""
 
 
 class PathFinding:
@@ -45,31 +52,36 @@ class PathFinding:
         for coordinate, state in zip((source, target), states, strict=True):
             if state.record is None or not state.record.alive(now):
                 raise not_found(coordinate)
-        gone: set[EdgeId] = set()
-        for _ in range(MAX_DETOURS):
-            path = await _Search(self._stores, namespace, link_type, gone).run(source, target)
-            keys = [link_key(edge.source, edge.type, edge.target) for edge in path]
-            alive = await self._linking.living(namespace, keys)
-            if len(alive) == len(path):
-                nodes = [source, *(edge.target for edge in path)]
-                return nodes if path or source == target else []
-            confirmed = {
-                EdgeId(source=link.source, type=link.type, target=link.target) for link in alive
-            }
-            gone.update(edge for edge in path if edge not in confirmed)
-        return []
+        path = await _Search(self._stores, namespace, link_type).run(source, target)
+        if len(await self._confirmed(namespace, path)) < len(path):
+            search = _Search(self._stores, namespace, link_type, confirm=self._confirmed)
+            path = await search.run(source, target)
+        nodes = [source, *(edge.target for edge in path)]
+        return nodes if path or source == target else []
+
+    async def _confirmed(self, namespace: str, edges: Sequence[EdgeId]) -> set[EdgeId]:
+        keys = [link_key(edge.source, edge.type, edge.target) for edge in edges]
+        return {
+            EdgeId(source=link.source, type=link.type, target=link.target)
+            for link in await self._linking.living(namespace, keys)
+        }
 
 
 class _Search:
     """One run of the algorithm."""
 
     def __init__(
-        self, stores: Stores, namespace: str, link_type: str | None, gone: set[EdgeId]
+        self,
+        stores: Stores,
+        namespace: str,
+        link_type: str | None,
+        *,
+        confirm: Confirm | None = None,
     ) -> None:
         self._graph = stores.graph
         self._namespace = namespace
         self._link_type = link_type
-        self._gone = gone
+        self._confirm = confirm
         self._edges: dict[Coordinate, list[Edge]] = {}
         self._came_by: dict[Coordinate, EdgeId] = {}
         self._distance: dict[Coordinate, float] = {}
@@ -107,12 +119,14 @@ class _Search:
             found = await self._graph.neighbors(
                 self._namespace, nodes, link_type=self._link_type, limit=MAX_DEGREE
             )
+            if self._confirm is not None:
+                offered = [edge.id for edges in found for edge in edges]
+                alive = await self._confirm(self._namespace, offered)
+                found = [[edge for edge in edges if edge.id in alive] for edges in found]
             self._edges.update(zip(nodes, found, strict=True))
         return self._edges.pop(node)
 
     def _relax(self, distance: float, edge: Edge) -> None:
-        if edge.id in self._gone:
-            return
         reached = distance + edge.weight
         if reached < self._distance.get(edge.id.target, float("inf")):
             self._distance[edge.id.target] = reached

@@ -2,12 +2,13 @@
 
 A link belongs to one life of each of its ends, so a reader never takes a link
 of a dead memory for real. Removing it is housekeeping, done by whoever indexes
-the death, and done again by whoever finds it undone.
+the death, or the next life where the death went by unseen, and done again by
+whoever finds it undone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -41,35 +42,64 @@ class LinkReaper:
         self._truth = truth
         self._committer = committer
 
-    async def reap(self, namespace: str, dead: Sequence[Coordinate]) -> None:
-        """Remove every link that starts from or leads to memories that are dead.
+    async def reap(
+        self, namespace: str, dead: Sequence[Coordinate], reborn: Mapping[Coordinate, int]
+    ) -> None:
+        """Remove every link that starts from or leads to memories that died.
 
         Args:
             namespace: Where they lived.
             dead: Where each of them lived; one that lives again keeps its new links.
+            reborn: Memories that live, but not for the first time, and since
+                which version; links of their earlier lives are removed.
 
         Raises:
             BackendError: A backend failed; some links may be gone.
         """
         ranges = [
             KeyRange.prefix(kind + coordinate.key)
-            for coordinate in dead
+            for coordinate in (*dead, *reborn)
             for kind in (LINK, BACKLINK)
         ]
         while ranges:
             pages = await self._stores.kv.scan(namespace, ranges, limit=PAGE)
-            keys = [link_key(*parse_link_key(key)) for page in pages for key, _ in page]
-            if keys:
-                await self._remove(namespace, list(dict.fromkeys(keys)))
+            found = dict.fromkeys(
+                link_key(*parse_link_key(key)) for page in pages for key, _ in page
+            )
+            keys = await self._of_the_dead(namespace, list(found), frozenset(dead), reborn)
+            for start in range(0, len(keys), PAGE):
+                await self._remove(namespace, keys[start : start + PAGE])
             ranges = [
                 KeyRange(page[-1][0] + b"\0", old.end)
                 for old, page in zip(ranges, pages, strict=True)
                 if len(page) == PAGE
             ]
 
+    async def _of_the_dead(
+        self,
+        namespace: str,
+        keys: Sequence[bytes],
+        dead: frozenset[Coordinate],
+        reborn: Mapping[Coordinate, int],
+    ) -> list[bytes]:
+        if not reborn:
+            return list(keys)
+        chosen: list[bytes] = []
+        for key, state in zip(keys, await self._truth.links(namespace, keys), strict=True):
+            source, _, target = parse_link_key(key)
+            record = state.record
+            if source in dead or target in dead:
+                chosen.append(key)
+            elif record is not None and (
+                reborn.get(source, record.source_born) != record.source_born
+                or reborn.get(target, record.target_born) != record.target_born
+            ):
+                chosen.append(key)
+        return chosen
+
     async def _remove(self, namespace: str, keys: Sequence[bytes]) -> None:
         results = await self._committer.commit_many(
-            [removal(self._stores, self._truth, namespace, key, only_dead=True) for key in keys]
+            [removal(self._stores, self._truth, namespace, key, dead=True) for key in keys]
         )
         for result in results:
             if not isinstance(result, Written):
@@ -86,7 +116,7 @@ class LinkReaper:
         await self._stores.kv.acknowledge(notes)
 
 
-def removal(stores: Stores, truth: Truth, namespace: str, key: bytes, *, only_dead: bool) -> Change:
+def removal(stores: Stores, truth: Truth, namespace: str, key: bytes, *, dead: bool) -> Change:
     """Plan the removal of a link.
 
     Args:
@@ -94,13 +124,14 @@ def removal(stores: Stores, truth: Truth, namespace: str, key: bytes, *, only_de
         truth: Decodes entries.
         namespace: Where the link is.
         key: Its key.
-        only_dead: Whether to leave a link alone whose ends both live.
+        dead: Whether to remove it if it has outlived one of its ends; otherwise
+            it is removed if it has not.
 
     Returns:
-        A change that writes nothing if there is no such link.
+        A change that writes nothing if there is no such link, or the link is not so.
     """
     source, link_type, target = parse_link_key(key)
-    ends = (memory_key(source), memory_key(target)) if only_dead else ()
+    ends = (memory_key(source), memory_key(target))
 
     def plan(view: View) -> Planned:
         now = stores.clock.now()
@@ -108,10 +139,9 @@ def removal(stores: Stores, truth: Truth, namespace: str, key: bytes, *, only_de
         record = state.record
         if record is None or record.deleted:
             return Planned(commit=None, version=0)
-        if only_dead:
-            one, other = (truth.memory_state(namespace, end, view[end]).record for end in ends)
-            if link_alive(record, one, other, now):
-                return Planned(commit=None, version=0)
+        one, other = (truth.memory_state(namespace, end, view[end]).record for end in ends)
+        if link_alive(record, one, other, now) == dead:
+            return Planned(commit=None, version=0)
         version = state.version + 1
         tombstone = msgspec.structs.replace(record, deleted=True, updated_at=now)
         note = EventNote(type=EventType.LINK_DELETED, key=key, version=version, at=now)
