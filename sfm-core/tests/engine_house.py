@@ -102,9 +102,10 @@ class House:
                 self.engines -= 1
 
     async def sweep(self, by: timedelta = INTERVAL) -> None:
-        """Let time pass, and every engine do a round of upkeep afterwards."""
-        await self.clock.advance(by)
-        await self._upkeep_done()
+        """Let time pass, and every engine do a whole round of upkeep afterwards."""
+        for step in (by, INTERVAL):
+            await self.clock.advance(step)
+            await self._upkeep_done()
 
     async def outbox_depth(self) -> int:
         """Tell how many notes wait."""
@@ -196,6 +197,8 @@ def ask(text: str, top_k: int = 5, *, where: Payload | None = None, **more: obje
     return replace(query, **more)  # type: ignore[arg-type]
 
 
-async def found(engine: MemoryEngine, text: str, top_k: int = 5, **more: object) -> list[Coordinate]:
+async def found(
+    engine: MemoryEngine, text: str, top_k: int = 5, **more: object
+) -> list[Coordinate]:
     """Return where the memories live that a recall returns."""
     return [r.memory.coordinate for r in await engine.recall(NS, ask(text, top_k, **more))]  # type: ignore[arg-type]

@@ -345,7 +345,9 @@ async def test_store_many_of_nothing_is_nothing(house: House) -> None:
 async def test_store_many_with_one_bad_value_stores_nothing_and_names_it(house: House) -> None:
     async with house.open() as engine:
         with pytest.raises(SfmError) as refusal:
-            await engine.store_many(NS, [new(at(0)), replace(new(at(1)), payload={"n": float("nan")})])
+            await engine.store_many(
+                NS, [new(at(0)), replace(new(at(1)), payload={"n": float("nan")})]
+            )
         assert getattr(refusal.value, "field", "") == "items[1].payload.n"
         assert (await engine.stats(NS)).total_memories == 0
 

@@ -11,6 +11,7 @@ Wrap the real thing and say when it is to misbehave::
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -213,7 +214,7 @@ class _Faulty:
 
     def __getattr__(self, name: str) -> object:
         value: object = getattr(self._port, name)
-        if not asyncio.iscoroutinefunction(value):
+        if not inspect.iscoroutinefunction(value):
             return value
         method = cast(_Call, value)
 
