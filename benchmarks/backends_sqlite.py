@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,8 @@ class Sample:
         """Return vectors around the centres."""
         middle = self.centres[self.source.integers(0, len(self.centres), count)]
         raw = 0.7 * middle + 0.8 * self.source.standard_normal((count, DIMENSION))
-        return (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
+        lengths: NDArray[np.float64] = np.linalg.norm(raw, axis=1, keepdims=True)
+        return np.divide(raw, lengths).astype(np.float32)
 
     def terms(self, number: int, count: int = 24) -> dict[str, float]:
         """Return terms with their weights."""
@@ -132,12 +134,12 @@ class Sample:
         ]
 
 
-async def timed(repeat: int, call: Callable[[int], Awaitable[object]]) -> tuple[float, float]:
+async def timed(calls: Sequence[Callable[[], Awaitable[object]]]) -> tuple[float, float]:
     """Return median and 99th percentile of some calls, in milliseconds."""
     times: list[float] = []
-    for number in range(repeat):
+    for call in calls:
         start = time.perf_counter()
-        await call(number)
+        await call()
         times.append((time.perf_counter() - start) * 1e3)
     return statistics.median(times), sorted(times)[int(len(times) * 0.99)]
 
@@ -211,13 +213,11 @@ async def measure_searches(
             for number, vector in enumerate(asked)
         ]
         await store.search(COLLECTION, queries[:1])
-        middle, worst = await timed(
-            len(queries), lambda n, queries=queries: store.search(COLLECTION, [queries[n]])
-        )
+        middle, worst = await timed([partial(store.search, COLLECTION, [q]) for q in queries])
         found = await recall(store, queries, vectors)
         row(f"    {name}", f"{middle:.2f}", f"{worst:.2f}", found)
     batches = [queries_of(asked[start : start + 32]) for start in range(0, 256, 32)]
-    middle, _ = await timed(len(batches), lambda n: store.search(COLLECTION, batches[n]))
+    middle, _ = await timed([partial(store.search, COLLECTION, batch) for batch in batches])
     row("    dense, 32 in a call, each", f"{middle / 32:.2f}")
     bare = bare_product(vectors, asked)
     row("    bare: NumPy product and best 200", f"{bare:.2f}")

@@ -7,12 +7,13 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sfm_backend_sqlite._errors import is_busy, translated
 from sfm_backend_sqlite._schema import check_library, is_current, migrate
+from sfm_backend_sqlite._threads import run_on
 from sfm_backend_sqlite.settings import SqliteSettings
 from sfm_core.errors import ClosedError, ConfigurationError
 from sfm_core.registry import BackendContext
@@ -23,9 +24,13 @@ Work = Callable[[sqlite3.Connection], ResultT]
 # Keys are random within a namespace and values some hundred bytes: pages of
 # this size keep the tree a level flatter than the usual 4096.
 _PAGE_BYTES = 8192
-_CACHE_KIBIBYTES = 16_384
-_CHECKPOINT_PAGES = 2_000
-_WAL_LIMIT_BYTES = 64 * 1024 * 1024
+_PRAGMAS = (
+    "PRAGMA cache_size = -16384",
+    "PRAGMA wal_autocheckpoint = 2000",
+    "PRAGMA journal_size_limit = 67108864",
+    # Only macOS knows the difference: there, a plain fsync leaves data in the drive's cache.
+    "PRAGMA fullfsync = ON",
+)
 _LONGEST_PAUSE = 0.005
 
 
@@ -103,17 +108,31 @@ class SqliteDatabase:
         """
         return await self._run(self._writing, lambda: self._write(work, durable=durable))
 
+    async def write_many(self, statement: str, rows: Sequence[tuple[int | str, ...]]) -> None:
+        """Run one statement for many rows in a transaction that is not durable.
+
+        Args:
+            statement: What to run.
+            rows: Its parameters, once per run.
+
+        Raises:
+            BackendError: SQLite failed; nothing was changed.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany(statement, rows)
+
+        await self.write(work)
+
     def connect(self) -> sqlite3.Connection:
         """Open one more connection that only reads; the caller closes it, in any thread."""
         with translated(self.settings.path):
-            connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
-        return connection
+            return self._patiently(lambda: self._connect("PRAGMA query_only = ON"))
 
     async def _run(self, pool: ThreadPoolExecutor | None, work: Callable[[], ResultT]) -> ResultT:
         if pool is None:
             raise ClosedError("The SQLite database is not open.")
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        return await run_on(pool, work)
 
     def _start(self) -> None:
         self._stopping.clear()
@@ -131,9 +150,7 @@ class SqliteDatabase:
         reading.shutdown(wait=False)
         # The last job of the writing thread waits for the readers, so that no
         # connection is closed under one of them and the event loop stays free.
-        await asyncio.shield(
-            asyncio.get_running_loop().run_in_executor(writing, self._disconnect, reading)
-        )
+        await asyncio.shield(run_on(writing, lambda: self._disconnect(reading)))
         writing.shutdown(wait=False)
 
     def _disconnect(self, reading: ThreadPoolExecutor) -> None:
@@ -152,7 +169,7 @@ class SqliteDatabase:
                 remedy="Choose another data folder, or make it and grant access to it.",
             ) from error
         with translated(path):
-            connection = self._connect()
+            connection = self._patiently(self._connect)
             self._connections.append(connection)
             self._local.writer = connection
             current = self._patiently(lambda: is_current(connection, path))
@@ -160,12 +177,12 @@ class SqliteDatabase:
                 self._set_up(connection)
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        # Not journalled yet, so SQLite does not wait for its lock by itself.
+        # Any statement on a file that others are making may find it locked for a moment.
+        self._patiently(lambda: connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}"))
         self._patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
         self._write(lambda inner: migrate(inner, self.settings.path), durable=True)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *more: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.settings.path,
             isolation_level=None,
@@ -173,11 +190,12 @@ class SqliteDatabase:
             cached_statements=256,
             timeout=0,
         )
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
-        # Only macOS knows the difference: there, a plain fsync leaves data in the drive's cache.
-        connection.execute("PRAGMA fullfsync = ON")
+        try:
+            for pragma in (*_PRAGMAS, *more):
+                connection.execute(pragma)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _read(self, work: Work[ResultT]) -> ResultT:

@@ -22,6 +22,9 @@ _CLAIM = (
     "RETURNING id, (SELECT name FROM namespace WHERE namespace.id = outbox.namespace), "
     "key, attempts"
 )
+_RELEASE = (
+    "UPDATE outbox SET owner = '', free_at = ?, attempts = attempts + 1 WHERE id = ? AND owner = ?"
+)
 _EVENTS = (
     "SELECT position, namespace.name, type, key, version, at FROM event "
     "JOIN namespace ON namespace.id = event.namespace "
@@ -69,11 +72,7 @@ class SqliteOutbox(SqlitePort):
         numbers = _numbers(notes)
         database = self._database
         if numbers:
-            await database.write(
-                lambda connection: connection.executemany(
-                    "DELETE FROM outbox WHERE id = ?", numbers
-                )
-            )
+            await database.write_many("DELETE FROM outbox WHERE id = ?", numbers)
 
     async def release(self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta) -> None:
         """Give notes back whose work failed, where `owner` still holds them.
@@ -87,13 +86,7 @@ class SqliteOutbox(SqlitePort):
         numbers = [(free_at, number, owner) for (number,) in _numbers(notes)]
         database = self._database
         if numbers:
-            await database.write(
-                lambda connection: connection.executemany(
-                    "UPDATE outbox SET owner = '', free_at = ?, attempts = attempts + 1 "
-                    "WHERE id = ? AND owner = ?",
-                    numbers,
-                )
-            )
+            await database.write_many(_RELEASE, numbers)
 
     async def outbox_status(self) -> OutboxStatus:
         """Tell how many notes wait and since when.

@@ -15,6 +15,7 @@ import msgspec
 from sfm_backend_sqlite._database import SqliteDatabase
 from sfm_backend_sqlite._namespaces import allot
 from sfm_backend_sqlite._port import SqlitePort, check_batch
+from sfm_backend_sqlite._threads import run_on
 from sfm_backend_sqlite.index.follower import find_place
 from sfm_backend_sqlite.index.indexes import SearchIndexes
 from sfm_backend_sqlite.index.namespace import encode_terms
@@ -94,9 +95,7 @@ class SqliteVectorStore(SqlitePort):
     ) -> None:
         searching, self._searching = self._searching, None
         if searching is not None:
-            await asyncio.shield(
-                asyncio.get_running_loop().run_in_executor(searching, self._indexes.close)
-            )
+            await asyncio.shield(run_on(searching, self._indexes.close))
             searching.shutdown(wait=False)
         await super().__aexit__(exc_type, exc, traceback)
 
@@ -104,6 +103,11 @@ class SqliteVectorStore(SqlitePort):
     def tending(self) -> bool:
         """Whether an index is being improved in the background; searches are right meanwhile."""
         return self._indexes.tending
+
+    @property
+    def resident_points(self) -> int:
+        """How many points the indexes in memory hold."""
+        return self._indexes.resident_points
 
     async def ensure(self, collection: Collection) -> None:
         """Make sure that a collection exists; see `VectorStore.ensure`.
@@ -276,7 +280,7 @@ class SqliteVectorStore(SqlitePort):
             raise ClosedError(
                 "This SQLite store is not open.", remedy="Use it inside `async with`."
             )
-        return await asyncio.get_running_loop().run_in_executor(self._searching, work)
+        return await run_on(self._searching, work)
 
 
 def _clear(connection: sqlite3.Connection, *, number: int) -> bool:

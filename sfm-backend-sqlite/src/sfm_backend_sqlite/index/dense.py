@@ -25,7 +25,8 @@ _WANTED_RECALL = 0.975
 _EFFORTS = (1.0, 1.5, 2.5, 4.0)
 # Rows that are worked on at a time, so that they stay in the processor's cache.
 _BLOCK = 1_024
-_SAMPLE, _SAMPLE_DEPTH = 32, 50
+_SAMPLE = 32
+_DEPTHS = (10, 100)
 # Scores that one matrix product may have, which bounds its memory.
 _MATRIX = 8_000_000
 
@@ -59,6 +60,7 @@ class DenseIndex:
         # Not used before it was compared with exact search.
         self._effort: float | None = None
         self._calibrated_at = 0
+        self._calibrated_by_queries = False
         self._asked: list[Vectors] = []
 
     def __len__(self) -> int:
@@ -110,12 +112,19 @@ class DenseIndex:
         return self.graph
 
     def needs_calibration(self) -> bool:
-        """Tell whether the graph has grown enough to be compared with exact search again."""
-        return self.graph is not None and self.graph.covered > self._calibrated_at * 1.25
+        """Tell whether the graph should be compared with exact search, for the first time or again.
+
+        That is when it has grown, and when there are real queries to compare with at last.
+        """
+        if self.graph is None:
+            return False
+        grown = self.graph.covered > self._calibrated_at * 1.25
+        return grown or (len(self._asked) >= _SAMPLE and not self._calibrated_by_queries)
 
     def sample(self) -> Vectors:
         """Return queries to calibrate with: the latest real ones, or vectors of the index."""
-        if len(self._asked) >= _SAMPLE:
+        self._calibrated_by_queries = len(self._asked) >= _SAMPLE
+        if self._calibrated_by_queries:
             return np.stack(self._asked)
         source = np.random.default_rng(len(self))
         return self.vectors[source.integers(0, len(self), _SAMPLE)]
@@ -134,18 +143,19 @@ class DenseIndex:
         if graph is None or not count:
             return
         self._calibrated_at = graph.covered
-        depth = min(_SAMPLE_DEPTH, count)
         scores = _products(queries, self.vectors[: len(alive)])
         np.copyto(scores, -np.inf, where=~alive)
-        truth = [_top(row, depth) for row in scores]
-        breadth = _widened(depth, count / len(alive))
-        self._effort = None
-        for effort in _EFFORTS:
-            found = [graph.search(query, breadth, effort) for query in queries]
-            hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, truth, strict=True))
-            if hits >= _WANTED_RECALL * depth * len(queries):
-                self._effort = effort
-                return
+        share = count / len(alive)
+        efforts = (
+            effort
+            for effort in _EFFORTS
+            if all(
+                _agree(graph, queries, scores, depth=depth, share=share, effort=effort)
+                for depth in _DEPTHS
+                if depth <= count
+            )
+        )
+        self._effort = next(efforts, None)
 
     def _breadth(self, limit: int, allowed: Selection) -> int | None:
         """Return how many slots the graph must be asked for, or `None` if it cannot help."""
@@ -192,6 +202,24 @@ class DenseIndex:
             for start in range(0, len(slots), _BLOCK)
         ]
         return [slots[_top(row, limit)] for row in np.concatenate(parts, axis=1)]
+
+
+def _agree(
+    graph: NeighborGraph,
+    queries: Vectors,
+    scores: Vectors,
+    *,
+    depth: int,
+    share: float,
+    effort: float,
+) -> bool:
+    """Tell whether the graph finds enough of the best `depth` by exact scores."""
+    breadth = _widened(depth, share)
+    hits = sum(
+        len(np.intersect1d(_top(row, depth), graph.search(query, breadth, effort)))
+        for query, row in zip(queries, scores, strict=True)
+    )
+    return hits >= _WANTED_RECALL * depth * len(queries)
 
 
 def _widened(limit: int, share: float) -> int:

@@ -93,7 +93,7 @@ class NeighborGraph:
             effort: How many candidates to look at for each of them.
         """
         with self._turn:
-            self._library.expansion_search = max(_LEAST_EXPANSION, int(count * effort))
+            self._library.expansion_search = int(max(_LEAST_EXPANSION, count) * effort)
             found = self._library.search(query, min(count, len(self._library)), threads=1)
         return found.keys.astype(np.intp)
 

@@ -48,6 +48,12 @@ class SearchIndexes:
         """Whether an index is being improved in the background."""
         return bool(self._tended)
 
+    @property
+    def resident_points(self) -> int:
+        """How many points are in memory."""
+        with self._turn:
+            return sum(map(len, self._indexes.values()))
+
     def search(
         self, collection: Collection, namespace: str, queries: Sequence[VectorQuery]
     ) -> list[SearchResult]:
