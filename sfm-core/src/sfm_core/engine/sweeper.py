@@ -11,7 +11,7 @@ from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.relay import Relay
 from sfm_core.engine.stores import Stores
-from sfm_core.errors import SfmError
+from sfm_core.errors import CorruptDataError, SfmError
 from sfm_core.protocols.optional import SupportsMaintenance
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,11 @@ class Sweeper:
         """Look at the next few namespaces only: what has expired is never returned anyway."""
         page = await self._stores.kv.namespaces(after=self._expired_up_to, limit=NAMESPACES_A_ROUND)
         for namespace in page:
-            await self._forgetting.sweep_expired(namespace)
+            try:
+                await self._forgetting.sweep_expired(namespace)
+            except CorruptDataError as error:
+                # The other namespaces, and the rest of this one, have their turn all the same.
+                log.warning("an expired memory stays in %r: %s: %s", namespace, error.code, error)
         self._expired_up_to = page[-1] if len(page) == NAMESPACES_A_ROUND else ""
 
     async def _maintain(self) -> None:
