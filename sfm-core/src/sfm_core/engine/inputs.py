@@ -107,3 +107,20 @@ def check_count(count: int, limit: int, *, field: str) -> int:
             f"{field} is {count}, more than {limit}.", field=field, remedy="Ask for fewer."
         )
     return count
+
+
+def check_text(text: str, *, field: str) -> str:
+    """Return a text that is fit for use.
+
+    Raises:
+        InvalidInputError: It holds half of a surrogate pair.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"{field} holds half of a surrogate pair, which is no character.",
+            field=field,
+            remedy="Send whole Unicode characters.",
+        ) from error
+    return text

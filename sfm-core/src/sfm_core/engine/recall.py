@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.indexer import Indexer
-from sfm_core.engine.inputs import check_batch, check_count, check_namespace
+from sfm_core.engine.inputs import check_batch, check_count, check_namespace, check_text
 from sfm_core.engine.ranking import fuse, score
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
-from sfm_core.errors import InvalidInputError, LimitExceededError, SfmError
+from sfm_core.errors import BackendError, InvalidInputError, LimitExceededError, SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filters import matches
 from sfm_core.model.keys import memory_key
@@ -29,6 +29,7 @@ from sfm_core.text.analysis import Analyzer, add_terms
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 64
+ARMS = frozenset({"dense", "keyword"})
 CONTEXT_WEIGHT = 0.3
 """What words of the context count beside those of the query."""
 SPARE = 10
@@ -98,6 +99,14 @@ class Recalling:
         limits = self._stores.settings.limits
         check_namespace(namespace)
         check_count(query.top_k, limits.max_top_k, field="top_k")
+        check_text(query.text, field="query")
+        check_text(query.context, field="context")
+        if not query.arms or query.arms - ARMS:
+            raise InvalidInputError(
+                f"arms is {sorted(query.arms)}.",
+                field="arms",
+                remedy='Use "dense", "keyword", or both.',
+            )
         if not query.text.strip():
             raise InvalidInputError(
                 "query is empty.", field="query", remedy="Say what to recall, in plain language."
@@ -112,6 +121,18 @@ class Recalling:
     async def _process(
         self, batch: list[tuple[str, RecallQuery]]
     ) -> Sequence[list[Recalled] | BaseException]:
+        try:
+            return await self._answer(batch)
+        except BackendError as error:
+            if error.retryable:
+                raise
+            if len(batch) == 1:
+                return [error]
+        # One memory that cannot be read must not fail the questions that do not meet it.
+        half = len(batch) // 2
+        return [*await self._process(batch[:half]), *await self._process(batch[half:])]
+
+    async def _answer(self, batch: list[tuple[str, RecallQuery]]) -> list[list[Recalled]]:
         depth = self._stores.settings.ranking.candidates
         questions = [
             _Question(namespace, query, max(depth, 2 * query.top_k)) for namespace, query in batch
