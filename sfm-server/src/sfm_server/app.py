@@ -10,6 +10,7 @@ from typing import cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -26,6 +27,7 @@ from sfm_server.problems import (
     InvalidRequestError,
     MethodNotAllowedError,
     NoSuchRouteError,
+    Problem,
     RequestError,
     problem_response,
     status_of,
@@ -57,18 +59,22 @@ class MemoryApp(FastAPI):
 
         async def send_briefly(message: Message) -> None:
             if message["type"] == "lifespan.startup.failed" and self.state.failure:
-                message = {"type": message["type"], "message": self.state.failure}
+                message = {"type": message["type"], "message": str(self.state.failure)}
             await send(message)
 
         await super().__call__(scope, receive, send_briefly)
 
     def openapi(self) -> dict[str, object]:
         """Return the OpenAPI document, with the token's scheme where one is needed."""
-        document = cast(dict[str, object], super().openapi())
-        settings: Settings = self.state.settings
-        if settings.api_token is not None:
-            _require_token(document)
-        return document
+        if self.openapi_schema is None:
+            document = cast(dict[str, object], super().openapi())
+            components = cast(dict[str, dict[str, object]], document["components"])
+            components["schemas"]["Problem"] = TypeAdapter(Problem).json_schema()
+            settings: Settings = self.state.settings
+            if settings.api_token is not None:
+                components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+                _require_token(document)
+        return cast(dict[str, object], self.openapi_schema)
 
 
 def create_app(
@@ -102,7 +108,7 @@ def create_app(
     app.state.extra_plugins = extra_plugins
     app.state.metrics = Metrics()
     app.state.engine = None
-    app.state.failure = ""
+    app.state.failure = None
     for module in (memories, recall, graph, system, admin):
         app.include_router(module.router)
     app.include_router(admin.json_router)
@@ -133,7 +139,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with lifespan.run(memory_app):
             yield
     except SfmError as error:
-        app.state.failure = str(error)
+        app.state.failure = error
         raise
 
 
@@ -201,8 +207,6 @@ async def _fault(request: Request, _error: Exception) -> Response:
 
 
 def _require_token(document: dict[str, object]) -> None:
-    components = cast(dict[str, object], document.setdefault("components", {}))
-    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     paths = cast(dict[str, dict[str, dict[str, object]]], document["paths"])
     for path, operations in paths.items():
         if path not in OPEN_PATHS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -52,10 +51,8 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
         stack.callback(_forget_engine, app)
         if settings.api_token is None:
             log.warning("SOMA_API_TOKEN is not set: anyone who reaches the port can use the memory")
-        task = asyncio.create_task(_write_openapi(app, files))
+        task = asyncio.create_task(_write_openapi_soon(app, files))
         stack.push_async_callback(_cancel, task)
-        # Modules and routes live as long as the process: collections need not look at them again.
-        gc.freeze()
         yield
     log.info("the memory is closed")
 
@@ -69,13 +66,19 @@ async def _cancel(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-async def _write_openapi(app: MemoryApp, files: FileWorker) -> None:
+async def write_openapi(app: MemoryApp, files: FileWorker) -> None:
+    """Write the OpenAPI document where the setting says, or into the data folder.
+
+    In mode `test`, it is only written where a setting asks for it.
+
+    Args:
+        app: The application.
+        files: What writes it.
+    """
     settings: Settings = app.state.settings
     if settings.openapi_path is None and settings.memory_mode == "test":
         return
     path = settings.openapi_path or settings.data_folder / "openapi.json"
-    # Making the document takes a good part of a second, which the first requests need more.
-    await asyncio.sleep(_OPENAPI_DELAY.total_seconds())
 
     def write() -> None:
         _replace(path, msgspec.json.format(msgspec.json.encode(app.openapi()), indent=2))
@@ -85,6 +88,12 @@ async def _write_openapi(app: MemoryApp, files: FileWorker) -> None:
     except OSError as error:
         # The document is also served, so its copy is not worth a start that fails.
         log.warning("the OpenAPI document is not written to %s: %s", path, error.strerror)
+
+
+async def _write_openapi_soon(app: MemoryApp, files: FileWorker) -> None:
+    # Making the document takes a good part of a second, which the first requests need more.
+    await asyncio.sleep(_OPENAPI_DELAY.total_seconds())
+    await write_openapi(app, files)
 
 
 def _replace(path: Path, content: bytes) -> None:

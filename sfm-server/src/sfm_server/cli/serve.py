@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+from contextlib import suppress
 from socket import socket
 
 import click
 
-from sfm_core.errors import ConfigurationError
-from sfm_server.cli.exits import Exit
+from sfm_core.errors import ConfigurationError, SfmError
+from sfm_server.cli.exits import Exit, exit_of
 from sfm_server.loading import LoadedSettings, load_settings
 from sfm_server.modes import slots_of
 from sfm_server.settings import Settings
@@ -80,8 +81,13 @@ def _serve_alone(loaded: LoadedSettings) -> int:
             timeout_keep_alive=settings.keep_alive_seconds,
         )
     )
-    server.run()
-    return Exit.OK if server.started else Exit.CONFIGURATION
+    # The library ends the process itself when a start fails; our statuses say more.
+    with suppress(SystemExit):
+        server.run()
+    if server.started:
+        return Exit.OK
+    failure: SfmError | None = app.state.failure
+    return Exit.FAILED if failure is None else exit_of(failure)
 
 
 def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:

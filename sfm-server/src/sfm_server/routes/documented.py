@@ -6,7 +6,9 @@ from http import HTTPStatus
 
 from sfm_core import errors
 from sfm_server import problems
-from sfm_server.problems import PROBLEM_JSON, Problem, problem_of, status_of
+from sfm_server.problems import PROBLEM_JSON, status_of
+
+PROBLEM_SCHEMA = "#/components/schemas/Problem"
 
 ResponseDocs = dict[int | str, dict[str, object]]
 
@@ -42,21 +44,21 @@ def failures(*extra: type[errors.SfmError], body: bool = False) -> ResponseDocs:
 
 def _described(error: type[errors.SfmError], status: HTTPStatus) -> dict[str, object]:
     summary = (error.__doc__ or "").partition("\n")[0]
-    example = problem_of(problems.InternalError(summary), "/…")
     return {
         "description": summary,
-        "model": Problem,
+        # A model here would be compiled once per route and status, which start-up would notice.
         "content": {
             PROBLEM_JSON: {
+                "schema": {"$ref": PROBLEM_SCHEMA},
                 "example": {
                     "type": f"{problems.TYPE_PREFIX}{error.code}",
                     "title": problems.title_of(error),
                     "status": status.value,
-                    "detail": example.detail,
-                    "instance": example.instance,
+                    "detail": summary,
+                    "instance": "/…",
                     "retryable": error.retryable,
                     "remedy": "",
-                }
+                },
             }
         },
     }

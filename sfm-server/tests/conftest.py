@@ -1,0 +1,8 @@
+"""Fixtures of the server's tests."""
+
+from __future__ import annotations
+
+from fix_app import api, app, clean_environment, settings
+from fix_serving import Server, serve, server
+
+__all__ = ["Server", "api", "app", "clean_environment", "serve", "server", "settings"]

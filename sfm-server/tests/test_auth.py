@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from sfm_server.app import create_app
+from sfm_server.auth import OPEN_PATHS
+from sfm_server.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(memory_mode="test", data_folder=tmp_path, api_token=SecretStr("s3cret"))
+
+
+@pytest.mark.parametrize("value", ["Bearer s3cret", "bearer s3cret", "BEARER  s3cret"])
+async def test_the_token_opens_the_door(api: httpx.AsyncClient, value: str) -> None:
+    answer = await api.get("/stats", headers={"Authorization": value})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Bearer s3cret2"},
+        {"Authorization": "Basic s3cret"},
+        {"Authorization": "s3cret"},
+        {"Authorization": ""},
+    ],
+)
+async def test_without_the_token_the_door_stays_shut(
+    api: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    answer = await api.get("/stats", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (401, "urn:sfm:error:unauthorized")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_two_tokens_are_none(api: httpx.AsyncClient) -> None:
+    header = ("Authorization", "Bearer s3cret")
+    assert (await api.get("/stats", headers=[header, header])).status_code == 401
+
+
+async def test_an_unknown_path_needs_the_token_too(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/nope")).status_code == 401
+
+
+@pytest.mark.parametrize("path", sorted(OPEN_PATHS))
+async def test_probes_and_documentation_need_no_token(api: httpx.AsyncClient, path: str) -> None:
+    assert (await api.get(path)).status_code == 200
+
+
+async def test_the_document_says_which_endpoints_need_the_token(api: httpx.AsyncClient) -> None:
+    document = (await api.get("/openapi.json")).json()
+    assert document["paths"]["/store"]["post"]["security"] == [{"token": []}]
+    assert "security" not in document["paths"]["/healthz"]["get"]
+
+
+async def test_a_server_without_a_token_says_so_at_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(Settings(memory_mode="test", data_folder=tmp_path))
+    async with app.router.lifespan_context(app):
+        assert "SOMA_API_TOKEN is not set" in caplog.text

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sfm_server.limits import split_lines
+from sfm_server.problems import BodyTooLargeError
+from sfm_server.settings import Settings
+
+JSON = {"Content-Type": "application/json"}
+BODY = b'{"coord":"1","payload":{"a":"' + b"x" * 3000 + b'"}}'
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        memory_mode="test",
+        data_folder=tmp_path,
+        max_body_bytes=2000,
+        max_payload_bytes=1000,
+        max_batch=3,
+        max_top_k=10,
+    )
+
+
+async def chunks(*parts: bytes) -> AsyncGenerator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def test_a_declared_length_over_the_limit_is_refused(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/store", content=BODY, headers=JSON)
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:sfm:error:body-too-large")
+
+
+async def test_an_undeclared_length_is_counted_while_it_arrives(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/store", content=chunks(BODY[:1500], BODY[1500:]), headers=JSON)
+    assert answer.status_code == 413
+
+
+async def test_a_payload_over_the_limit_is_refused(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/store", json={"coord": "1", "payload": {"a": "x" * 1500}})
+    assert (answer.status_code, answer.json()["field"]) == (422, "payload")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/store_bulk", {"items": [{"coord": "1", "payload": {}}] * 4}),
+        ("/delete_many", {"coords": ["1"] * 4}),
+        ("/recall_batch", {"queries": ["a"] * 4}),
+        ("/recall", {"query": "a", "top_k": 11}),
+    ],
+)
+async def test_a_batch_over_the_limit_is_refused(
+    api: httpx.AsyncClient, path: str, body: object
+) -> None:
+    answer = await api.post(path, json=body)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:sfm:error:limit-exceeded")
+
+
+async def test_lines_are_whole_however_the_stream_is_cut() -> None:
+    lines = [line async for line in split_lines(chunks(b"a", b"b\nc", b"", b"\n\nd"), limit=10)]
+    assert lines == [b"ab", b"c", b"", b"d"]
+
+
+async def test_a_line_over_the_limit_ends_the_stream() -> None:
+    with pytest.raises(BodyTooLargeError):
+        _ = [line async for line in split_lines(chunks(b"a\n", b"x" * 11), limit=10)]

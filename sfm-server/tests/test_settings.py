@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sfm_core.errors import ConfigurationError
+from sfm_core.settings import EngineSettings
+from sfm_server.loading import load_settings, mask
+from sfm_server.modes import MODES, PLANNED, slots_of
+from sfm_server.settings import Settings, variable_of
+
+
+def test_nothing_set_means_the_engine_s_own_defaults() -> None:
+    settings = load_settings({}).settings
+    assert settings.engine_settings() == EngineSettings()
+    assert settings.memory_mode == "embedded"
+
+
+def test_a_variable_sets_its_field() -> None:
+    settings = load_settings(
+        {"SFM_PORT": "1234", "SFM_INDEX_WAIT_SECONDS": "0.5", "SFM_TEXT_IGNORED_KEYS": "id, url"}
+    ).settings
+    engine = settings.engine_settings()
+    assert settings.port == 1234
+    assert engine.index_wait == timedelta(seconds=0.5)
+    assert engine.text.ignored_keys == {"id", "url"}
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert load_settings({"SOMA_API_TOKEN": "", "SFM_PORT": ""}).settings == Settings()
+
+
+def test_the_environment_wins_over_the_file_and_the_command_line_over_both(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SFM_PORT=1\nSFM_HOST=from-file\nSOMA_NAMESPACE=from-file\n")
+    loaded = load_settings(
+        {"SFM_PORT": "2", "SFM_HOST": "from-environment"},
+        env_file=file,
+        overrides={"SFM_PORT": "3"},
+    )
+    found = {one.variable: (one.value, one.origin) for one in loaded.listing()}
+    assert found["SFM_PORT"] == ("3", "command line")
+    assert found["SFM_HOST"] == ("from-environment", "environment")
+    assert found["SOMA_NAMESPACE"] == ("from-file", str(file))
+    assert found["MEMORY_MODE"] == ("embedded", "default")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SFM_PORT", "many"),
+        ("SFM_PORT", "70000"),
+        ("UVICORN_WORKERS", "0"),
+        ("EVENTING_ENABLED", "perhaps"),
+        ("SFM_RANKING_DENSE_SHARE", "1.5"),
+        ("SFM_RANKING_IMPORTANCE_WEIGHT", "nan"),
+        ("SFM_INDEX_WAIT_SECONDS", "-1"),
+        ("SFM_TEXT_CONTEXT_WEIGHTS", "1,x"),
+        ("SFM_LOG_LEVEL", "loud"),
+        ("MEMORY_MODE", "dream"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_the_variable(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({variable: value})
+    assert caught.value.setting == variable
+    assert variable in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_variable_of_ours_stops_the_start_and_the_near_one_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"SFM_PROT .*Did you mean SFM_PORT\?"):
+        load_settings({"SFM_PROT": "1"})
+
+
+def test_an_unknown_variable_in_the_file_stops_the_start_too(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SFM_NO_SUCH_THING=1\n")
+    with pytest.raises(ConfigurationError, match="SFM_NO_SUCH_THING"):
+        load_settings({}, env_file=file)
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    assert load_settings({"PATH": "/bin", "UVICORN_PORT": "x"}).settings == Settings()
+
+
+def test_options_of_backends_are_handed_on() -> None:
+    loaded = load_settings({"POSTGRES_SSL_MODE": "require", "SFM_PLUGIN_THEIRS": "1"})
+    assert dict(loaded.options) == {"POSTGRES_SSL_MODE": "require", "SFM_PLUGIN_THEIRS": "1"}
+
+
+def test_no_listing_shows_a_secret() -> None:
+    loaded = load_settings(
+        {
+            "SOMA_API_TOKEN": "hush1",
+            "SFM_KV_URL": "theirs://user:hush2@host/db?api_key=hush3",
+            "OPENAI_API_KEY": "hush4",
+        }
+    )
+    assert "hush" not in repr(loaded.listing())
+    assert "hush1" not in repr(loaded.settings)
+
+
+def test_a_bad_token_is_not_repeated_in_the_error() -> None:
+    assert mask("a://u:p@h?x=1&token=t") == "a://u:********@h?x=1&token=********"
+
+
+def test_an_overridden_slot_changes_only_itself() -> None:
+    settings = load_settings({"MEMORY_MODE": "test", "SFM_VECTOR_URL": "theirs://x"}).settings
+    assert slots_of(settings).vector == "theirs://x"
+    assert slots_of(settings).kv == MODES["test"].slots.kv
+
+
+@pytest.mark.parametrize("mode", PLANNED)
+def test_a_mode_whose_plugins_are_missing_says_which(mode: str) -> None:
+    with pytest.raises(ConfigurationError, match="somafractalmemory-backend-qdrant"):
+        load_settings({"MEMORY_MODE": mode})
+
+
+@pytest.mark.parametrize(
+    ("environ", "events"),
+    [
+        ({}, True),
+        ({"MEMORY_MODE": "test"}, False),
+        ({"MEMORY_MODE": "test", "EVENTING_ENABLED": "true"}, True),
+        ({"EVENTING_ENABLED": "false"}, False),
+    ],
+)
+def test_events_are_on_except_in_mode_test(environ: dict[str, str], *, events: bool) -> None:
+    assert load_settings(environ).settings.engine_settings().event_log is events
+
+
+def test_every_field_has_a_variable_of_its_own_and_a_description() -> None:
+    variables = [variable_of(name) for name in Settings.model_fields]
+    assert len(set(variables)) == len(variables)
+    assert all(field.description for field in Settings.model_fields.values())
