@@ -6,6 +6,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,7 +27,6 @@ from sfm_core.protocols.kv import Commit, Entry, Write
 from sfm_core.registry import BackendContext
 
 LEASE = timedelta(seconds=30)
-NOBODY = 65534
 
 # Runs as another user, because nothing is read-only for root.
 AS_NOBODY = """
@@ -151,22 +152,25 @@ async def test_a_file_locked_for_too_long_is_unavailable_and_then_works(tmp_path
     raw.close()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
-async def test_a_folder_of_somebody_else_is_read_only(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    await put(folder)
-    for parent in (folder, *folder.parents):
-        if parent.owner() == "root" and parent.is_relative_to(tmp_path.parent.parent):
-            parent.chmod(0o755)
-    assert "storage-read-only" in run(folder, "nobody")
-    assert await value(folder) == Entry(b"v", 1)
+@pytest.fixture
+def visible_folder() -> Iterator[Path]:
+    """A folder that others may look into, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
-async def test_an_empty_folder_of_somebody_else_is_read_only(tmp_path: Path) -> None:
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
-    assert "storage-read-only" in run(tmp_path, "nobody")
+async def test_a_folder_of_somebody_else_is_read_only(visible_folder: Path) -> None:
+    await put(visible_folder)
+    assert "storage-read-only" in run(visible_folder, "nobody")
+    assert await value(visible_folder) == Entry(b"v", 1)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+async def test_an_empty_folder_of_somebody_else_is_read_only(visible_folder: Path) -> None:
+    assert "storage-read-only" in run(visible_folder, "nobody")
 
 
 async def test_a_limit_on_file_size_is_a_full_store_and_loses_nothing(tmp_path: Path) -> None:

@@ -99,16 +99,14 @@ def damage(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
+def cut(length: int | None) -> Callable[[bytes], bytes]:
+    return lambda content: content[:length]
+
+
 @pytest.mark.parametrize(
     "spoil",
-    [
-        damage,
-        lambda content: content[:5],
-        lambda content: content[:-7],
-        lambda _: b"",
-        lambda c: c[:40],
-    ],
-    ids=["flipped bit", "no header", "cut", "empty", "half a header"],
+    [damage, cut(0), cut(5), cut(40), cut(-7)],
+    ids=["flipped bit", "empty", "no header", "half a header", "cut"],
 )
 async def test_a_damaged_snapshot_is_ignored_with_a_line_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[bytes], bytes]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sfm_backend_sqlite._namespaces import allot
+from sfm_backend_sqlite._namespaces import allot, find
 from sfm_backend_sqlite._port import to_microseconds
 from sfm_core.protocols.kv import (
     Commit,
@@ -82,12 +82,13 @@ class Transaction:
         return results
 
     def _one(self, commit: Commit) -> CommitResult:
-        number = self._number(commit)
-        found = self._read(number, commit.expect)
+        found = self._read(commit)
         if any(
             (entry.version if entry else 0) != commit.expect[key] for key, entry in found.items()
         ):
             return Conflict(current=found)
+        # Only now: a commit that does not happen makes no namespace.
+        number = self._number(commit)
         self._write(number, commit.writes)
         for name, amount in commit.counters.items():
             self._counts[number, name] += amount
@@ -107,9 +108,12 @@ class Transaction:
                 self._used.add(number)
         return number
 
-    def _read(self, number: int, keys: Mapping[bytes, int]) -> dict[bytes, Entry | None]:
+    def _read(self, commit: Commit) -> dict[bytes, Entry | None]:
+        number = self._numbers.get(commit.namespace)
+        if number is None and commit.expect:
+            number = find(self.connection, commit.namespace)
         found: dict[bytes, Entry | None] = {}
-        for key in keys:
+        for key in commit.expect:
             row = self.connection.execute(_GET, (number, key)).fetchone()
             found[key] = Entry(*row) if row else None
         return found

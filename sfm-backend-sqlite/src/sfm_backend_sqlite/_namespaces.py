@@ -21,11 +21,23 @@ class Namespaces:
         """
         number = self._known.get(name)
         if number is None:
-            row = connection.execute("SELECT id FROM namespace WHERE name = ?", (name,)).fetchone()
-            if row is None:
-                return None
-            number = self._known[name] = row[0]
+            number = find(connection, name)
+            if number is not None:
+                self._known[name] = number
         return number
+
+
+def find(connection: sqlite3.Connection, name: str) -> int | None:
+    """Return the number of a name as the file has it now, or `None`.
+
+    Args:
+        connection: Any connection.
+        name: The namespace.
+    """
+    row: tuple[int] | None = connection.execute(
+        "SELECT id FROM namespace WHERE name = ?", (name,)
+    ).fetchone()
+    return row[0] if row else None
 
 
 def allot(connection: sqlite3.Connection, name: str, *, used: bool = False) -> int:

@@ -11,7 +11,7 @@ from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.protocols.vector import VectorStore
-from sfm_core.registry import BackendContext, Register
+from sfm_core.registry import LOCAL, BackendContext, Register
 
 SFM_API_VERSION = 1
 
@@ -37,16 +37,31 @@ def create_vector(url: str, context: BackendContext) -> SqliteVectorStore:
 @hookimpl
 def sfm_register_kv_stores(register: Register[KeyValueStore]) -> None:
     """Offer the truth in a file."""
-    register(SCHEME, create_kv, summary="One SQLite file; safe for many processes.")
+    register(
+        SCHEME,
+        create_kv,
+        summary="One SQLite file; safe for many processes.",
+        capabilities=frozenset({LOCAL}),
+    )
 
 
 @hookimpl
 def sfm_register_graph_stores(register: Register[GraphStore]) -> None:
     """Offer the graph in a file."""
-    register(SCHEME, create_graph, summary="Edges in the SQLite file of the data folder.")
+    register(
+        SCHEME,
+        create_graph,
+        summary="Edges in the SQLite file of the data folder.",
+        capabilities=frozenset({LOCAL}),
+    )
 
 
 @hookimpl
 def sfm_register_vector_stores(register: Register[VectorStore]) -> None:
     """Offer the points in a file."""
-    register(SCHEME, create_vector, summary="Points in the SQLite file, indexed in the process.")
+    register(
+        SCHEME,
+        create_vector,
+        summary="Points in the SQLite file, indexed in the process.",
+        capabilities=frozenset({LOCAL}),
+    )
