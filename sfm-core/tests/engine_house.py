@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-from sfm_core.engine.assembly import collection_for, open_engine
+from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.inprocess.cache import InProcessCache
 from sfm_core.inprocess.embedder import HashingEmbedder
@@ -19,12 +19,15 @@ from sfm_core.inprocess.kv import InProcessKeyValueStore, KeyValueState
 from sfm_core.inprocess.vector import InProcessVectorStore, VectorState
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filters import parse_filter
+from sfm_core.model.keys import memory_key
 from sfm_core.model.memory import NewMemory
+from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.model.payload import Payload
 from sfm_core.model.query import RecallQuery
+from sfm_core.protocols.kv import Commit, Write
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.protocols.vector import Collection
-from sfm_core.registry import BackendContext, PortName, Registration, Registry
+from sfm_core.registry import LOCAL, BackendContext, Factory, PortName, Registration, Registry
 from sfm_core.settings import EngineSettings, Slots
 from sfm_core.testing.clock import ManualClock
 from sfm_core.testing.faults import FaultPlan, faulty
@@ -68,8 +71,9 @@ class House:
 
     @property
     def collection(self) -> Collection:
-        """The collection of engines with default text rule."""
-        return collection_for(HashingEmbedder().fingerprint, SETTINGS.text)
+        """The collection that the engines have made."""
+        [made] = self._vector_state.collections()
+        return made
 
     @asynccontextmanager
     async def open(
@@ -121,6 +125,20 @@ class House:
         edges = await self.graph.scroll(namespace, after=None, limit=10_000)
         return {(edge.id.source, edge.id.type, edge.id.target) for edge in edges}
 
+    async def corrupt(self, namespace: str, coordinate: Coordinate) -> None:
+        """Make the entry of a memory unreadable."""
+        key = memory_key(coordinate)
+        [entry] = await self.kv.get_many(namespace, [key])
+        version = entry.version if entry else 1
+        commit = Commit(namespace=namespace, writes=(Write(key, b"no record", version),))
+        await self.kv.commit([commit], owner="test", lease=LEASE)
+
+    async def rewrite_manifest(self, value: bytes) -> None:
+        """Put something else where the truth says what it is."""
+        write = Write(b"manifest", value, 9)
+        commit = Commit(namespace=SYSTEM_NAMESPACE, writes=(write,))
+        await self.kv.commit([commit], owner="test", lease=LEASE)
+
     async def _upkeep_done(self) -> None:
         await eventually(lambda: self.clock.sleepers >= self.engines)
 
@@ -149,14 +167,14 @@ class House:
                     scheme="memory",
                     factory=_ignoring(make),
                     summary="",
-                    capabilities=frozenset(),
+                    capabilities=frozenset({LOCAL}),
                     distribution="tests",
                 )
             )
         return registry
 
 
-def _ignoring(make: Callable[[], Backend]) -> Callable[[str, BackendContext], Backend]:
+def _ignoring(make: Callable[[], Backend]) -> Factory[Backend]:
     def factory(url: str, context: BackendContext) -> Backend:  # noqa: ARG001 - a factory's signature
         return make()
 

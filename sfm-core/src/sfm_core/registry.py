@@ -24,6 +24,13 @@ BackendT_contra = TypeVar("BackendT_contra", bound=Backend, contravariant=True)
 BackendT_co = TypeVar("BackendT_co", bound=Backend, covariant=True)
 SharedT = TypeVar("SharedT")
 
+LOCAL = "local"
+"""Capability of a backend that works inside the process or on its own disk only.
+
+It takes its time but cannot be cut off, so the engine does not put deadlines,
+repetition and a breaker around it, as it does around every other backend.
+"""
+
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 

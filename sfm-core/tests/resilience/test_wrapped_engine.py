@@ -1,4 +1,4 @@
-"""An engine whose backends are wrapped, and what a short or a long outage does to a write."""
+"""How patient an engine is with backends that can be cut off: short and long outages."""
 
 from __future__ import annotations
 
@@ -31,14 +31,7 @@ from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.protocols.vector import Collection, Point, VectorStore
 from sfm_core.registry import BackendContext, Factory, Register
-from sfm_core.resilience import (
-    Policy,
-    ResilientCache,
-    ResilientEmbedder,
-    ResilientGraphStore,
-    ResilientKeyValueStore,
-    ResilientVectorStore,
-)
+from sfm_core.resilience import Policy
 from sfm_core.settings import EngineSettings, Slots
 
 BackendT = TypeVar("BackendT", bound=Backend)
@@ -46,9 +39,7 @@ BackendT = TypeVar("BackendT", bound=Backend)
 NS = "tests"
 HERE = Coordinate((1.0,))
 POLICY = Policy(backoff=timedelta(milliseconds=1), backoff_limit=timedelta(milliseconds=1))
-SLOTS = Slots(
-    kv="wrapped:", vector="wrapped:", graph="wrapped:", cache="wrapped:", embedder="wrapped:"
-)
+SLOTS = Slots(kv="remote:", vector="remote:", graph="remote:", cache="remote:", embedder="remote:")
 
 
 class OutageVectorStore(InProcessVectorStore):
@@ -59,7 +50,7 @@ class OutageVectorStore(InProcessVectorStore):
     async def upsert(self, collection: Collection, points: Sequence[Point]) -> None:
         if self.outages:
             self.outages -= 1
-            raise BackendUnavailableError("Connection refused.", backend="wrapped")
+            raise BackendUnavailableError("Connection refused.", backend="remote")
         await super().upsert(collection, points)
 
 
@@ -73,52 +64,46 @@ def always(backend: BackendT) -> Factory[BackendT]:
     return factory
 
 
-class WrappedBackends:
-    """A plugin that offers wrapped in-process backends."""
+class RemoteBackends:
+    """A plugin that offers in-process backends as if they could be cut off."""
 
     def __init__(self) -> None:
         self.vectors = OutageVectorStore()
 
     @hookimpl
     def sfm_register_caches(self, register: Register[Cache]) -> None:
-        register("wrapped", always(ResilientCache(InProcessCache())), summary="-")
+        register("remote", always(InProcessCache()), summary="-")
 
     @hookimpl
     def sfm_register_kv_stores(self, register: Register[KeyValueStore]) -> None:
-        register(
-            "wrapped",
-            always(ResilientKeyValueStore(InProcessKeyValueStore(), policy=POLICY)),
-            summary="-",
-        )
+        register("remote", always(InProcessKeyValueStore()), summary="-")
 
     @hookimpl
     def sfm_register_vector_stores(self, register: Register[VectorStore]) -> None:
-        wrapped = ResilientVectorStore(self.vectors, policy=POLICY)
-        register("wrapped", always(wrapped), summary="-")
+        register("remote", always(self.vectors), summary="-")
 
     @hookimpl
     def sfm_register_graph_stores(self, register: Register[GraphStore]) -> None:
-        wrapped = ResilientGraphStore(InProcessGraphStore(), policy=POLICY)
-        register("wrapped", always(wrapped), summary="-")
+        register("remote", always(InProcessGraphStore()), summary="-")
 
     @hookimpl
     def sfm_register_embedders(self, register: Register[Embedder]) -> None:
-        register("wrapped", always(ResilientEmbedder(HashingEmbedder())), summary="-")
+        register("remote", always(HashingEmbedder()), summary="-")
 
 
 @pytest.fixture
-def backends() -> WrappedBackends:
-    return WrappedBackends()
+def backends() -> RemoteBackends:
+    return RemoteBackends()
 
 
 @pytest.fixture
-async def engine(backends: WrappedBackends, tmp_path: Path) -> AsyncIterator[MemoryEngine]:
-    registry = load_plugins(extra={"wrapped": backends}).registry
+async def engine(backends: RemoteBackends, tmp_path: Path) -> AsyncIterator[MemoryEngine]:
+    registry = load_plugins(extra={"remote": backends}).registry
     # No sweeper comes to help within the length of a test.
     settings = EngineSettings(sweep_interval=timedelta(hours=1))
     context = BackendContext(data_folder=tmp_path)
     async with open_engine(
-        slots=SLOTS, registry=registry, context=context, settings=settings
+        slots=SLOTS, registry=registry, context=context, settings=settings, policy=POLICY
     ) as opened:
         yield opened
 
@@ -127,7 +112,7 @@ def tea() -> NewMemory:
     return NewMemory(coordinate=HERE, payload={"text": "Ada likes green tea."})
 
 
-async def test_a_wrapped_engine_stores_links_and_recalls(engine: MemoryEngine) -> None:
+async def test_a_patient_engine_stores_links_and_recalls(engine: MemoryEngine) -> None:
     await engine.store(NS, tea())
     await engine.store(NS, NewMemory(coordinate=Coordinate((2.0,)), payload={"text": "Trains."}))
     await engine.link(NS, HERE, Coordinate((2.0,)))
@@ -140,7 +125,7 @@ async def test_a_wrapped_engine_stores_links_and_recalls(engine: MemoryEngine) -
 
 
 async def test_a_short_outage_of_the_index_is_not_noticed(
-    engine: MemoryEngine, backends: WrappedBackends
+    engine: MemoryEngine, backends: RemoteBackends
 ) -> None:
     backends.vectors.outages = POLICY.attempts - 1
 
@@ -150,7 +135,7 @@ async def test_a_short_outage_of_the_index_is_not_noticed(
 
 
 async def test_a_longer_outage_of_the_index_delays_it_but_not_the_write(
-    engine: MemoryEngine, backends: WrappedBackends
+    engine: MemoryEngine, backends: RemoteBackends
 ) -> None:
     backends.vectors.outages = POLICY.attempts
 

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.embedder import Embedder
-from sfm_core.registry import BackendContext, Register
+from sfm_core.registry import LOCAL, BackendContext, Register
 from sfm_embedder_local.settings import openai_settings, refuse_options
 
 SFM_API_VERSION = 1
 
+_LOCAL = frozenset({LOCAL})
+_STATIC_SUMMARY = "Token vectors added up; offline, 256 dimensions, fast."
+_MINILM_SUMMARY = "all-MiniLM-L6-v2 in int8; offline, 384 dimensions."
 _OPENAI_SUMMARY = "An HTTP endpoint that speaks the OpenAI embeddings API."
 
 
 @hookimpl
 def sfm_register_embedders(register: Register[Embedder]) -> None:
     """Offer `static:`, `minilm:` and `openai:` (also `openai+http:`, `openai+https:`)."""
-    register("static", _static, summary="Token vectors added up; offline, 256 dimensions, fast.")
-    register("minilm", _minilm, summary="all-MiniLM-L6-v2 in int8; offline, 384 dimensions.")
+    register(
+        "static",
+        _static,
+        summary=_STATIC_SUMMARY,
+        capabilities=_LOCAL,
+    )
+    register(
+        "minilm",
+        _minilm,
+        summary=_MINILM_SUMMARY,
+        capabilities=_LOCAL,
+    )
     for scheme in ("openai", "openai+http", "openai+https"):
         register(scheme, _openai, summary=_OPENAI_SUMMARY)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from uuid import uuid4
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.check import Checking
@@ -19,6 +17,7 @@ from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.links import Linking
 from sfm_core.engine.manifest import mark_complete, read_manifest
 from sfm_core.engine.memory_engine import MemoryEngine
+from sfm_core.engine.opening import BackendMaker, open_stores
 from sfm_core.engine.operations.parts import Parts
 from sfm_core.engine.paths import PathFinding
 from sfm_core.engine.reading import Reading
@@ -32,12 +31,10 @@ from sfm_core.engine.sweeper import Sweeper
 from sfm_core.engine.transfer import Exporting, Importing
 from sfm_core.engine.truth import Truth
 from sfm_core.errors import SfmError
-from sfm_core.protocols.embedder import Fingerprint
-from sfm_core.protocols.vector import Collection
 from sfm_core.registry import BackendContext, Registry
+from sfm_core.resilience import Policy
 from sfm_core.settings import EngineSettings, Slots
 from sfm_core.text.analysis import Analyzer
-from sfm_core.text.composing import TextRule
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +46,7 @@ async def open_engine(
     registry: Registry,
     context: BackendContext,
     settings: EngineSettings | None = None,
+    policy: Policy | None = None,
 ) -> AsyncGenerator[MemoryEngine]:
     """Open the chosen backends and run an engine on them.
 
@@ -60,6 +58,7 @@ async def open_engine(
         registry: The backends that can be chosen.
         context: What backends need beside their URLs.
         settings: How the engine works.
+        policy: How patient it is with backends that can be cut off.
 
     Yields:
         The engine, ready for use.
@@ -70,53 +69,14 @@ async def open_engine(
         CorruptDataError: The truth's manifest cannot be read.
     """
     async with AsyncExitStack() as stack:
-        stores = await _open_stores(stack, slots, registry, context, settings or EngineSettings())
+        maker = BackendMaker(registry, context, policy or Policy())
+        stores = await open_stores(stack, slots, maker, settings or EngineSettings())
         manifest = await read_manifest(stores.kv, stores.owner)
         known = {collection.name for collection in await stores.vector.collections()}
         name = stores.collection.name
         complete = name in manifest.complete and name in known
         await stores.vector.ensure(stores.collection)
         yield await _start(stack, stores, complete=complete)
-
-
-def collection_for(fingerprint: Fingerprint, rule: TextRule) -> Collection:
-    """Name the collection whose points fit an embedder and a text rule.
-
-    Another embedder or another rule means another collection, so vectors and
-    words that cannot be compared never meet.
-    """
-    digest = hashlib.sha256(f"{fingerprint.digest}/{rule.fingerprint}".encode()).hexdigest()
-    return Collection(name=f"memories_{digest[:16]}", dimension=fingerprint.dimension)
-
-
-async def _open_stores(
-    stack: AsyncExitStack,
-    slots: Slots,
-    registry: Registry,
-    context: BackendContext,
-    settings: EngineSettings,
-) -> Stores:
-    kv = registry.create_kv(slots.kv, context)
-    vector = registry.create_vector(slots.vector, context)
-    graph = registry.create_graph(slots.graph, context)
-    cache = registry.create_cache(slots.cache, context)
-    embedder = registry.create_embedder(slots.embedder, context)
-    sink = None if slots.events is None else registry.create_events(slots.events, context)
-    for backend in (kv, vector, graph, cache, embedder, sink):
-        if backend is not None:
-            await stack.enter_async_context(backend)
-    return Stores(
-        kv=kv,
-        vector=vector,
-        graph=graph,
-        cache=cache,
-        embedder=embedder,
-        sink=sink,
-        collection=collection_for(embedder.fingerprint, settings.text),
-        settings=settings,
-        clock=context.clock,
-        owner=str(uuid4()),
-    )
 
 
 async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> MemoryEngine:

@@ -23,47 +23,53 @@ from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.protocols.vector import VectorStore
-from sfm_core.registry import BackendContext, PortName, Register
+from sfm_core.registry import LOCAL, BackendContext, PortName, Register
 
 SFM_API_VERSION = 1
 SCHEME = "memory"
+_LOCAL = frozenset({LOCAL})
 _SUMMARY = "In this process only; gone when it ends."
 
 
 @hookimpl
 def sfm_register_caches(register: Register[Cache]) -> None:
     """Offer the in-process cache."""
-    register(SCHEME, _cache, summary=_SUMMARY)
+    register(SCHEME, _cache, summary=_SUMMARY, capabilities=_LOCAL)
 
 
 @hookimpl
 def sfm_register_kv_stores(register: Register[KeyValueStore]) -> None:
     """Offer the in-process key-value store."""
-    register(SCHEME, _kv_store, summary=_SUMMARY)
+    register(SCHEME, _kv_store, summary=_SUMMARY, capabilities=_LOCAL)
 
 
 @hookimpl
 def sfm_register_vector_stores(register: Register[VectorStore]) -> None:
     """Offer the in-process vector store."""
-    register(SCHEME, _vector_store, summary=_SUMMARY)
+    register(SCHEME, _vector_store, summary=_SUMMARY, capabilities=_LOCAL)
 
 
 @hookimpl
 def sfm_register_graph_stores(register: Register[GraphStore]) -> None:
     """Offer the in-process graph store."""
-    register(SCHEME, _graph_store, summary=_SUMMARY)
+    register(SCHEME, _graph_store, summary=_SUMMARY, capabilities=_LOCAL)
 
 
 @hookimpl
 def sfm_register_event_sinks(register: Register[EventSink]) -> None:
     """Offer the in-process event sink."""
-    register(SCHEME, _event_sink, summary=_SUMMARY)
+    register(SCHEME, _event_sink, summary=_SUMMARY, capabilities=_LOCAL)
 
 
 @hookimpl
 def sfm_register_embedders(register: Register[Embedder]) -> None:
     """Offer the embedder that needs no model."""
-    register("hashing", _embedder, summary="Shared words and parts of words; needs no model.")
+    register(
+        "hashing",
+        _embedder,
+        summary="Shared words and parts of words; needs no model.",
+        capabilities=_LOCAL,
+    )
 
 
 def _cache(url: str, context: BackendContext) -> InProcessCache:

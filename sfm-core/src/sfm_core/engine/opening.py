@@ -1,0 +1,147 @@
+"""Opening the chosen backends."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+from sfm_core.engine.stores import Stores
+from sfm_core.protocols.cache import Cache
+from sfm_core.protocols.embedder import Embedder, Fingerprint
+from sfm_core.protocols.events import EventSink
+from sfm_core.protocols.graph import GraphStore
+from sfm_core.protocols.kv import KeyValueStore
+from sfm_core.protocols.vector import Collection, VectorStore
+from sfm_core.registry import LOCAL, BackendContext, PortName, Registry
+from sfm_core.resilience import (
+    EMBEDDER_POLICY,
+    Policy,
+    ResilientCache,
+    ResilientEmbedder,
+    ResilientEventSink,
+    ResilientGraphStore,
+    ResilientKeyValueStore,
+    ResilientVectorStore,
+)
+from sfm_core.settings import EngineSettings, Slots
+from sfm_core.text.composing import TextRule
+
+
+async def open_stores(
+    stack: AsyncExitStack,
+    slots: Slots,
+    maker: BackendMaker,
+    settings: EngineSettings,
+) -> Stores:
+    """Open the chosen backends.
+
+    Args:
+        stack: Closes them, in reverse order.
+        slots: Which backend serves which port.
+        maker: Makes them.
+        settings: Settings of the engine.
+
+    Returns:
+        The open backends.
+
+    Raises:
+        ConfigurationError: A backend is unknown or its settings cannot work.
+        BackendUnavailableError: A backend cannot be reached.
+    """
+    kv = await stack.enter_async_context(maker.kv(slots.kv))
+    vector = await stack.enter_async_context(maker.vector(slots.vector))
+    graph = await stack.enter_async_context(maker.graph(slots.graph))
+    cache = await stack.enter_async_context(maker.cache(slots.cache))
+    embedder = await stack.enter_async_context(maker.embedder(slots.embedder))
+    sink = None
+    if slots.events is not None:
+        sink = await stack.enter_async_context(maker.events(slots.events))
+    return Stores(
+        kv=kv,
+        vector=vector,
+        graph=graph,
+        cache=cache,
+        embedder=embedder,
+        sink=sink,
+        collection=collection_for(embedder.fingerprint, settings.text),
+        settings=settings,
+        clock=maker.clock,
+        owner=str(uuid4()),
+    )
+
+
+class BackendMaker:
+    """Makes backends, and puts patience around those that can be cut off.
+
+    Attributes:
+        clock: The clock of all of them.
+    """
+
+    def __init__(self, registry: Registry, context: BackendContext, policy: Policy) -> None:
+        """Make what `registry` offers.
+
+        Args:
+            registry: The backends that can be chosen.
+            context: What backends need beside their URLs.
+            policy: How patient to be.
+        """
+        self.clock = context.clock
+        self._registry = registry
+        self._context = context
+        self._policy = policy
+
+    def kv(self, url: str) -> KeyValueStore:
+        """Make the key-value store that a URL chooses; raises what its factory raises."""
+        made = self._registry.create_kv(url, self._context)
+        if self._is_local(PortName.KV, url):
+            return made
+        return ResilientKeyValueStore(made, clock=self._context.clock, policy=self._policy)
+
+    def vector(self, url: str) -> VectorStore:
+        """Make the vector store that a URL chooses; raises what its factory raises."""
+        made = self._registry.create_vector(url, self._context)
+        if self._is_local(PortName.VECTOR, url):
+            return made
+        return ResilientVectorStore(made, clock=self._context.clock, policy=self._policy)
+
+    def graph(self, url: str) -> GraphStore:
+        """Make the graph store that a URL chooses; raises what its factory raises."""
+        made = self._registry.create_graph(url, self._context)
+        if self._is_local(PortName.GRAPH, url):
+            return made
+        return ResilientGraphStore(made, clock=self._context.clock, policy=self._policy)
+
+    def cache(self, url: str) -> Cache:
+        """Make the cache that a URL chooses; raises what its factory raises."""
+        made = self._registry.create_cache(url, self._context)
+        if self._is_local(PortName.CACHE, url):
+            return made
+        return ResilientCache(made, clock=self._context.clock, policy=self._policy)
+
+    def events(self, url: str) -> EventSink:
+        """Make the event sink that a URL chooses; raises what its factory raises."""
+        made = self._registry.create_events(url, self._context)
+        if self._is_local(PortName.EVENTS, url):
+            return made
+        return ResilientEventSink(made, clock=self._context.clock, policy=self._policy)
+
+    def embedder(self, url: str) -> Embedder:
+        """Make the embedder that a URL chooses; raises what its factory raises."""
+        made = self._registry.create_embedder(url, self._context)
+        if self._is_local(PortName.EMBEDDER, url):
+            return made
+        return ResilientEmbedder(made, clock=self._context.clock, policy=EMBEDDER_POLICY)
+
+    def _is_local(self, port: PortName, url: str) -> bool:
+        return LOCAL in self._registry.find(port, url).capabilities
+
+
+def collection_for(fingerprint: Fingerprint, rule: TextRule) -> Collection:
+    """Name the collection whose points fit an embedder and a text rule.
+
+    Another embedder or another rule means another collection, so vectors and
+    words that cannot be compared never meet.
+    """
+    digest = hashlib.sha256(f"{fingerprint.digest}/{rule.fingerprint}".encode()).hexdigest()
+    return Collection(name=f"memories_{digest[:16]}", dimension=fingerprint.dimension)
