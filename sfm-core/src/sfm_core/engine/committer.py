@@ -3,7 +3,8 @@
 A writer hands in a *change*: the keys it depends on and a function that, given
 what stands under them, plans a commit. Changes that come while a commit is
 under way form the next group. Inside a group a later change sees what an
-earlier one plans, so two writers of one memory need no second round.
+earlier one plans, and what rests on one another is one commit; so two writers
+of one memory need no second round.
 
 Most writes make new memories. So unless a change asks to read first, the group
 is planned as if its keys were absent: where that is wrong the store answers
@@ -13,9 +14,10 @@ read would have.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.stores import Stores
@@ -160,18 +162,16 @@ class Committer:
             group.learn(namespace, dict(zip(keys, entries, strict=True)))
 
     async def _round(self, group: _Group, todo: Sequence[int]) -> None:
-        planned, unsure = self._plan(group, todo)
-        if planned:
-            commits = [commit for _, commit, _ in planned]
+        chains, unsure = self._plan(group, todo)
+        if chains:
+            commits = [chain.commit() for chain in chains]
             results = await self._kv.commit(commits, owner=self._owner, lease=self._lease)
-            for (at, commit, version), result in zip(planned, results, strict=True):
-                self._settle(group, at, commit, version, result)
+            for chain, result in zip(chains, results, strict=True):
+                _settle(group, chain, result)
         if unsure:
             await self._read(group, [group.changes[at] for at in unsure])
 
-    def _plan(
-        self, group: _Group, todo: Sequence[int]
-    ) -> tuple[list[tuple[int, Commit, int]], list[int]]:
+    def _plan(self, group: _Group, todo: Sequence[int]) -> tuple[list[_Chain], list[int]]:
         """Plan changes one after the other.
 
         A refusal, or the finding that nothing is to be written, only counts if
@@ -180,7 +180,7 @@ class Committer:
         """
         overlay = dict(group.known)
         certain = set(group.certain)
-        planned: list[tuple[int, Commit, int]] = []
+        chains = _Chains()
         unsure: list[int] = []
         for at in todo:
             change = group.changes[at]
@@ -188,12 +188,8 @@ class Committer:
             view = {slot[1]: overlay.get(slot) for slot in slots}
             outcome = _outcome(change, view)
             if isinstance(outcome, Planned) and outcome.commit is not None:
-                commit = replace(
-                    outcome.commit,
-                    expect={key: entry.version if entry else 0 for key, entry in view.items()},
-                )
-                planned.append((at, commit, outcome.version))
-                written = {(commit.namespace, write.key): write for write in commit.writes}
+                chains.add(_Link(at, outcome.commit, outcome.version), view)
+                written = {(change.namespace, w.key): w for w in outcome.commit.writes}
                 overlay.update({slot: _entry(write) for slot, write in written.items()})
                 certain.difference_update(written)
             elif not certain.issuperset(slots):
@@ -202,17 +198,93 @@ class Committer:
                 group.results[at] = Written(version=outcome.version)
             else:
                 group.results[at] = outcome
-        return planned, unsure
+        return chains.all(), unsure
 
-    def _settle(
-        self, group: _Group, at: int, commit: Commit, version: int, result: CommitResult
-    ) -> None:
-        if isinstance(result, Committed):
-            group.results[at] = Written(version=version, notes=result.notes)
-            written = {write.key: _entry(write) for write in commit.writes}
-            group.learn(commit.namespace, written)
-        else:
-            group.learn(commit.namespace, result.current)
+
+class _Link(NamedTuple):
+    """One planned change: its place in the group, its commit, and the version it makes."""
+
+    at: int
+    commit: Commit
+    version: int
+
+
+@dataclass(slots=True, eq=False)
+class _Chain:
+    """Changes that rest on one another, and so happen together or not at all.
+
+    An expectation names a version only, and another process may have given the
+    same one to other content. So a change that was planned on what an earlier
+    one writes must not happen where that one does not.
+    """
+
+    links: list[_Link] = field(default_factory=list[_Link])
+    expect: dict[bytes, int] = field(default_factory=dict[bytes, int])
+
+    def commit(self) -> Commit:
+        """Return all of it as one commit."""
+        commits = [link.commit for link in self.links]
+        counters: Counter[str] = Counter()
+        for commit in commits:
+            counters.update(commit.counters)
+        return Commit(
+            namespace=commits[0].namespace,
+            writes=tuple(write for commit in commits for write in commit.writes),
+            expect=self.expect,
+            counters={name: amount for name, amount in counters.items() if amount},
+            dirty=tuple(dict.fromkeys(key for commit in commits for key in commit.dirty)),
+            events=tuple(event for commit in commits for event in commit.events),
+        )
+
+    def absorb(self, other: _Chain) -> None:
+        """Take over another chain, keeping the order of changes."""
+        self.links = sorted([*self.links, *other.links])
+        self.expect |= other.expect
+
+
+class _Chains:
+    """The chains of one round, and which of them writes what."""
+
+    def __init__(self) -> None:
+        self._chains: dict[_Chain, None] = {}
+        self._writer: dict[Slot, _Chain] = {}
+
+    def add(self, link: _Link, view: View) -> None:
+        """Add a change that rests on `view`."""
+        namespace = link.commit.namespace
+        writers = {key: self._writer.get((namespace, key)) for key in view}
+        chain, *others = list(dict.fromkeys(filter(None, writers.values()))) or [_Chain()]
+        for other in others:
+            self._merge(chain, other)
+        self._chains[chain] = None
+        chain.links.append(link)
+        for key, entry in view.items():
+            if writers[key] is None:
+                chain.expect[key] = entry.version if entry else 0
+        self._writer.update({(namespace, write.key): chain for write in link.commit.writes})
+
+    def all(self) -> list[_Chain]:
+        """Return the chains, in order of their first changes."""
+        return list(self._chains)
+
+    def _merge(self, chain: _Chain, other: _Chain) -> None:
+        chain.absorb(other)
+        del self._chains[other]
+        self._writer.update(
+            {slot: chain for slot, writer in self._writer.items() if writer is other}
+        )
+
+
+def _settle(group: _Group, chain: _Chain, result: CommitResult) -> None:
+    namespace = chain.links[0].commit.namespace
+    if not isinstance(result, Committed):
+        group.learn(namespace, result.current)
+        return
+    notes = {note.key: note for note in result.notes}
+    for at, commit, version in chain.links:
+        mine = tuple(notes[key] for key in commit.dirty)
+        group.results[at] = Written(version=version, notes=mine)
+        group.learn(namespace, {write.key: _entry(write) for write in commit.writes})
 
 
 def _outcome(change: Change, view: View) -> Planned | SfmError:
