@@ -38,7 +38,7 @@ class State:
         """Return what can be read: a deleted memory shows no version."""
         return tuple(slot if slot.mark else None for slot in self.slots)
 
-    def apply(self, operation: Operation) -> tuple[State, Result]:
+    def apply(self, operation: Operation) -> tuple[State, Result]:  # noqa: PLR0911 - one for each operation
         """Return the state afterwards, and what the engine must have answered."""
         match operation.name:
             case "store":

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
+from typing import cast
 
 import pytest
 
-from tests.crash_oracle import Operation, SharedKeys, Slot, State, Task
+from tests.crash_oracle import Operation, Result, SharedKeys, Slot, State, Task
 
 CHILD = Path(__file__).parent / "crash" / "crash_child.py"
 TASKS = 8
@@ -110,8 +111,7 @@ class Mortal:
             self.shared.hears(task.pending, content)
             task.pending = None
         else:
-            assert isinstance(content, int | str | list)
-            task.hears(content)
+            task.hears(cast("Result", content))
         return True
 
     def _next(self, deadline: float) -> list[object] | None:
@@ -130,13 +130,14 @@ class Mortal:
 
 
 def _operation(content: object) -> Operation:
-    assert isinstance(content, dict)
-    return Operation(content["name"], tuple(content["keys"]), content["mark"])
+    told = cast("dict[str, object]", content)
+    keys = tuple(cast("list[int]", told["keys"]))
+    return Operation(name=str(told["name"]), keys=keys, mark=str(told["mark"]))
 
 
 @pytest.fixture
 def mortal(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Mortal]:
-    seed = pytestconfig.getoption("--crash-seed")
+    seed = cast("int", pytestconfig.getoption("--crash-seed"))
     one = Mortal(tmp_path / "data", seed=seed)
     yield one
     one.close()

@@ -79,14 +79,12 @@ class Life:
             say("done", task, await self._perform(task, operation))
 
     async def _perform(self, task: int, operation: Operation) -> Result:
-        name, keys = operation["name"], operation["keys"]
-        assert isinstance(name, str)
-        assert isinstance(keys, list)
-        mark = str(operation["mark"])
+        perform = getattr(self, f"_{operation['name']}")
         try:
-            return await getattr(self, f"_{name}")(task, keys, mark)
+            result: Result = await perform(task, operation["keys"], operation["mark"])
         except NotFoundError:
             return "missing"
+        return result
 
     async def _store(self, task: int, keys: list[int], mark: str) -> int:
         memory = memory_of(task, keys[0], mark)
@@ -168,7 +166,7 @@ def main() -> None:
             say("pid", os.getpid())
             try:
                 asyncio.run(live(folder, registry, order["life"], order["seed"]))
-            except BaseException:  # whatever it is must be seen, and this process must end here
+            except BaseException:  # noqa: BLE001 - all must be told, and nothing may leave the fork
                 traceback.print_exc()
             os._exit(1)
         _, status = os.waitpid(process, 0)

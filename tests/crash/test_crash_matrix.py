@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
@@ -22,9 +24,12 @@ SHARED_TASK = 100
 
 @pytest.mark.timeout(600)
 async def test_nothing_acknowledged_is_lost_however_often_the_process_is_killed(
-    mortal: Mortal, open_embedded: OpenEmbedded, pytestconfig: pytest.Config
+    mortal: Mortal,
+    open_embedded: OpenEmbedded,
+    pytestconfig: pytest.Config,
+    record_property: Callable[[str, int], None],
 ) -> None:
-    points: int = pytestconfig.getoption("--crash-points")
+    points = cast("int", pytestconfig.getoption("--crash-points"))
     for point in range(1, points + 1):
         await asyncio.to_thread(mortal.live_and_die)
         if point % EVERY == 0 or point == points:
@@ -33,11 +38,12 @@ async def test_nothing_acknowledged_is_lost_however_often_the_process_is_killed(
                 await engine.check(repair=True)
                 await derived_stores_agree(mortal, engine)
 
+    record_property("acknowledged", mortal.acknowledged)
+    record_property("cut off", mortal.in_the_middle)
     assert mortal.acknowledged > points
     with closing(sqlite3.connect(mortal.folder / "sfm.db")) as file:
         assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert file.execute("PRAGMA foreign_key_check").fetchall() == []
-    print(f"{mortal.acknowledged} acknowledged, {mortal.in_the_middle} cut off")
 
 
 @pytest.mark.timeout(300)
@@ -50,7 +56,7 @@ async def test_what_dead_processes_left_undone_is_adopted_without_a_repair(
     # By then the leases of the dead are over.
     clock = ManualClock(datetime.now(UTC) + timedelta(hours=1))
     async with open_embedded(mortal.folder, clock=clock) as engine, asyncio.timeout(60):
-        while not clock.sleepers:  # the first round of upkeep is under way
+        while not clock.sleepers:  # noqa: ASYNC110 - the first round of upkeep tells nobody
             await asyncio.sleep(0.005)
         await derived_stores_agree(mortal, engine)
         assert (await engine.health()).outbox_depth == 0
@@ -95,7 +101,7 @@ async def slots(
     engine: MemoryEngine, space: str, coordinates: list[Coordinate]
 ) -> list[Slot | None]:
     memories = await engine.get_many(space, coordinates)
-    return [m and Slot(m.version, str(m.payload["mark"])) for m in memories]
+    return [Slot(m.version, str(m.payload["mark"])) if m else None for m in memories]
 
 
 async def links(
