@@ -61,14 +61,15 @@ async def work(folder: Path, writer: int, writers: int, writes: int) -> None:
         async with asyncio.TaskGroup() as group:
             for task in range(TASKS):
                 group.create_task(write(engine, writer, range(task, writes, TASKS)))
-        print("written", flush=True)
+        sys.stdout.write("written\n")
+        sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.readline)
         found = {
             "total": (await engine.stats(SPACE)).total_memories,
             "first": await find(engine, writers, 0),
             "last": await find(engine, writers, writes - 1),
         }
-        print(json.dumps(found), flush=True)
+        sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
