@@ -75,6 +75,9 @@ async def open_engine(
         known = {collection.name for collection in await stores.vector.collections()}
         name = stores.collection.name
         complete = name in manifest.complete and name in known
+        if name in manifest.complete and not complete:
+            # It is about to be empty. A start that finds it half built must know.
+            await mark_complete(stores.kv, name, stores.owner, complete=False)
         await stores.vector.ensure(stores.collection)
         yield await _start(stack, stores, complete=complete)
 
