@@ -71,7 +71,37 @@ class MemoryFollower:
         states = await self._read(namespace, context, states)
         await self._write(namespace, {c: states[c] for c in wanted}, states, before)
         again = await self._changed(namespace, states)
-        return [memory_key(c) for c in wanted if c in again or again & set(before.get(c, ()))]
+        members = {c: states[c] for c in before}
+        now_before, _ = await self._episode_neighbours(namespace, members)
+        return [
+            memory_key(c)
+            for c in wanted
+            if c in again
+            or again & set(before.get(c, ()))
+            or before.get(c, []) != now_before.get(c, [])
+        ]
+
+    async def that_follow(self, namespace: str, places: Sequence[bytes]) -> list[bytes]:
+        """Find the memories that come after places in episodes, whoever is there now.
+
+        Args:
+            namespace: Where the episodes are.
+            places: Episode keys.
+
+        Returns:
+            Keys of the memories whose keyword text such a place can lend to.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
+        turns = len(self._stores.settings.text.context_weights)
+        if not turns:
+            return []
+        ranges = [
+            KeyRange(place + b"\0", successor(place[: place.index(b"\0") + 1])) for place in places
+        ]
+        found = await self._stores.kv.scan(namespace, ranges, limit=turns)
+        return [memory_key(episode_coordinate(key)) for items in found for key, _ in items]
 
     async def _read(
         self, namespace: str, coordinates: Sequence[Coordinate], known: States

@@ -20,7 +20,7 @@ from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import BackendError, BackendUnavailableError, ClosedError
-from sfm_core.model.keys import LINK, MEMORY
+from sfm_core.model.keys import EPISODE, LINK, MEMORY
 from sfm_core.protocols.kv import DirtyNote
 
 log = logging.getLogger(__name__)
@@ -76,12 +76,16 @@ class Indexer:
 
         Args:
             namespace: Where the keys are.
-            keys: Memory and link keys.
+            keys: Memory and link keys, and places in episodes that were left.
 
         Raises:
             BackendError: A backend failed.
         """
         wanted = list(dict.fromkeys(keys))
+        left = [key for key in wanted if key[:1] == EPISODE]
+        if left:
+            lacking = await self._memories.that_follow(namespace, left)
+            wanted = list(dict.fromkeys([*wanted, *lacking]))
         await self._chase(namespace, [key for key in wanted if key[:1] == MEMORY], self._memories)
         await self._chase(namespace, [key for key in wanted if key[:1] == LINK], self._links)
 

@@ -23,7 +23,7 @@ from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.errors import NotFoundError, SfmError, VersionConflictError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventNote, EventType
-from sfm_core.model.keys import episode_key, expiry_key, history_key, memory_key
+from sfm_core.model.keys import EPISODE, episode_key, expiry_key, history_key, memory_key
 from sfm_core.model.memory import Episode, NewMemory
 from sfm_core.model.names import MAX_NAME_BYTES
 from sfm_core.model.payload import encode_payload
@@ -226,7 +226,7 @@ def memory_commit(
         namespace=namespace,
         writes=tuple(writes),
         counters=_counts(before.record, after),
-        dirty=(key,),
+        dirty=(key, *_left_episodes(coordinate, before.record, after)),
         events=(EventNote(type=event, key=key, version=version, at=after.updated_at),)
         if event
         else (),
@@ -301,6 +301,14 @@ def _listings(coordinate: Coordinate, record: MemoryRecord | None) -> set[bytes]
     if record.episode is not None:
         keys.add(episode_key(record.episode.name, record.episode.order, coordinate))
     return keys
+
+
+def _left_episodes(
+    coordinate: Coordinate, before: MemoryRecord | None, after: MemoryRecord
+) -> set[bytes]:
+    """Return the place in an episode that is left: what follows it there has lost its context."""
+    left = _listings(coordinate, before) - _listings(coordinate, after)
+    return {key for key in left if key[:1] == EPISODE}
 
 
 def _counts(before: MemoryRecord | None, after: MemoryRecord) -> dict[str, int]:
