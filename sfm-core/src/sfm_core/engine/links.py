@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sfm_core.engine.committer import Change, Committer, Planned, View
 from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.inputs import check_count, check_namespace, check_weight
@@ -40,13 +42,18 @@ class Linking:
         weight: float,
     ) -> Link:
         """Link two memories; see `MemoryEngine.link`."""
-        change = self.link_change(namespace, source, target, link_type, weight)
+        now = self._stores.clock.now()
+        change = self.link_change(namespace, source, target, link_type, weight, updated_at=now)
         written = await self._committer.commit(change)
         await self._indexer.follow(written.notes)
-        [state] = await self._truth.links(namespace, [change.keys[0]])
-        if state.record is None or state.record.deleted:
-            raise not_found(source)
-        return link_of(change.keys[0], state.version, state.record)
+        return Link(
+            source=source,
+            target=target,
+            type=link_type,
+            weight=float(weight),
+            version=written.version,
+            updated_at=now,
+        )
 
     def link_change(
         self,
@@ -56,6 +63,7 @@ class Linking:
         link_type: str,
         weight: float,
         *,
+        updated_at: datetime | None = None,
         version: int | None = None,
     ) -> Change:
         """Plan a link.
@@ -66,6 +74,7 @@ class Linking:
             target: Where it leads.
             link_type: What it means.
             weight: Cost of following it.
+            updated_at: When it was written; by default when it is.
             version: Version to restore; a link at that version or a later one
                 is left as it is. By default the next one is written.
 
@@ -81,7 +90,6 @@ class Linking:
         key = link_key(source, link_type, target)
 
         def plan(view: View) -> Planned:
-            now = self._stores.clock.now()
             born = [self._life(namespace, end, view[memory_key(end)]) for end in (source, target)]
             state = self._truth.link_state(namespace, key, view[key])
             written = state.version + 1
@@ -91,7 +99,7 @@ class Linking:
                 written = max(version, written)
             record = LinkRecord(
                 weight=weight,
-                updated_at=now,
+                updated_at=updated_at or self._stores.clock.now(),
                 source_born=born[0],
                 target_born=born[1],
             )

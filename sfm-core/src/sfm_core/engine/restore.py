@@ -171,6 +171,7 @@ class Restoring:
                 _coordinate(line.to_coord, "to_coord"),
                 line.type,
                 line.weight,
+                updated_at=line.updated_at,
                 version=line.version or 1,
             )
         coordinate = _coordinate(line.coord, "coord")
