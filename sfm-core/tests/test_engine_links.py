@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from engine_house import NS, Faults, House, at, new, open_house
@@ -68,7 +68,7 @@ async def test_linking_again_replaces_the_link_of_that_type_only(engine: MemoryE
 async def test_a_link_needs_both_ends(
     engine: MemoryEngine, source: Coordinate, target: Coordinate
 ) -> None:
-    with pytest.raises(NotFoundError, match="memory at [98]"):
+    with pytest.raises(NotFoundError, match=r"memory at [98]"):
         await engine.link(NS, source, target)
     assert (await engine.stats(NS)).links == 0
 
@@ -385,5 +385,5 @@ def _length(
             (w for (s, t, each), w in edges.items() if (s, t) == step and kind in (None, each)),
             default=float("inf"),
         )
-        for step in zip(nodes, nodes[1:], strict=False)
+        for step in pairwise(nodes)
     )

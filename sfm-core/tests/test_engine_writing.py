@@ -16,7 +16,6 @@ from sfm_core.errors import (
     StorageFullError,
     VersionConflictError,
 )
-from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.memory import MemoryType
 from sfm_core.model.report import Stored
 
@@ -269,6 +268,45 @@ async def test_a_refusal_never_rests_on_a_write_that_did_not_happen(house: House
         assert isinstance(second, Stored)
 
 
+async def test_a_write_never_rests_on_an_earlier_one_of_its_group_that_did_not_happen(
+    house: House,
+) -> None:
+    # "mine" is planned as version 1, which another process has given to "theirs"; what is
+    # planned on top of it expects version 1 too, and must not take it for that of "mine".
+    async with house.open() as engine, house.open() as other:
+        await other.store(NS, new(HERE, "theirs", type=MemoryType.SEMANTIC))
+        await asyncio.gather(
+            engine.store(NS, new(HERE, "mine")), engine.store(NS, new(HERE, "later"))
+        )
+        kept = [m.payload["text"] for m in await engine.history(NS, HERE)]
+        assert kept == ["later", "mine", "theirs"]
+        stats = await engine.stats(NS)
+        assert (stats.episodic, stats.semantic) == (1, 0)
+
+
+async def test_writes_that_rest_on_several_others_of_their_group_happen_with_them(
+    house: House,
+) -> None:
+    a, b, c = at(1), at(2), at(3)
+    async with house.open() as engine:
+        gate = asyncio.create_task(engine.store(NS, new(at(0))))
+        await asyncio.sleep(0)
+        results = await asyncio.gather(
+            gate,
+            engine.store(NS, new(a)),
+            engine.store(NS, new(b)),
+            engine.store(NS, new(c)),
+            engine.link(NS, a, b),
+            engine.link(NS, b, c),
+            engine.delete(NS, c),
+            engine.store(NS, new(a, "again")),
+        )
+        assert results[6] is True
+        assert [link.target for link in await engine.neighbors(NS, a)] == [b]
+        assert await engine.neighbors(NS, b) == []
+        assert (await engine.check()).consistent
+
+
 async def test_what_a_group_has_written_is_acknowledged_though_the_rest_of_it_fails(
     house: House,
 ) -> None:
@@ -380,9 +418,7 @@ async def test_remembered_coordinates_are_unique_and_ascend_though_time_stands_s
     house: House,
 ) -> None:
     async with house.open() as engine:
-        given: list[Coordinate] = []
-        for number in range(50):
-            given.append((await engine.remember(NS, {"text": str(number)})).coordinate)
+        given = [(await engine.remember(NS, {"n": n})).coordinate for n in range(50)]
         assert given == sorted(set(given))
         together = await asyncio.gather(*(engine.remember(NS, {"n": n}) for n in range(64)))
         assert len({stored.coordinate for stored in together} | set(given)) == 114
