@@ -26,7 +26,7 @@ from sfm_core.model.keys import (
     memory_key,
     parse_link_key,
 )
-from sfm_core.model.record import encode_record
+from sfm_core.model.record import LinkRecord, encode_record
 from sfm_core.protocols.graph import EdgeId
 from sfm_core.protocols.kv import Commit, Write
 
@@ -87,13 +87,7 @@ class LinkReaper:
         chosen: list[bytes] = []
         for key, state in zip(keys, await self._truth.links(namespace, keys), strict=True):
             source, _, target = parse_link_key(key)
-            record = state.record
-            if source in dead or target in dead:
-                chosen.append(key)
-            elif record is not None and (
-                reborn.get(source, record.source_born) != record.source_born
-                or reborn.get(target, record.target_born) != record.target_born
-            ):
+            if dead & {source, target} or _of_earlier_life(state.record, source, target, reborn):
                 chosen.append(key)
         return chosen
 
@@ -158,3 +152,16 @@ def removal(stores: Stores, truth: Truth, namespace: str, key: bytes, *, dead: b
         return Planned(commit=commit, version=version)
 
     return Change(namespace=namespace, keys=tuple(dict.fromkeys((key, *ends))), plan=plan)
+
+
+def _of_earlier_life(
+    record: LinkRecord | None,
+    source: Coordinate,
+    target: Coordinate,
+    reborn: Mapping[Coordinate, int],
+) -> bool:
+    """Tell whether an end of a link lives on in a life that the link does not belong to."""
+    return record is not None and (
+        reborn.get(source, record.source_born) != record.source_born
+        or reborn.get(target, record.target_born) != record.target_born
+    )
