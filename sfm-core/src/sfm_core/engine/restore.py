@@ -43,7 +43,7 @@ class MemoryLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     updated_at: Moment | None = None
     expires_at: Moment | None = None
     episode: Episode | None = None
-    access_count: int = 0
+    access_count: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
     last_accessed_at: Moment | None = None
 
 
@@ -201,6 +201,8 @@ class Restoring:
                 and record.alive(self._stores.clock.now())
                 and bytes(record.payload) == encoded
                 and record.type is line.type
+                and line.importance in {None, record.importance}
+                and line.episode in {None, record.episode}
             ):
                 return Planned(commit=None, version=state.version)
             return stored.plan(view)
@@ -238,10 +240,12 @@ class Restoring:
 
     def _old_version(self, line: MemoryLine, coordinate: Coordinate) -> Change:
         version = line.version or 1
-        key = history_key(coordinate, version)
+        key, memory = history_key(coordinate, version), memory_key(coordinate)
+        limit = self._stores.settings.history_limit
 
         def plan(view: View) -> Planned:
-            if view[key] is not None:
+            current = self._truth.memory_state(line.namespace, memory, view[memory]).version
+            if view[key] is not None or not current - limit <= version < current:
                 return Planned(commit=None, version=version)
             record = self._record(line, MemoryState(), version)
             write = Write(key, encode_record(record), version)
@@ -249,7 +253,7 @@ class Restoring:
                 commit=Commit(namespace=line.namespace, writes=(write,)), version=version
             )
 
-        return Change(namespace=line.namespace, keys=(key,), plan=plan, read_first=False)
+        return Change(namespace=line.namespace, keys=(key, memory), plan=plan)
 
     def _record(self, line: MemoryLine, before: MemoryState, version: int) -> MemoryRecord:
         now = self._stores.clock.now()

@@ -16,6 +16,7 @@ import msgspec
 
 from sfm_core.engine.committer import Change, Committer, Written
 from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.inputs import check_namespace
 from sfm_core.engine.portable import (
     FORMAT,
     FORMAT_VERSION,
@@ -37,6 +38,7 @@ from sfm_core.model.keys import (
     access_key,
     parse_link_key,
 )
+from sfm_core.model.names import check_name
 from sfm_core.model.payload import JsonValue
 from sfm_core.model.report import ImportReport, LineError
 from sfm_core.protocols.kv import Entry
@@ -59,7 +61,10 @@ class Exporting:
 
     async def export(self, namespaces: Sequence[str] | None) -> AsyncGenerator[bytes]:
         """Export; see `MemoryEngine.export`."""
-        chosen = await self._reading.namespaces() if namespaces is None else list(namespaces)
+        if namespaces is None:
+            chosen = await self._reading.namespaces()
+        else:
+            chosen = [check_name(namespace, field="namespaces") for namespace in namespaces]
         yield _line({"kind": "header", "format": FORMAT, "version": FORMAT_VERSION})
         memories = links = 0
         for namespace in chosen:
@@ -169,6 +174,7 @@ class Importing:
         progress: Progress | None,
     ) -> ImportReport:
         """Import; see `MemoryEngine.import_lines`."""
+        check_namespace(default_namespace)
         tally = _Tally()
         reader = LineReader(default_namespace)
         batch: list[_Pending] = []
