@@ -205,11 +205,11 @@ def test_config_shows_values_and_where_they_came_from(
 
 
 def test_plugins_shows_what_is_chosen(call: Call) -> None:
-    plugins: list[dict[str, object]] = json.loads(call("plugins", "--json").out)
+    plugins: list[dict[str, list[dict[str, str]]]] = json.loads(call("plugins", "--json").out)
     chosen = {
         (backend["port"], backend["scheme"])
         for plugin in plugins
-        for backend in plugin["backends"]  # type: ignore[attr-defined]
+        for backend in plugin["backends"]
         if backend["selected"]
     }
     assert {("kv", "sqlite"), ("vector", "sqlite"), ("graph", "sqlite")} <= chosen

@@ -49,14 +49,14 @@ async def test_a_payload_over_the_limit_is_refused(api: httpx.AsyncClient) -> No
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/store_bulk", {"items": [{"coord": "1", "payload": {}}] * 4}),
-        ("/delete_many", {"coords": ["1"] * 4}),
+        ("/store_bulk", {"items": [{"coord": one, "payload": {"a": 1}} for one in "1234"]}),
+        ("/delete_many", {"coords": list("1234")}),
         ("/recall_batch", {"queries": ["a"] * 4}),
         ("/recall", {"query": "a", "top_k": 11}),
     ],
 )
 async def test_a_batch_over_the_limit_is_refused(
-    api: httpx.AsyncClient, path: str, body: object
+    api: httpx.AsyncClient, path: str, body: dict[str, object]
 ) -> None:
     answer = await api.post(path, json=body)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:sfm:error:limit-exceeded")

@@ -125,7 +125,7 @@ async def test_range_can_be_narrowed_to_a_type(api: httpx.AsyncClient) -> None:
 async def test_a_namespace_can_be_named(api: httpx.AsyncClient, way: str) -> None:
     name = "caf\u00e9 \u2603"
     await store(api, namespace=name)
-    headers = {"X-SFM-Namespace": name.encode()} if way == "header" else {}
+    headers = [(b"X-SFM-Namespace", name.encode())] if way == "header" else []
     if way == "body":
         answer = await api.post("/recall", json={"query": "Anna", "namespace": name})
         found = len(answer.json()["matches"])

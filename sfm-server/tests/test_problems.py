@@ -90,6 +90,7 @@ CASES = [
         b"a",
         {"Content-Type": "image/png"},
     ),
+    Case("namespace of an export", "GET", "/export_memories?namespaces=", 422, "invalid-input"),
     Case("filter", "POST", "/recall", 422, "invalid-filter", b'{"query":"a","filters":{"$x":1}}'),
     Case("empty query", "POST", "/recall", 422, "invalid-input", b'{"query":" "}', at="query"),
     Case("top_k", "POST", "/recall", 422, "limit-exceeded", b'{"query":"a","top_k":99999}'),

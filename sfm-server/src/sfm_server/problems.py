@@ -233,7 +233,7 @@ def all_errors() -> list[type[errors.SfmError]]:
     pending: list[type[errors.SfmError]] = [errors.SfmError]
     while pending:
         current = pending.pop()
-        if current.__module__.startswith(("sfm_core.", "sfm_server.")):
+        if current.__module__ in {errors.__name__, __name__}:
             found.append(current)
             pending.extend(current.__subclasses__())
     return sorted(found, key=lambda one: (one.code, one.__name__))

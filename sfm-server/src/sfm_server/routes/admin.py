@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
+from sfm_core.model.names import check_name
 from sfm_server import wire
 from sfm_server.context import BodyContext, Context, JsonAnswer, QueryContext
 from sfm_server.files import inside
@@ -52,7 +53,7 @@ async def export_memories(
 
     An export that was cut off lacks its last line, whose `kind` is `footer`.
     """
-    lines = context.engine.export(namespaces)
+    lines = context.engine.export(_checked(namespaces))
     # A failure before the first line can still be told by the status.
     first = await anext(lines, b"")
     return StreamingResponse(_chunks(first, lines), media_type=LINES)
@@ -67,7 +68,9 @@ async def export_to_file(body: requests.ExportRequest, context: BodyContext) -> 
     """Write memories and links to a file of the server's export folder."""
     folder = context.settings.export_folder
     path = await context.files.run(lambda: inside(folder, body.path))
-    written = await context.files.write_lines(path, context.engine.export(body.namespaces))
+    written = await context.files.write_lines(
+        path, context.engine.export(_checked(body.namespaces))
+    )
     return JsonAnswer(answers.ExportAnswer(exported=written, path=body.path))
 
 
@@ -117,6 +120,13 @@ async def rebuild(context: QueryContext) -> JsonAnswer:
 async def check(body: requests.CheckRequest, context: BodyContext) -> JsonAnswer:
     """Compare the derived stores with the truth, and repair them if asked to."""
     return JsonAnswer(wire.check_report(await context.engine.check(repair=body.repair)))
+
+
+def _checked(namespaces: list[str] | None) -> list[str] | None:
+    """Refuse a malformed name before the answer has begun, when its status can still say so."""
+    for name in namespaces or ():
+        check_name(name, field="namespaces")
+    return namespaces
 
 
 async def _import_path(request: Request, context: Context) -> Path:

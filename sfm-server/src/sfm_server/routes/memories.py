@@ -94,7 +94,9 @@ async def store_bulk(body: requests.StoreBulkRequest, context: BodyContext) -> J
     return JsonAnswer(wire.stored_many(results))
 
 
-@router.get("/range", response_model=answers.CoordsAnswer, responses=failures())
+@router.get(
+    "/range", response_model=answers.CoordsAnswer, responses=failures(errors.InvalidCoordinateError)
+)
 async def find_range(
     context: QueryContext,
     low: Annotated[CoordQuery, Query(alias="min")],

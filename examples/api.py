@@ -1,0 +1,27 @@
+# ruff: noqa: INP001 - a program, not part of a package
+"""A server of one's own, with the memory's API and a route beside it.
+
+    uvicorn examples.api:app --port 9595
+
+Where `sfm serve` reads the environment, this program decides itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import Request
+
+from sfm_server.app import create_app
+from sfm_server.context import engine_of
+from sfm_server.settings import Settings
+
+settings = Settings(data_folder=Path("agent-memory"), namespace="agent")
+app = create_app(settings)
+
+
+@app.get("/hello")
+async def hello(request: Request) -> dict[str, str]:
+    """Greet, and say how much is remembered; the engine is at hand in every route."""
+    stats = await engine_of(request).stats(settings.namespace)
+    return {"message": f"I remember {stats.total_memories} things."}
