@@ -70,10 +70,11 @@ class HashingEmbedder(InProcessBackend):
         await self._turn()
         check_count("texts", len(texts))
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, _embed_all, tuple(texts))
+        return await loop.run_in_executor(self._executor, embed_texts, tuple(texts))
 
 
-def _embed_all(texts: Sequence[str]) -> NDArray[np.float32]:
+def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Embed texts in the calling thread: what `HashingEmbedder.embed` has done in another."""
     vectors = np.zeros((len(texts), DIMENSION), dtype=np.float32)
     for row, text in enumerate(texts):
         vectors[row] = _embed(text)

@@ -47,6 +47,10 @@ class GraphState:
         """Forget the edges of a namespace."""
         self._edges.pop(namespace, None)
 
+    def clear(self) -> None:
+        """Forget the edges of every namespace."""
+        self._edges.clear()
+
 
 class InProcessGraphStore(InProcessBackend):
     """Edges in dictionaries, by either end."""

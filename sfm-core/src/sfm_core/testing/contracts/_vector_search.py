@@ -117,6 +117,16 @@ class SearchTests(VectorTests):
         hits = by_words(await search(store, collection, namespace, terms={"a": 1.0}))
         assert places(hits) == [coordinate(n) for n in (3.0, 1.0, 0.5)]
 
+    async def test_half_a_frequency_counts_less(
+        self, store: VectorStore, collection: Collection, namespace: str
+    ) -> None:
+        """Frequencies are not rounded: a text may say a word by the way."""
+        terms = {1.0: {"a": 1.0, "pad": 0.5}, 2.0: {"a": 0.5, "pad": 1.0}}
+        await _write(store, collection, namespace, terms)
+        hits = by_words(await search(store, collection, namespace, terms={"a": 1.0}))
+        assert places(hits) == [coordinate(1.0), coordinate(2.0)]
+        assert keyword(hits[0]) > keyword(hits[1])
+
     async def test_a_shorter_text_counts_more(
         self, store: VectorStore, collection: Collection, namespace: str
     ) -> None:

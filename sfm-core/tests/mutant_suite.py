@@ -1,0 +1,130 @@
+"""For each mutant the test that has to notice it, and for each original every test.
+
+It is not collected with the other tests: `test_kit_mutants` runs it in a
+process of its own, where it is meant to fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from mutants_entries import ENTRY_MUTANTS
+from mutants_filters import FILTER_MUTANTS
+from mutants_graph import GRAPH_MUTANTS
+from mutants_outbox import OUTBOX_MUTANTS
+from mutants_small import CACHE_MUTANTS, EMBEDDER_MUTANTS, SINK_MUTANTS
+from mutants_vector import VECTOR_MUTANTS
+
+from sfm_core.inprocess import (
+    CacheState,
+    EventSinkState,
+    GraphState,
+    HashingEmbedder,
+    InProcessCache,
+    InProcessEventSink,
+    InProcessGraphStore,
+    InProcessKeyValueStore,
+    InProcessVectorStore,
+    KeyValueState,
+    VectorState,
+)
+from sfm_core.model.events import Event
+from sfm_core.protocols.events import EventSink
+from sfm_core.testing.clock import MovableClock
+from sfm_core.testing.contracts import (
+    CacheContract,
+    EmbedderContract,
+    EventSinkContract,
+    GraphStoreContract,
+    KeyValueStoreContract,
+    VectorStoreContract,
+)
+
+
+class KeyValueSubject(KeyValueStoreContract):
+    shared = False
+    subject = InProcessKeyValueStore
+
+    @pytest.fixture
+    def make(self, clock: MovableClock) -> Callable[[], InProcessKeyValueStore]:
+        state = KeyValueState()
+        return lambda: self.subject(state=state, clock=clock)
+
+
+class VectorSubject(VectorStoreContract):
+    shared = False
+    subject = InProcessVectorStore
+
+    @pytest.fixture
+    def make(self) -> Callable[[], InProcessVectorStore]:
+        state = VectorState()
+        return lambda: self.subject(state=state)
+
+
+class GraphSubject(GraphStoreContract):
+    shared = False
+    subject = InProcessGraphStore
+
+    @pytest.fixture
+    def make(self) -> Callable[[], InProcessGraphStore]:
+        state = GraphState()
+        return lambda: self.subject(state=state)
+
+
+class CacheSubject(CacheContract):
+    shared = False
+    subject = InProcessCache
+
+    @pytest.fixture
+    def make(self, clock: MovableClock) -> Callable[[], InProcessCache]:
+        state = CacheState()
+        return lambda: self.subject(state=state, clock=clock)
+
+
+class SinkSubject(EventSinkContract):
+    shared = False
+    subject = InProcessEventSink
+
+    @pytest.fixture
+    def make(self) -> Callable[[], InProcessEventSink]:
+        state = EventSinkState()
+        return lambda: self.subject(state=state)
+
+    async def published(self, sink: EventSink, count: int) -> list[Event]:
+        assert isinstance(sink, InProcessEventSink)
+        assert len(sink.events) >= count
+        return list(sink.events)
+
+
+class EmbedderSubject(EmbedderContract):
+    shared = False
+    subject = HashingEmbedder
+
+    @pytest.fixture
+    def make(self) -> Callable[[], HashingEmbedder]:
+        return self.subject
+
+
+SUBJECTS: dict[type, Mapping[type, str]] = {
+    KeyValueSubject: {InProcessKeyValueStore: "", **ENTRY_MUTANTS, **OUTBOX_MUTANTS},
+    VectorSubject: {InProcessVectorStore: "", **VECTOR_MUTANTS, **FILTER_MUTANTS},
+    GraphSubject: {InProcessGraphStore: "", **GRAPH_MUTANTS},
+    CacheSubject: {InProcessCache: "", **CACHE_MUTANTS},
+    SinkSubject: {InProcessEventSink: "", **SINK_MUTANTS},
+    EmbedderSubject: {HashingEmbedder: "", **EMBEDDER_MUTANTS},
+}
+
+
+def _narrowed(contract: type, expected: str) -> dict[str, None]:
+    """Hide every test but one; all are kept for an original, which names none."""
+    tests = [name for name in dir(contract) if name.startswith("test_")]
+    assert not expected or expected in tests, expected
+    return {name: None for name in tests if expected and name != expected}
+
+
+for contract, subjects in SUBJECTS.items():
+    for subject, expected in subjects.items():
+        name = f"Test{subject.__name__}"
+        body = {"subject": subject, "__module__": __name__, **_narrowed(contract, expected)}
+        globals()[name] = type(name, (contract,), body)

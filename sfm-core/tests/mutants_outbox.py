@@ -1,0 +1,162 @@
+"""Key-value stores that break one promise each. The kit must notice every one.
+
+Each is listed at the end with the test that has to fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import Self
+
+from sfm_core.inprocess import InProcessKeyValueStore
+from sfm_core.model.events import LoggedEvent, Position
+from sfm_core.protocols.kv import (
+    Commit,
+    CommitResult,
+    Committed,
+    DirtyNote,
+    OutboxStatus,
+)
+
+
+class NotesAreBornFree(InProcessKeyValueStore):
+    async def commit(
+        self, commits: Sequence[Commit], *, owner: str, lease: timedelta
+    ) -> list[CommitResult]:
+        return await super().commit(commits, owner=owner, lease=-lease)
+
+
+class LeasesNeverEnd(InProcessKeyValueStore):
+    async def commit(
+        self, commits: Sequence[Commit], *, owner: str, lease: timedelta
+    ) -> list[CommitResult]:
+        return await super().commit(commits, owner=owner, lease=1000 * lease)
+
+
+class ClaimTakesNoLease(InProcessKeyValueStore):
+    async def claim(self, *, owner: str, limit: int, lease: timedelta) -> list[DirtyNote]:
+        return await super().claim(owner=owner, limit=limit, lease=-lease)
+
+
+class ClaimTakesTheNewestFirst(InProcessKeyValueStore):
+    async def claim(self, *, owner: str, limit: int, lease: timedelta) -> list[DirtyNote]:
+        return (await super().claim(owner=owner, limit=limit, lease=lease))[::-1]
+
+
+class AcknowledgesWholeKeys(InProcessKeyValueStore):
+    async def acknowledge(self, notes: Sequence[DirtyNote]) -> None:
+        keys = {(note.namespace, note.key) for note in notes}
+        pending = [waiting.note for waiting in self._state.pending()]
+        await super().acknowledge([n for n in pending if (n.namespace, n.key) in keys])
+
+
+class AcknowledgingTheUnknownFails(InProcessKeyValueStore):
+    async def acknowledge(self, notes: Sequence[DirtyNote]) -> None:
+        if any(self._state.find(note) is None for note in notes):
+            raise KeyError
+        await super().acknowledge(notes)
+
+
+class ReleaseIgnoresTheOwner(InProcessKeyValueStore):
+    async def release(self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta) -> None:
+        await self._turn()
+        for note in notes:
+            waiting = self._state.find(note)
+            holder = waiting.owner if waiting else owner
+            await super().release([note], owner=holder, delay=delay)
+
+
+class ReleaseIgnoresTheDelay(InProcessKeyValueStore):
+    async def release(self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta) -> None:
+        await super().release(notes, owner=owner, delay=0 * delay)
+
+
+class AttemptsAreNotCounted(InProcessKeyValueStore):
+    async def claim(self, *, owner: str, limit: int, lease: timedelta) -> list[DirtyNote]:
+        notes = await super().claim(owner=owner, limit=limit, lease=lease)
+        return [replace(note, attempts=0) for note in notes]
+
+
+class StatusForgetsLeasedNotes(InProcessKeyValueStore):
+    async def outbox_status(self) -> OutboxStatus:
+        await self._turn()
+        now = self._clock.monotonic()
+        free = [waiting for waiting in self._state.pending() if waiting.free_at <= now]
+        return OutboxStatus(depth=len(free), oldest_at=free[0].since if free else None)
+
+
+class EventsOfACommitAreReversed(InProcessKeyValueStore):
+    async def commit(
+        self, commits: Sequence[Commit], *, owner: str, lease: timedelta
+    ) -> list[CommitResult]:
+        turned = [replace(c, events=c.events[::-1]) for c in commits]
+        return await super().commit(turned, owner=owner, lease=lease)
+
+
+class EventsBecomeVisibleOutOfOrder(InProcessKeyValueStore):
+    """Gives out positions before the commit, as a sequence of a database does."""
+
+    _numbers = count(1)
+    _visible: list[LoggedEvent]
+
+    async def __aenter__(self) -> Self:
+        self._visible = []
+        await super().__aenter__()
+        return self
+
+    async def commit(
+        self, commits: Sequence[Commit], *, owner: str, lease: timedelta
+    ) -> list[CommitResult]:
+        results = await super().commit(commits, owner=owner, lease=lease)
+        made = [
+            LoggedEvent(
+                position=Position(f"{next(self._numbers):09}"), namespace=c.namespace, note=note
+            )
+            for c, result in zip(commits, results, strict=True)
+            for note in c.events
+            if isinstance(result, Committed)
+        ]
+        for _ in range(int(made[0].position) % 4 if made else 0):
+            await asyncio.sleep(0)
+        self._visible = sorted([*self._visible, *made], key=lambda event: event.position)
+        return results
+
+    async def read_events(self, *, after: Position, limit: int) -> list[LoggedEvent]:
+        await super().read_events(after=Position(after.lstrip("0") or "0"), limit=limit)
+        return [event for event in self._visible if event.position > after][:limit]
+
+
+class EventTimesAreCutToSeconds(InProcessKeyValueStore):
+    async def read_events(self, *, after: Position, limit: int) -> list[LoggedEvent]:
+        events = await super().read_events(after=after, limit=limit)
+        return [
+            replace(e, note=replace(e.note, at=e.note.at.replace(microsecond=0))) for e in events
+        ]
+
+
+class TrimmingRemovesOneTooFew(InProcessKeyValueStore):
+    async def trim_events(self, *, through: Position) -> int:
+        if not through or through == "0":
+            return await super().trim_events(through=through)
+        return await super().trim_events(through=Position(str(int(through) - 1)))
+
+
+OUTBOX_MUTANTS: dict[type[InProcessKeyValueStore], str] = {
+    NotesAreBornFree: "test_notes_are_born_leased_to_the_committer",
+    LeasesNeverEnd: "test_notes_can_be_claimed_when_the_lease_has_ended",
+    ClaimTakesNoLease: "test_claiming_takes_a_lease_of_its_own",
+    ClaimTakesTheNewestFirst: "test_notes_can_be_claimed_when_the_lease_has_ended",
+    AcknowledgesWholeKeys: "test_acknowledging_leaves_the_notes_of_other_commits_for_the_key",
+    AcknowledgingTheUnknownFails: "test_acknowledging_twice_or_the_unknown_is_no_error",
+    ReleaseIgnoresTheOwner: "test_only_the_holder_can_release",
+    ReleaseIgnoresTheDelay: "test_a_released_note_rests_for_its_delay",
+    AttemptsAreNotCounted: "test_attempts_grow_with_each_release",
+    StatusForgetsLeasedNotes: "test_claimed_notes_still_count_as_waiting",
+    EventsOfACommitAreReversed: "test_events_are_read_in_the_order_of_their_commits",
+    EventsBecomeVisibleOutOfOrder: "test_a_reader_beside_writers_misses_no_event",
+    EventTimesAreCutToSeconds: "test_events_come_back_as_they_were_given",
+    TrimmingRemovesOneTooFew: "test_trimming_removes_the_start_and_moves_nothing",
+}
