@@ -81,11 +81,16 @@ async def test_large_namespaces_keep_their_recall_through_filters_and_deletions(
         assert await recall(store, vectors, everything[1::3], condition=third) >= 0.95
         assert await recall(store, vectors, everything[7::100], condition=hundredth) == 1.0
         assert await recall(store, vectors, everything[::2], kind=MemoryType.SEMANTIC) >= 0.95
-        gone = [point.id for number, point in enumerate(points(vectors)) if number % 4 in {0, 3}]
+        written = points(vectors)
+        gone = [point.id for number, point in enumerate(written) if number % 4 in {0, 3}]
         await store.delete(COLLECTION, gone)
         kept = [number for number in everything if number % 4 in {1, 2}]
         assert await recall(store, vectors, kept) >= 0.95
         await settled(store)
+        assert await recall(store, vectors, kept) >= 0.95
+        await store.upsert(COLLECTION, [written[number] for number in kept[:2_000]])
+        await settled(store)
+        assert store.resident_points == len(kept)
         assert await recall(store, vectors, kept) >= 0.95
         kept_third = [number for number in kept if number % 3 == 1]
         assert await recall(store, vectors, kept_third, condition=third) >= 0.95

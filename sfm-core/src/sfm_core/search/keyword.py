@@ -69,6 +69,14 @@ class KeywordState:
     alive: NDArray[np.bool_]
 
 
+class _Numbers(dict[str, int]):
+    """Numbers terms in the order in which they are first looked up."""
+
+    def __missing__(self, term: str) -> int:
+        self[term] = number = len(self)
+        return number
+
+
 class KeywordIndex:
     """Finds slots that share terms with a query."""
 
@@ -78,7 +86,7 @@ class KeywordIndex:
         Args:
             state: What to start with; its arrays are copied.
         """
-        self._numbers: dict[str, int] = {}
+        self._numbers = _Numbers()
         self._starts = Growing(np.int64)
         self._terms = Growing(np.int32)
         self._weights = Growing(np.float32)
@@ -107,23 +115,27 @@ class KeywordIndex:
             documents: Terms with their weights, one mapping per slot. Weights
                 that are not above 0 do not count.
         """
-        numbers = self._numbers
-        terms: list[int] = []
-        weights: list[float] = []
+        number = self._numbers.__getitem__
+        numbers: list[int] = []
+        counted: list[float] = []
         ends: list[int] = []
         for document in documents:
-            for term, weight in document.items():
-                if weight > 0.0:
-                    terms.append(numbers.setdefault(term, len(numbers)))
-                    weights.append(weight)
-            ends.append(len(terms))
-        self._append(
-            np.array(terms, np.int32), np.array(weights, np.float32), np.array(ends, np.int64)
-        )
+            numbers.extend(map(number, document))
+            counted.extend(document.values())
+            ends.append(len(numbers))
+        terms, weights = np.array(numbers, np.int32), np.array(counted, np.float32)
+        bounds = np.array(ends, np.int64)
+        if (weights <= 0.0).any():
+            positive = weights > 0.0
+            bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(positive, dtype=np.int64)])[
+                bounds
+            ]
+            terms, weights = terms[positive], weights[positive]
+        self._append(terms, weights, bounds)
         if len(documents) >= _BULK or len(self) - self._inverted > _WAITING:
             self._invert()
         else:
-            self._wait(len(self) - len(documents), terms, weights, ends)
+            self._wait(len(self) - len(documents), terms, weights, bounds)
 
     def remove(self, slot: int) -> None:
         """Take a slot out; it is gone from results and statistics at once."""
@@ -164,7 +176,7 @@ class KeywordIndex:
         )
 
     def _restore(self, state: KeywordState) -> None:
-        self._numbers = {term: number for number, term in enumerate(state.vocabulary)}
+        self._numbers.update(zip(state.vocabulary, range(len(state.vocabulary)), strict=True))
         self._append(state.terms, state.weights, state.starts[1:])
         for slot in np.flatnonzero(~state.alive).tolist():
             self.remove(slot)
@@ -188,15 +200,15 @@ class KeywordIndex:
         return self._terms.view[start:end]
 
     def _wait(
-        self, slot: int, terms: Sequence[int], weights: Sequence[float], ends: Sequence[int]
+        self, slot: int, terms: NDArray[np.int32], weights: Scores, ends: NDArray[np.int64]
     ) -> None:
-        start = 0
-        for offset, end in enumerate(ends):
-            for term, weight in zip(terms[start:end], weights[start:end], strict=True):
-                slots, kept = self._waiting.setdefault(term, ([], []))
-                slots.append(slot + offset)
-                kept.append(weight)
-            start = end
+        slots = np.repeat(np.arange(slot, slot + len(ends)), np.diff(ends, prepend=0))
+        for owner, term, weight in zip(
+            slots.tolist(), terms.tolist(), weights.tolist(), strict=True
+        ):
+            waiting, kept = self._waiting.setdefault(term, ([], []))
+            waiting.append(owner)
+            kept.append(weight)
 
     def _invert(self) -> None:
         self._waiting.clear()
