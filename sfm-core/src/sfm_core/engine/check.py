@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import NamedTuple
 
+from sfm_core.engine.counting import Counting
 from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.stores import Stores
@@ -27,7 +28,6 @@ from sfm_core.model.keys import (
 )
 from sfm_core.model.report import CheckReport
 from sfm_core.protocols.graph import EdgeId
-from sfm_core.protocols.kv import Commit
 
 PAGE = 500
 
@@ -52,6 +52,7 @@ class Checking:
         self._truth = truth
         self._reading = reading
         self._indexer = indexer
+        self._counting = Counting(stores, truth)
 
     async def check(self, *, repair: bool, progress: Progress | None = None) -> CheckReport:
         """Compare everything; see `MemoryEngine.check`."""
@@ -105,23 +106,7 @@ class Checking:
                     broken = []
             if repair:
                 await self._indexer.repair(namespace, broken)
-        await self._compare_counters(namespace, counted, found, repair=repair)
-
-    async def _compare_counters(
-        self, namespace: str, counted: Counter[str], found: Counter[str], *, repair: bool
-    ) -> None:
-        kept = await self._stores.kv.counters(namespace)
-        wrong = {
-            name: counted[name] - kept.get(name, 0)
-            for name in {*kept, *counted}
-            if counted[name] != kept.get(name, 0)
-        }
-        found["counters_wrong"] += len(wrong)
-        if repair and wrong:
-            commit = Commit(namespace=namespace, counters=wrong)
-            await self._stores.kv.commit(
-                [commit], owner=self._stores.owner, lease=self._stores.settings.lease
-            )
+        found["counters_wrong"] += await self._counting.compare(namespace, counted, repair=repair)
 
     async def _pages(self, namespace: str, kind: bytes) -> AsyncGenerator[list[bytes]]:
         rest: KeyRange | None = KeyRange.prefix(kind)

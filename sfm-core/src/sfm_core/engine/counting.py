@@ -1,0 +1,101 @@
+"""Comparing counters with what they count, while others go on writing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+from typing import NamedTuple
+
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import Truth
+from sfm_core.model.keys import LINK, MEMORY, KeyRange
+from sfm_core.protocols.kv import Commit, Entry
+
+PAGE = 500
+MAX_TRIES = 3
+
+
+class _Tally(NamedTuple):
+    """What was counted, and a digest of every key and version that was seen."""
+
+    counted: Mapping[str, int]
+    digest: bytes
+
+
+class Counting:
+    """Finds and corrects counters that do not say what the truth holds."""
+
+    def __init__(self, stores: Stores, truth: Truth) -> None:
+        """Count in `truth`."""
+        self._stores = stores
+        self._truth = truth
+
+    async def compare(self, namespace: str, counted: Mapping[str, int], *, repair: bool) -> int:
+        """Compare the counters of a namespace with what was counted.
+
+        A scan and the counters are not read in one moment, so a difference only
+        counts if two scans in a row see the very same entries and the counters
+        did not move meanwhile. Where writers leave no such moment nothing is
+        reported, since nothing is known to be wrong. The correction is an
+        addition, and so right whatever is written before it arrives.
+
+        Args:
+            namespace: Whose counters.
+            counted: What a scan has counted.
+            repair: Whether to correct them.
+
+        Returns:
+            How many are wrong.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
+        kept = await self._stores.kv.counters(namespace)
+        if not _difference(counted, kept):
+            return 0
+        wrong = await self._confirmed(namespace)
+        if repair and wrong:
+            commit = Commit(namespace=namespace, counters=wrong)
+            await self._stores.kv.commit(
+                [commit], owner=self._stores.owner, lease=self._stores.settings.lease
+            )
+        return len(wrong)
+
+    async def _confirmed(self, namespace: str) -> dict[str, int]:
+        for _ in range(MAX_TRIES):
+            before = await self._stores.kv.counters(namespace)
+            one, other = await self._tally(namespace), await self._tally(namespace)
+            after = await self._stores.kv.counters(namespace)
+            if one == other and before == after:
+                return _difference(one.counted, after)
+        return {}
+
+    async def _tally(self, namespace: str) -> _Tally:
+        counted: Counter[str] = Counter()
+        digest = hashlib.blake2b()
+        async for key, entry in self._entries(namespace, MEMORY):
+            digest.update(key + entry.version.to_bytes(8))
+            record = self._truth.memory_record(namespace, key, entry)
+            counted[record.type] += not record.deleted
+        async for key, entry in self._entries(namespace, LINK):
+            digest.update(key + entry.version.to_bytes(8))
+            link = self._truth.link_state(namespace, key, entry).record
+            counted["links"] += link is not None and not link.deleted
+        return _Tally(counted, digest.digest())
+
+    async def _entries(self, namespace: str, kind: bytes) -> AsyncGenerator[tuple[bytes, Entry]]:
+        rest: KeyRange | None = KeyRange.prefix(kind)
+        while rest is not None:
+            [page] = await self._stores.kv.scan(namespace, [rest], limit=PAGE)
+            for item in page:
+                yield item
+            rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
+
+
+def _difference(counted: Mapping[str, int], kept: Mapping[str, int]) -> dict[str, int]:
+    return {
+        name: counted.get(name, 0) - kept.get(name, 0)
+        for name in {*counted, *kept}
+        if counted.get(name, 0) != kept.get(name, 0)
+    }
