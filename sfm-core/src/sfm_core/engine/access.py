@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sfm_core.engine.committer import Change, Committer, Planned, View
+from sfm_core.engine.inputs import check_namespace
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
 from sfm_core.model.coordinate import Coordinate
@@ -70,15 +71,22 @@ class AccessRecorder:
             coordinate: Where it lives there.
 
         Returns:
-            What the truth holds, plus what this process has not flushed yet.
+            What the truth holds, plus what this process has not flushed yet;
+            all zero where there is no memory.
 
         Raises:
             BackendError: The truth did not answer.
         """
-        key = access_key(coordinate)
-        [entry] = await self._stores.kv.get_many(namespace, [key])
+        check_namespace(namespace)
+        key, memory = access_key(coordinate), memory_key(coordinate)
+        entry, current = await self._stores.kv.get_many(namespace, [key, memory])
+        record = self._truth.memory_state(namespace, memory, current).record
+        if record is None or not record.alive(self._stores.clock.now()):
+            return AccessStatistics()
         kept = self._truth.access(namespace, key, entry)
-        count, at = self._pending.get((namespace, coordinate), (0, kept.last_accessed_at))
+        count, at = self._pending.get((namespace, coordinate), (0, None))
+        if at is None or at < record.created_at:
+            return kept
         return AccessStatistics(count=kept.count + count, last_accessed_at=at)
 
     def _addition(self, namespace: str, coordinate: Coordinate, count: int, at: datetime) -> Change:
@@ -86,7 +94,8 @@ class AccessRecorder:
 
         def plan(view: View) -> Planned:
             record = self._truth.memory_state(namespace, memory, view[memory]).record
-            if record is None or record.deleted:
+            if record is None or record.deleted or at < record.created_at:
+                # What was read is gone; the memory that lives there now was not read.
                 return Planned(commit=None, version=0)
             entry = view[key]
             kept = self._truth.access(namespace, key, entry)

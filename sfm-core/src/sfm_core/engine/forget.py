@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 from sfm_core.engine.committer import Change, Committer, Planned, View, Written
 from sfm_core.engine.indexer import Indexer
-from sfm_core.engine.inputs import check_batch, check_namespace
+from sfm_core.engine.inputs import check_batch, check_expected, check_namespace
 from sfm_core.engine.remember import expect_version, memory_commit
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
-from sfm_core.model.keys import access_key, expired_range, expiring_coordinate, memory_key
+from sfm_core.model.keys import expired_range, expiring_coordinate, memory_key
 from sfm_core.model.record import EMPTY_PAYLOAD, MemoryRecord
-from sfm_core.protocols.kv import Commit, Write
 
 SWEEP_PAGE = 500
 
@@ -36,6 +35,7 @@ class Forgetting:
     ) -> bool:
         """Delete one memory; see `MemoryEngine.delete`."""
         check_namespace(namespace)
+        check_expected(expected_version)
         change = self._deletion(namespace, coordinate, expected_version)
         written = await self._committer.commit(change)
         await self._indexer.follow(written.notes)
@@ -117,16 +117,6 @@ class Forgetting:
                 history_limit=settings.history_limit,
                 event=EventType.MEMORY_DELETED if settings.event_log else None,
             )
-            return Planned(commit=_without_access(commit, coordinate), version=state.version + 1)
+            return Planned(commit=commit, version=state.version + 1)
 
         return Change(namespace=namespace, keys=(key,), plan=plan)
-
-
-def _without_access(commit: Commit, coordinate: Coordinate) -> Commit:
-    return Commit(
-        namespace=commit.namespace,
-        writes=(*commit.writes, Write(access_key(coordinate), None)),
-        counters=commit.counters,
-        dirty=commit.dirty,
-        events=commit.events,
-    )

@@ -124,3 +124,17 @@ def check_text(text: str, *, field: str) -> str:
             remedy="Send whole Unicode characters.",
         ) from error
     return text
+
+
+def check_expected(version: int | None, *, field: str = "expected_version") -> None:
+    """Check the version that a caller expects.
+
+    Raises:
+        InvalidInputError: It is negative.
+    """
+    if version is not None and version < 0:
+        raise InvalidInputError(
+            f"{field} is {version}.",
+            field=field,
+            remedy='Use the version that was read, or 0 for "there is none".',
+        )

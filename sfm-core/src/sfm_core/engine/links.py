@@ -162,6 +162,8 @@ class Linking:
         """Find the links at a memory; see `MemoryEngine.neighbors`."""
         check_namespace(namespace)
         check_count(limit, self._stores.settings.limits.max_page, field="limit")
+        if link_type is not None:
+            check_name(link_type, field="link_type")
         ask = limit
         while True:
             [edges] = await self._stores.graph.neighbors(

@@ -23,6 +23,7 @@ from sfm_core.engine.truth import Truth
 from sfm_core.errors import LimitExceededError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import link_key
+from sfm_core.model.names import check_name
 from sfm_core.protocols.graph import Edge, EdgeId
 
 MAX_NODES = 100_000
@@ -47,6 +48,8 @@ class PathFinding:
     ) -> list[Coordinate]:
         """Find the path with the least weight; see `MemoryEngine.shortest_path`."""
         check_namespace(namespace)
+        if link_type is not None:
+            check_name(link_type, field="link_type")
         now = self._stores.clock.now()
         states = await self._truth.memories(namespace, [source, target])
         for coordinate, state in zip((source, target), states, strict=True):

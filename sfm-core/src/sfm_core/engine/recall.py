@@ -79,6 +79,7 @@ class Recalling:
         self, namespace: str, queries: Sequence[RecallQuery]
     ) -> list[list[Recalled]]:
         """Answer many queries; see `MemoryEngine.recall_many`."""
+        check_namespace(namespace)
         check_batch(queries, self._stores.settings.limits.max_batch, field="queries")
         for query in queries:
             self._check(namespace, query)

@@ -14,6 +14,7 @@ from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.inputs import (
     check_batch,
     check_episode,
+    check_expected,
     check_importance,
     check_namespace,
     check_ttl,
@@ -23,7 +24,14 @@ from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.errors import NotFoundError, SfmError, VersionConflictError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventNote, EventType
-from sfm_core.model.keys import EPISODE, episode_key, expiry_key, history_key, memory_key
+from sfm_core.model.keys import (
+    EPISODE,
+    access_key,
+    episode_key,
+    expiry_key,
+    history_key,
+    memory_key,
+)
 from sfm_core.model.memory import Episode, NewMemory
 from sfm_core.model.names import MAX_NAME_BYTES
 from sfm_core.model.payload import encode_payload
@@ -86,6 +94,7 @@ class Remembering:
         """Change how important a memory is; see `MemoryEngine.set_importance`."""
         check_namespace(namespace)
         check_importance(importance)
+        check_expected(expected_version)
         key = memory_key(coordinate)
 
         def plan(view: View) -> Planned:
@@ -123,6 +132,7 @@ class Remembering:
         )
         importance = None if memory.importance is None else check_importance(memory.importance)
         ttl = None if memory.ttl is None else check_ttl(memory.ttl)
+        check_expected(memory.expected_version, field=f"{field}expected_version")
         episode = self._episode(memory)
         key = memory_key(memory.coordinate)
 
@@ -222,6 +232,8 @@ def memory_commit(
     writes = [Write(key, encode_record(after), version)]
     writes += _history_writes(coordinate, before, version, history_limit)
     writes += _listing_writes(coordinate, before.record, after)
+    if before.record is not None and (after.deleted or after.born == version):
+        writes.append(Write(access_key(coordinate), None))
     return Commit(
         namespace=namespace,
         writes=tuple(writes),
