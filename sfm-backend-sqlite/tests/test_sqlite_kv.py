@@ -18,6 +18,7 @@ from sfm_core.protocols.kv import Commit, Committed, Conflict, Entry, Write
 LEASE = timedelta(seconds=30)
 
 
+@pytest.mark.smoke
 async def test_a_commit_can_be_read_without_our_code(tmp_path: Path) -> None:
     async with open_kv(tmp_path) as store:
         await store.commit(

@@ -96,6 +96,7 @@ async def test_large_namespaces_keep_their_recall_through_filters_and_deletions(
         assert await recall(store, vectors, kept_third, condition=third) >= 0.95
 
 
+@pytest.mark.smoke
 async def test_a_new_point_is_found_beside_a_graph_that_lacks_it(tmp_path: Path) -> None:
     vectors = clustered(1_000, seed=1)
     async with open_vector(tmp_path, approximate_from=500) as store:
@@ -238,6 +239,7 @@ async def test_namespaces_beyond_what_may_be_resident_still_answer(tmp_path: Pat
             assert store.resident_points <= 25
 
 
+@pytest.mark.smoke
 async def test_keyword_hits_come_with_their_dense_score(tmp_path: Path) -> None:
     vectors = clustered(40, seed=1)
     async with open_vector(tmp_path) as store:
