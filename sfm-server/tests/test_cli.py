@@ -56,6 +56,7 @@ def sfm(request: pytest.FixtureRequest, call: Call, tmp_path: Path) -> Call:
     return caller
 
 
+@pytest.mark.smoke
 def test_a_stored_memory_is_read_recalled_and_deleted(sfm: Call) -> None:
     stored = sfm("store", "Anna moved to Oslo.", "--coord", "-1,2", "--json")
     assert (stored.status, stored.document["coord"]) == (0, "-1,2")

@@ -37,6 +37,7 @@ async def test_neighbors_can_be_asked_against_the_direction(chain: httpx.AsyncCl
     assert sorted(coord for coord, _ in pairs) == ["1", "2"]
 
 
+@pytest.mark.smoke
 async def test_shortest_path_adds_weights_up(chain: httpx.AsyncClient) -> None:
     answer = await chain.get("/shortest_path", params={"frm": "1", "to": "3"})
     assert answer.json() == {"path": ["1", "2", "3"]}

@@ -67,6 +67,7 @@ STRANGE = {
 }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("payload", STRANGE.values(), ids=STRANGE.keys())
 async def test_a_strange_payload_comes_back_unchanged(
     api: httpx.AsyncClient, payload: dict[str, object]

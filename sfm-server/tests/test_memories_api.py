@@ -20,6 +20,7 @@ async def test_store_takes_a_coordinate_as_an_array(api: httpx.AsyncClient) -> N
     assert answer.json()["coord"] == "1,2.5"
 
 
+@pytest.mark.smoke
 async def test_get_returns_what_was_stored(api: httpx.AsyncClient) -> None:
     await store(api, type="semantic", importance=0.9, episode={"name": "call", "order": 3})
     memory = (await api.get("/memories/1,2")).json()

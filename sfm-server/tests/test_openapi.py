@@ -45,6 +45,7 @@ def operations(document: dict[str, object]) -> Iterator[tuple[str, str, dict[str
             yield method, path, operation
 
 
+@pytest.mark.smoke
 def test_every_endpoint_of_the_contract_is_there(document: dict[str, object]) -> None:
     assert {(method, path) for method, path, _ in operations(document)} >= CONTRACT
 

@@ -8,6 +8,7 @@ import pytest
 from fix_serving import Serve, start
 
 
+@pytest.mark.smoke
 def test_acknowledged_memories_survive_a_kill(serve: Serve) -> None:
     first = serve()
     for number in range(20):

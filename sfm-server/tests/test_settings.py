@@ -18,6 +18,7 @@ def test_nothing_set_means_the_engine_s_own_defaults() -> None:
     assert settings.memory_mode == "embedded"
 
 
+@pytest.mark.smoke
 def test_a_variable_sets_its_field() -> None:
     settings = load_settings(
         {"SFM_PORT": "1234", "SFM_INDEX_WAIT_SECONDS": "0.5", "SFM_TEXT_IGNORED_KEYS": "id, url"}

@@ -43,6 +43,8 @@ _DESCRIPTION = (
     "link what belongs together."
 )
 _CLIENT_LEFT = 499
+_FORMS = frozenset({"str", "list[float]", "dict[str,any]"})
+"""What the validator appends to a location where a field takes several forms."""
 _SERVER_ERRORS = 500
 _NOT_FOUND = 404
 _METHOD_NOT_ALLOWED = 405
@@ -175,7 +177,8 @@ def _field_name(location: tuple[int | str, ...]) -> str:
     """Write a location as the caller would: without "body", and `[3]` for places."""
     name = ""
     for part in location[1:]:
-        name += f"[{part}]" if isinstance(part, int) else f".{part}"
+        if part not in _FORMS:
+            name += f"[{part}]" if isinstance(part, int) else f".{part}"
     return name.lstrip(".").encode(errors="replace").decode()[:200]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -153,11 +154,13 @@ def _sent_lines(request: Request) -> AsyncGenerator[bytes]:
 
 async def _chunks(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     block = bytearray(first + b"\n" if first else b"")
-    async for line in lines:
-        block += line
-        block += b"\n"
-        if len(block) >= _CHUNK:
-            yield bytes(block)
-            block.clear()
+    # Whoever stops reading must not leave a scan of the store open.
+    async with aclosing(lines):
+        async for line in lines:
+            block += line
+            block += b"\n"
+            if len(block) >= _CHUNK:
+                yield bytes(block)
+                block.clear()
     if block:
         yield bytes(block)
