@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -97,6 +98,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command of this process's command line, and exit."""
+    # Searches are many and small: threads of the linear algebra library that wait for each
+    # other cost more than they save. It reads this once, when NumPy is imported.
+    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
     sys.exit(int(run(sys.argv[1:])))
 
 
