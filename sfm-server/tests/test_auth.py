@@ -6,6 +6,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from sfm_core.errors import BackendUnavailableError
+from sfm_core.hookspecs import hookimpl
+from sfm_core.inprocess.vector import InProcessVectorStore, VectorState
+from sfm_core.protocols.vector import VectorStore
+from sfm_core.registry import BackendContext, Register
 from sfm_server.app import create_app
 from sfm_server.auth import OPEN_PATHS
 from sfm_server.settings import Settings
@@ -46,6 +51,11 @@ async def test_two_tokens_are_none(api: httpx.AsyncClient) -> None:
     assert (await api.get("/stats", headers=[header, header])).status_code == 401
 
 
+async def test_metrics_know_the_route_behind_the_door(api: httpx.AsyncClient) -> None:
+    await api.get("/stats", headers={"Authorization": "Bearer s3cret"})
+    assert 'route="/stats",status="200"' in (await api.get("/metrics")).text
+
+
 async def test_an_unknown_path_needs_the_token_too(api: httpx.AsyncClient) -> None:
     assert (await api.get("/nope")).status_code == 401
 
@@ -67,3 +77,42 @@ async def test_a_server_without_a_token_says_so_at_start(
     app = create_app(Settings(memory_mode="test", data_folder=tmp_path))
     async with app.router.lifespan_context(app):
         assert "SOMA_API_TOKEN is not set" in caplog.text
+
+
+class _BrokenVectors:
+    """A plugin whose vector store opens, and answers no ping."""
+
+    @hookimpl
+    def sfm_register_vector_stores(self, register: Register[VectorStore]) -> None:
+        register("broken", _make_broken, summary="Broken.")
+
+
+class _Broken(InProcessVectorStore):
+    async def ping(self) -> None:
+        raise BackendUnavailableError("No answer from host-behind-the-wall.", backend="broken")
+
+
+def _make_broken(url: str, context: BackendContext) -> VectorStore:
+    del url, context
+    return _Broken(state=VectorState())
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"), [({}, False), ({"Authorization": "Bearer s3cret"}, True)]
+)
+async def test_only_who_has_the_token_sees_why_a_backend_is_down(
+    settings: Settings, headers: dict[str, str], *, told: bool
+) -> None:
+    app = create_app(
+        settings.model_copy(update={"vector_url": "broken:"}),
+        extra_plugins={"broken": _BrokenVectors()},
+    )
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://sfm") as client,
+    ):
+        answer = await client.get("/health", headers=headers)
+    flags = answer.json()
+    assert (answer.status_code, flags["vector_store"], flags["kv_store"]) == (503, False, True)
+    assert ("host-behind-the-wall" in answer.text) is told

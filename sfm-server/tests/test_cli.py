@@ -217,6 +217,12 @@ def test_plugins_shows_what_is_chosen(call: Call) -> None:
     assert "sqlite:" in call("plugins").out
 
 
+def test_a_file_that_cannot_be_written_is_one_line(call: Call, tmp_path: Path) -> None:
+    said = call("export", str(tmp_path / "missing" / "file"), "--data", str(tmp_path / "data"))
+    assert said.status == Exit.FAILED
+    assert said.err.count("\n") == 1
+
+
 def test_doctor_names_what_is_wrong(call: Call, tmp_path: Path) -> None:
     file = tmp_path / "a-file"
     file.write_text("")

@@ -23,6 +23,14 @@ OPEN_PATHS = frozenset(
 """What probes, scrapers and readers of the documentation need; none of it shows a memory."""
 
 
+_ADMITTED = "sfm.admitted"
+
+
+def may_see_details(scope: Scope) -> bool:
+    """Tell whether a request to an open path came with the token, or needs none."""
+    return bool(scope.get(_ADMITTED, True))
+
+
 class TokenGate:
     """Lets requests through that carry the token, before anything of them is read."""
 
@@ -33,7 +41,12 @@ class TokenGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it with status 401."""
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or self._admits(scope):
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        admitted = self._admits(scope)
+        if admitted or scope["path"] in OPEN_PATHS:
+            scope[_ADMITTED] = admitted
             await self._app(scope, receive, send)
             return
         error = UnauthorizedError(

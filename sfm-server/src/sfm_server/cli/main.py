@@ -93,6 +93,9 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read our output has seen enough.
         sys.stdout = None
         return Exit.OK
+    except OSError as error:
+        click.echo(f"sfm: {error}", err=True)
+        return Exit.FAILED
     return result if isinstance(result, int) else Exit.OK
 
 

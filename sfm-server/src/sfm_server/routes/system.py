@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,7 @@ from sfm_core import errors
 from sfm_core.model.report import Health
 from sfm_core.registry import PortName
 from sfm_server import wire
+from sfm_server.auth import may_see_details
 from sfm_server.context import JsonAnswer, QueryContext, engine_of
 from sfm_server.metrics import CONTENT_TYPE, Metrics
 from sfm_server.routes.documented import failures
@@ -52,6 +54,8 @@ async def stats(context: QueryContext) -> JsonAnswer:
 async def health(request: Request) -> JsonAnswer:
     """Ask every backend how it does; status 503 when one does not answer."""
     found = wire.health(await engine_of(request).health())
+    if not may_see_details(request.scope):
+        found = replace(found, ports={name: _brief(port) for name, port in found.ports.items()})
     return JsonAnswer(found, status_code=200 if found.ok else 503)
 
 
@@ -73,6 +77,11 @@ async def show_metrics(request: Request) -> Response:
     """Return figures for Prometheus."""
     metrics: Metrics = request.app.state.metrics
     return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+
+def _brief(port: answers.PortAnswer) -> answers.PortAnswer:
+    """Leave out the message, which may name hosts and folders."""
+    return replace(port, error="the log says why" if port.error else "")
 
 
 def _need_truth(health: Health) -> None:
