@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 import signal
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -23,10 +26,21 @@ def test_acknowledged_memories_survive_a_kill(serve: Serve) -> None:
 
 def test_a_stop_answers_what_is_in_hand_and_closes_the_memory(serve: Serve) -> None:
     server = serve()
-    httpx.post(f"{server.url}/store", json={"coord": "1", "payload": {"text": "a"}})
+    body = b'{"coord":"1","payload":{"text":"in hand"}}'
+    head = f"POST /store HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    port = urlsplit(server.url).port
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(head + body[:10])
+        while "sfm_http_requests_in_flight 2.0" not in httpx.get(f"{server.url}/metrics").text:
+            pass
+        server.process.send_signal(signal.SIGTERM)
+        connection.sendall(body[10:])
+        answer = connection.recv(10_000)
     log = server.stop()
+    assert answer.startswith(b"HTTP/1.1 200")
     assert "the memory is closed" in log
     assert "Traceback" not in log
+    assert httpx.get(f"{serve().url}/stats").json()["total_memories"] == 1
 
 
 @pytest.mark.parametrize(
@@ -61,3 +75,13 @@ def test_several_workers_share_one_memory(serve: Serve) -> None:
         httpx.get(f"{server.url}/stats", timeout=30).json()["total_memories"] for _ in range(12)
     }
     assert counts == {12}
+
+
+def test_a_body_that_is_too_large_is_refused_while_it_comes(serve: Serve) -> None:
+    server = serve(SFM_MAX_BODY_BYTES="2000", MEMORY_MODE="test")
+    body = json.dumps({"coord": "1", "payload": {"text": "x" * 5000}}).encode()
+    answer = httpx.post(
+        f"{server.url}/store", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+    assert httpx.get(f"{server.url}/stats").json()["total_memories"] == 0
