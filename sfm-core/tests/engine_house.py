@@ -68,6 +68,7 @@ class House:
         self.graph = InProcessGraphStore(state=self._graph_state)
         self.sink = InProcessEventSink(state=self._sink_state)
         self.engines = 0
+        self.interval = INTERVAL
 
     @property
     def collection(self) -> Collection:
@@ -84,6 +85,7 @@ class House:
         events: bool = False,
     ) -> AsyncGenerator[MemoryEngine]:
         """Open an engine whose first round of upkeep is done."""
+        self.interval = settings.sweep_interval
         async with open_engine(
             slots=Slots(
                 kv="memory:",
@@ -107,7 +109,7 @@ class House:
 
     async def sweep(self, by: timedelta = INTERVAL) -> None:
         """Let time pass, and every engine do a whole round of upkeep afterwards."""
-        for step in (by, INTERVAL):
+        for step in (by, self.interval):
             await self.clock.advance(step)
             await self._upkeep_done()
 
