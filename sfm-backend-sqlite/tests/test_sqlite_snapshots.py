@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -173,3 +174,28 @@ async def test_a_folder_that_takes_no_snapshot_is_no_error(
         await answers(store)
         await store.maintain()
     assert "Could not write the snapshot" in caplog.text
+
+
+async def test_dropping_a_collection_removes_its_snapshots(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    await fill(folder)
+    async with make(folder) as store:
+        await store.upsert(COLLECTION, points(VECTORS, version=2))
+        await answers(store)
+        await store.drop(COLLECTION)
+    assert list((folder / "index").iterdir()) == []
+
+
+async def test_what_a_killed_process_left_of_a_snapshot_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    await fill(folder)
+    snapshot = next((folder / "index").iterdir())
+    old, young = (snapshot.with_name(f"{snapshot.stem}{name}.new") for name in ("old", "young"))
+    for left in (old, young):
+        left.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    async with make(folder) as store:
+        await store.upsert(COLLECTION, points(VECTORS))
+        await answers(store)
+    assert young.exists()
+    assert not old.exists()

@@ -71,7 +71,7 @@ class SqliteDatabase:
             self._users += 1
 
     async def close(self) -> None:
-        """Close it for one port; what runs is finished first."""
+        """Close it for one port; what runs is finished, but no longer waits for other processes."""
         async with self._turn:
             self._users -= 1
             if self._users == 0:

@@ -56,6 +56,7 @@ _DROP = (
     "INSERT INTO dropped (collection) SELECT id FROM collection WHERE name = ?",
     "DELETE FROM collection WHERE name = ?",
 )
+_DROPPED = "SELECT value, collection FROM dropped JOIN property ON name = 'identity'"
 _CLEAR = "DELETE FROM point WHERE change IN (SELECT change FROM point WHERE collection = ? LIMIT ?)"
 _TOMBSTONES = (
     "SELECT collection, namespace FROM point INDEXED BY point_removed WHERE vector IS NULL "
@@ -260,12 +261,13 @@ class SqliteVectorStore(SqlitePort):
 
     async def _clear_dropped(self) -> None:
         """Remove the points of collections that are gone, also those a crash left behind."""
-        numbers: list[tuple[int]] = await self._database.read(
-            lambda connection: connection.execute("SELECT collection FROM dropped").fetchall()
+        gone: list[tuple[str, int]] = await self._database.read(
+            lambda connection: connection.execute(_DROPPED).fetchall()
         )
-        for (number,) in numbers:
+        for identity, number in gone:
             while await self._database.write(partial(_clear, number=number)):
                 pass
+            await self._search(partial(self._indexes.forget, identity, number))
 
     async def _purge(self) -> None:
         """Remove the oldest tombstones where there are many."""

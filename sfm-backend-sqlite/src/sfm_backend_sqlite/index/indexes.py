@@ -17,6 +17,7 @@ from sfm_backend_sqlite.index.saving import Frozen, freeze, thaw
 from sfm_backend_sqlite.index.snapshot import (
     Subject,
     read_snapshot,
+    remove_snapshots,
     write_snapshot,
 )
 from sfm_backend_sqlite.settings import SqliteSettings
@@ -93,6 +94,22 @@ class SearchIndexes:
             indexes = list(self._indexes.values())
         for index in indexes:
             self._save(index)
+
+    def forget(self, identity: str, collection: int) -> None:
+        """Let go of a collection that is gone, and remove its snapshots.
+
+        Args:
+            identity: Identity of the database file.
+            collection: Number of the collection in it.
+        """
+        with self._turn:
+            for key, index in list(self._indexes.items()):
+                if index.subject is not None and index.subject.collection == collection:
+                    del self._indexes[key]
+        try:
+            remove_snapshots(self._settings.index_folder, identity, collection)
+        except OSError as error:
+            _log.warning("Could not remove snapshots of a dropped collection: %s", error)
 
     def close(self) -> None:
         """Stop what runs in the background, save, and let everything go."""

@@ -8,8 +8,7 @@ is foreign, damaged or ahead of the file is ignored.
 
 from __future__ import annotations
 
-import hashlib
-import os
+import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ from numpy.typing import NDArray
 FORMAT = 1
 _MAGIC = b"SFM index\n"
 _LENGTH_BYTES = 8
+_NEW = ".new"
+_ABANDONED_SECONDS = 3_600
 _Array = NDArray[np.generic]
 
 
@@ -84,8 +85,7 @@ class Subject:
 
     def path(self, folder: Path) -> Path:
         """Return the one file that may hold its snapshot."""
-        name = f"{self.identity}-{self.collection}-{self.namespace}"
-        return folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.index"
+        return folder / f"{self.identity}-{self.collection}-{self.namespace}.index"
 
 
 def write_snapshot(
@@ -123,17 +123,33 @@ def write_snapshot(
     )
     encoded = msgspec.json.encode(header)
     target = subject.path(folder)
-    with NamedTemporaryFile(dir=folder, prefix=target.stem, suffix=".new", delete=False) as file:
+    _remove_abandoned(folder, target.stem)
+    # Not synced: what a power cut damages, the checksums show.
+    with NamedTemporaryFile(dir=folder, prefix=target.stem, suffix=_NEW, delete=False) as file:
         try:
             file.write(_MAGIC + len(encoded).to_bytes(_LENGTH_BYTES, "big") + encoded)
             for array in plain.values():
                 file.write(array.data)
             file.flush()
-            os.fsync(file.fileno())
             Path(file.name).replace(target)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
+
+
+def remove_snapshots(folder: Path, identity: str, collection: int) -> None:
+    """Remove the snapshots of a collection that is gone.
+
+    Args:
+        folder: Where snapshots are kept.
+        identity: Identity of the database file.
+        collection: Number of the collection in it.
+
+    Raises:
+        OSError: One could not be removed.
+    """
+    for path in folder.glob(f"{identity}-{collection}-*"):
+        path.unlink(missing_ok=True)
 
 
 def read_snapshot(folder: Path, subject: Subject) -> tuple[Header, dict[str, _Array]] | None:
@@ -169,6 +185,13 @@ def read_snapshot(folder: Path, subject: Subject) -> tuple[Header, dict[str, _Ar
         message = "it is of another format, file or namespace"
         raise SnapshotError(message)
     return header, _read_sections(header, content[end:])
+
+
+def _remove_abandoned(folder: Path, stem: str) -> None:
+    """Remove what a process left behind that was killed while it wrote."""
+    for path in folder.glob(f"{stem}*{_NEW}"):
+        if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def _read_sections(header: Header, content: memoryview) -> dict[str, _Array]:
