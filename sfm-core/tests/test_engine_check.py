@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -92,7 +92,8 @@ def _point(house: House, where: object, *, version: int) -> Point:
     )
 
 
-CASES = (
+Damage = Callable[[House], Awaitable[None]]
+CASES: tuple[tuple[Damage, str, int], ...] = (
     (lose_point, "missing", 1),
     (age_point, "stale", 1),
     (advance_point, "stale", 1),
@@ -115,10 +116,9 @@ async def test_an_empty_store_is_consistent(house: House) -> None:
 
 @pytest.mark.parametrize(("damage", "kind", "count"), CASES)
 async def test_each_kind_of_difference_is_found_and_repaired(
-    house: House, engine: MemoryEngine, damage: object, kind: str, count: int
+    house: House, engine: MemoryEngine, damage: Damage, kind: str, count: int
 ) -> None:
     before = [line async for line in engine.export()]
-    assert callable(damage)
     await damage(house)
     sound = CheckReport(memories=3, links=2)
     expected = replace(sound, **{kind: count})  # type: ignore[arg-type]

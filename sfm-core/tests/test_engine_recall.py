@@ -213,7 +213,7 @@ async def test_no_question_has_no_answer(engine: MemoryEngine) -> None:
         (ask("x", context="y" * 20_000), "query"),
         (ask("half \ud800 a character"), "query"),
         (ask("x", context="half \udfff a character"), "context"),
-        (ask("x", arms=frozenset()), "arms"),
+        (ask("x", arms=frozenset[str]()), "arms"),
         (ask("x", arms=frozenset({"dense", "sparse"})), "arms"),
     ],
 )

@@ -45,7 +45,8 @@ class Gate:
         """Let through who waits, and everybody after."""
         self._opened.set()
 
-    async def _pass(self) -> None:
+    async def enter(self) -> None:
+        """Stand at the gate until it is open."""
         self._reached.set()
         await self._opened.wait()
 
@@ -228,7 +229,7 @@ async def _before(fault: _Fault) -> None:
     if fault.kind is _Kind.BEFORE:
         raise fault.make_error()
     if fault.kind is _Kind.HOLD:
-        await fault.gate._pass()  # noqa: SLF001 - a gate's other side
+        await fault.gate.enter()
     if fault.kind is _Kind.CANCEL:
         task = asyncio.current_task()
         if task is not None:
@@ -240,7 +241,7 @@ async def _after(fault: _Fault) -> None:
     if fault.kind is _Kind.AFTER:
         raise fault.make_error()
     if fault.kind is _Kind.HOLD_REPLY:
-        await fault.gate._pass()  # noqa: SLF001 - a gate's other side
+        await fault.gate.enter()
 
 
 def _unavailable(method: str) -> BackendUnavailableError:
