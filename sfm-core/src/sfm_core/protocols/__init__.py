@@ -6,7 +6,8 @@ Rules that hold for every port, and that the contract classes of
 - A port is opened with `async with` and is unusable before and after
   (`ClosedError`). A client that was handed in is never closed.
 - A bulk method takes a sequence, answers in its order, and does nothing on an
-  empty one. At most `MAX_BATCH` elements (`LimitExceededError`).
+  empty one. At most `MAX_BATCH` elements (`LimitExceededError`); a `limit` is
+  from 1 to `MAX_BATCH`.
 - Errors are those of `sfm_core.errors`, with the driver's exception as cause.
   `BackendUnavailableError` and `DeadlineExceededError` may come from any
   method that speaks to a service; they leave open whether a write took effect.

@@ -188,7 +188,8 @@ class KeyValueStore(Backend, Protocol):
         Args:
             commits: What to do, at most `MAX_BATCH`. A later commit sees the
                 effect of an earlier one of the same namespace.
-            owner: Who will follow up the dirty keys.
+            owner: Who will follow up the dirty keys. A name that is used for
+                one run of one process only.
             lease: For how long nobody else may claim them.
 
         Returns:

@@ -25,6 +25,8 @@ class Backend(Protocol):
         Raises:
             BackendUnavailableError: It cannot be reached.
             ConfigurationError: Its settings cannot work.
+            ReadOnlyStorageError: It would have to write, and may not.
+            CorruptDataError: What it finds is not its own, or is damaged.
         """
         ...
 

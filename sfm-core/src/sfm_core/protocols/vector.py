@@ -100,7 +100,8 @@ class Hit:
         version: Version of the memory that the point was made from.
         dense: Cosine similarity, -1 to 1; `None` if the dense arm was left
             out, or if the backend cannot tell for a hit of the keyword arm.
-        keyword: BM25 on the backend's scale, 0 if no term is shared; `None` if
+        keyword: BM25 on the backend's scale (term statistics may be those of
+            the namespace or of the collection), 0 if no term is shared; `None` if
             the keyword arm was left out, or if the backend cannot tell for a
             hit of the dense arm.
     """
