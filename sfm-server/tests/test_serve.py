@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 from fix_serving import Serve, start
 
@@ -75,6 +76,16 @@ def test_several_workers_share_one_memory(serve: Serve) -> None:
         httpx.get(f"{server.url}/stats", timeout=30).json()["total_memories"] for _ in range(12)
     }
     assert counts == {12}
+
+
+def test_workers_stop_when_their_parent_is_killed(serve: Serve) -> None:
+    server = serve(UVICORN_WORKERS="2")
+    workers = psutil.Process(server.process.pid).children(recursive=True)
+
+    server.stop(signal.SIGKILL)
+
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
 
 
 def test_a_body_that_is_too_large_is_refused_while_it_comes(serve: Serve) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
+import signal
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -53,8 +55,30 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
             log.warning("SOMA_API_TOKEN is not set: anyone who reaches the port can use the memory")
         task = asyncio.create_task(_write_openapi_soon(app, files))
         stack.push_async_callback(_cancel, task)
+        _stop_with_the_parent(stack)
         yield
     log.info("the memory is closed")
+
+
+def _stop_with_the_parent(stack: AsyncExitStack) -> None:
+    """In a worker process, stop as on SIGTERM when the process that started it is gone.
+
+    A parent that was killed cannot stop its workers, and as long as one of them
+    listens, the next start finds the port taken.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    loop = asyncio.get_running_loop()
+    sentinel = parent.sentinel
+
+    def stop() -> None:
+        loop.remove_reader(sentinel)
+        log.warning("the process that started this worker is gone: stopping")
+        signal.raise_signal(signal.SIGTERM)
+
+    loop.add_reader(sentinel, stop)
+    stack.callback(loop.remove_reader, sentinel)
 
 
 def _forget_engine(app: MemoryApp) -> None:
