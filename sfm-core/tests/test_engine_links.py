@@ -12,8 +12,9 @@ from engine_house import NS, Faults, House, at, new, open_house
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sfm_core.engine import paths
 from sfm_core.engine.memory_engine import MemoryEngine
-from sfm_core.errors import NotFoundError
+from sfm_core.errors import LimitExceededError, NotFoundError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.link import Link
 from sfm_core.protocols.graph import Direction, Edge, EdgeId
@@ -283,6 +284,16 @@ async def test_a_path_avoids_memories_that_have_expired(house: House, engine: Me
     assert await engine.shortest_path(NS, A, D) == [A, B, D]
     await house.clock.advance(timedelta(seconds=2))
     assert await engine.shortest_path(NS, A, D) == [A, C, D]
+
+
+async def test_a_path_through_more_links_than_are_read_is_refused_not_guessed(
+    engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "MAX_DEGREE", 2)
+    await engine.link(NS, A, B)
+    await engine.link(NS, A, C)
+    with pytest.raises(LimitExceededError, match="links or more"):
+        await engine.shortest_path(NS, A, D)
 
 
 async def test_a_path_is_found_behind_many_dead_edges(house: House, engine: MemoryEngine) -> None:

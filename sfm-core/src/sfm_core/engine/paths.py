@@ -89,6 +89,8 @@ class _Search:
         self._came_by: dict[Coordinate, EdgeId] = {}
         self._distance: dict[Coordinate, float] = {}
         self._open: list[tuple[float, Coordinate]] = []
+        # Nodes that have more links than are read at once.
+        self._cut: set[Coordinate] = set()
 
     async def run(self, source: Coordinate, target: Coordinate) -> list[EdgeId]:
         self._distance[source] = 0.0
@@ -102,13 +104,11 @@ class _Search:
                 return self._trace(source, target)
             settled.add(node)
             if len(settled) > MAX_NODES:
-                raise LimitExceededError(
-                    f"No path was found among the {MAX_NODES} nearest memories.",
-                    field="to",
-                    remedy="Narrow the search with link_type.",
-                )
+                raise _too_large(f"No path was found among the {MAX_NODES} nearest memories.")
             for edge in await self._edges_of(node, settled):
                 self._relax(distance, edge)
+            if node in self._cut:
+                raise _too_large(f"The memory at {node} has {MAX_DEGREE} links or more.")
         return []
 
     async def _edges_of(self, node: Coordinate, settled: set[Coordinate]) -> Sequence[Edge]:
@@ -121,6 +121,9 @@ class _Search:
             nodes = list(dict.fromkeys([node, *ahead]))
             found = await self._graph.neighbors(
                 self._namespace, nodes, link_type=self._link_type, limit=MAX_DEGREE
+            )
+            self._cut.update(
+                at for at, edges in zip(nodes, found, strict=True) if len(edges) == MAX_DEGREE
             )
             if self._confirm is not None:
                 offered = [edge.id for edges in found for edge in edges]
@@ -144,3 +147,7 @@ class _Search:
             node = path[-1].source
         path.reverse()
         return path
+
+
+def _too_large(message: str) -> LimitExceededError:
+    return LimitExceededError(message, field="to", remedy="Narrow the search with link_type.")
