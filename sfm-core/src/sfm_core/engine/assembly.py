@@ -30,6 +30,7 @@ from sfm_core.engine.stores import Stores
 from sfm_core.engine.sweeper import Sweeper
 from sfm_core.engine.transfer import Exporting, Importing
 from sfm_core.engine.truth import Truth
+from sfm_core.engine.writer import Writer
 from sfm_core.errors import SfmError
 from sfm_core.registry import BackendContext, Registry
 from sfm_core.resilience import Policy
@@ -97,10 +98,12 @@ async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> Me
     stack.push_async_callback(_flush, access)
     recalling = Recalling(stores, truth, analyzer, indexer, access)
     stack.push_async_callback(recalling.close)
-    remembering = Remembering(stores, truth, committer, indexer)
-    forgetting = Forgetting(stores, truth, committer, indexer)
+    writer = Writer(committer, indexer)
+    stack.push_async_callback(writer.close)
+    remembering = Remembering(stores, truth, writer)
+    forgetting = Forgetting(stores, truth, writer)
     reading = Reading(stores, truth, access)
-    linking = Linking(stores, truth, committer, indexer)
+    linking = Linking(stores, truth, writer)
     restoring = Restoring(stores, truth, remembering, linking)
     engine = MemoryEngine(
         Parts(
@@ -114,7 +117,7 @@ async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> Me
             access=access,
             checking=Checking(stores, truth, reading, indexer),
             exporting=Exporting(stores, truth, reading),
-            importing=Importing(restoring, committer, indexer),
+            importing=Importing(restoring, writer),
         )
     )
     sweeper = Sweeper(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Generic, TypeVar
 
 from sfm_core.errors import ClosedError
@@ -69,6 +69,18 @@ class Coalescer(Generic[ItemT, ResultT]):
         """
         futures = [self._enqueue(item) for item in items]
         return list(await asyncio.gather(*futures, return_exceptions=True))
+
+    def withdraw(self, items: Collection[ItemT]) -> None:
+        """Take items back that no batch has begun with; the others are handled.
+
+        Args:
+            items: What was submitted; whoever waits for one that is taken back
+                is cancelled.
+        """
+        unwanted = {id(item) for item in items}
+        for item, future in self._waiting:
+            if id(item) in unwanted:
+                future.cancel()
 
     async def close(self) -> None:
         """Take no more items and wait until those that were taken are done."""

@@ -130,6 +130,10 @@ class Committer:
         """
         return await self._coalescer.submit_many(changes)
 
+    def withdraw(self, changes: Sequence[Change]) -> None:
+        """Take changes back that no group has begun with; the others happen."""
+        self._coalescer.withdraw(changes)
+
     async def close(self) -> None:
         """Finish what was handed in."""
         await self._coalescer.close()

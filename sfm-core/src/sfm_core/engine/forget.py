@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sfm_core.engine.committer import Change, Committer, Planned, View, Written
-from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.committer import Change, Planned, View, Written
 from sfm_core.engine.inputs import check_batch, check_expected, check_namespace
 from sfm_core.engine.remember import expect_version, memory_commit
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
+from sfm_core.engine.writer import Writer
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
 from sfm_core.model.keys import expired_range, expiring_coordinate, memory_key
@@ -21,14 +21,11 @@ SWEEP_PAGE = 500
 class Forgetting:
     """Deletes memories."""
 
-    def __init__(
-        self, stores: Stores, truth: Truth, committer: Committer, indexer: Indexer
-    ) -> None:
-        """Write through `committer`, and have `indexer` follow."""
+    def __init__(self, stores: Stores, truth: Truth, writer: Writer) -> None:
+        """Write through `writer`."""
         self._stores = stores
         self._truth = truth
-        self._committer = committer
-        self._indexer = indexer
+        self._writer = writer
 
     async def delete(
         self, namespace: str, coordinate: Coordinate, expected_version: int | None
@@ -37,8 +34,7 @@ class Forgetting:
         check_namespace(namespace)
         check_expected(expected_version)
         change = self._deletion(namespace, coordinate, expected_version)
-        written = await self._committer.commit(change)
-        await self._indexer.follow(written.notes)
+        written, _ = await self._writer.write(change)
         return written.version > 0
 
     async def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> int:
@@ -75,13 +71,13 @@ class Forgetting:
                 return swept
 
     async def _commit_all(self, changes: Sequence[Change]) -> int:
-        results = await self._committer.commit_many(changes)
-        written = [result for result in results if isinstance(result, Written)]
-        await self._indexer.follow([note for result in written for note in result.notes])
+        results, _ = await self._writer.write_many(changes)
+        deleted = 0
         for result in results:
             if not isinstance(result, Written):
                 raise result
-        return sum(1 for result in written if result.version)
+            deleted += result.version > 0
+        return deleted
 
     def _deletion(
         self,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sfm_core.engine.committer import Change, Committer, Planned, View
-from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.committer import Change, Planned, View
 from sfm_core.engine.inputs import check_count, check_namespace, check_weight
 from sfm_core.engine.reap_links import removal
 from sfm_core.engine.remember import not_found
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import LinkState, Truth, link_alive, link_of
+from sfm_core.engine.writer import Writer
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventNote, EventType
 from sfm_core.model.keys import backlink_key, link_key, memory_key, parse_link_key
@@ -24,14 +24,11 @@ from sfm_core.protocols.kv import Commit, Entry, Write
 class Linking:
     """Links, unlinks and finds neighbours."""
 
-    def __init__(
-        self, stores: Stores, truth: Truth, committer: Committer, indexer: Indexer
-    ) -> None:
-        """Write through `committer`, and have `indexer` follow."""
+    def __init__(self, stores: Stores, truth: Truth, writer: Writer) -> None:
+        """Write through `writer`."""
         self._stores = stores
         self._truth = truth
-        self._committer = committer
-        self._indexer = indexer
+        self._writer = writer
 
     async def link(
         self,
@@ -44,8 +41,7 @@ class Linking:
         """Link two memories; see `MemoryEngine.link`."""
         now = self._stores.clock.now()
         change = self.link_change(namespace, source, target, link_type, weight, updated_at=now)
-        written = await self._committer.commit(change)
-        await self._indexer.follow(written.notes)
+        written, _ = await self._writer.write(change)
         return Link(
             source=source,
             target=target,
@@ -146,8 +142,7 @@ class Linking:
         check_name(link_type, field="type")
         key = link_key(source, link_type, target)
         change = removal(self._stores, self._truth, namespace, key, dead=False)
-        written = await self._committer.commit(change)
-        await self._indexer.follow(written.notes)
+        written, _ = await self._writer.write(change)
         return written.version > 0
 
     async def neighbors(

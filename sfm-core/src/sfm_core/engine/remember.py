@@ -9,8 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from sfm_core.engine.committer import Change, Committer, Planned, View, Written
-from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.committer import Change, Planned, View, Written
 from sfm_core.engine.inputs import (
     check_batch,
     check_episode,
@@ -21,6 +20,7 @@ from sfm_core.engine.inputs import (
 )
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
+from sfm_core.engine.writer import Writer
 from sfm_core.errors import NotFoundError, SfmError, VersionConflictError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventNote, EventType
@@ -44,21 +44,17 @@ from sfm_core.text.composing import conversation_turn
 class Remembering:
     """Stores memories."""
 
-    def __init__(
-        self, stores: Stores, truth: Truth, committer: Committer, indexer: Indexer
-    ) -> None:
-        """Write through `committer`, and have `indexer` follow."""
+    def __init__(self, stores: Stores, truth: Truth, writer: Writer) -> None:
+        """Write through `writer`."""
         self._stores = stores
         self._truth = truth
-        self._committer = committer
-        self._indexer = indexer
+        self._writer = writer
         self._last_given = 0
 
     async def store(self, namespace: str, memory: NewMemory) -> Stored:
         """Store one memory; see `MemoryEngine.store`."""
         change = self.store_change(check_namespace(namespace), memory)
-        written = await self._committer.commit(change)
-        indexed = await self._indexer.follow(written.notes)
+        written, indexed = await self._writer.write(change)
         return Stored(coordinate=memory.coordinate, version=written.version, indexed=indexed)
 
     async def store_many(
@@ -71,9 +67,7 @@ class Remembering:
             self.store_change(namespace, memory, field=f"items[{at}].")
             for at, memory in enumerate(memories)
         ]
-        results = await self._committer.commit_many(changes)
-        notes = [note for result in results if isinstance(result, Written) for note in result.notes]
-        indexed = await self._indexer.follow(notes)
+        results, indexed = await self._writer.write_many(changes)
         return [
             _stored(memory.coordinate, result, indexed=indexed)
             for memory, result in zip(memories, results, strict=True)
@@ -106,8 +100,8 @@ class Remembering:
             record = msgspec.structs.replace(state.record, importance=importance, updated_at=now)
             return self._planned(namespace, coordinate, state, record)
 
-        written = await self._committer.commit(Change(namespace=namespace, keys=(key,), plan=plan))
-        indexed = await self._indexer.follow(written.notes)
+        change = Change(namespace=namespace, keys=(key,), plan=plan)
+        written, indexed = await self._writer.write(change)
         return Stored(coordinate=coordinate, version=written.version, indexed=indexed)
 
     def store_change(self, namespace: str, memory: NewMemory, *, field: str = "") -> Change:

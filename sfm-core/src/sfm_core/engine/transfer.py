@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from sfm_core.engine.committer import Change, Committer, Written
-from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.committer import Change, Written
 from sfm_core.engine.inputs import check_namespace
 from sfm_core.engine.portable import (
     FORMAT,
@@ -28,6 +27,7 @@ from sfm_core.engine.reading import Reading
 from sfm_core.engine.restore import LineReader, Restoring
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_alive, link_of
+from sfm_core.engine.writer import Writer
 from sfm_core.errors import BackendError, SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import (
@@ -160,11 +160,10 @@ class _Pending:
 class Importing:
     """Reads JSON Lines."""
 
-    def __init__(self, restoring: Restoring, committer: Committer, indexer: Indexer) -> None:
-        """Write through `committer` what `restoring` makes of lines."""
+    def __init__(self, restoring: Restoring, writer: Writer) -> None:
+        """Write through `writer` what `restoring` makes of lines."""
         self._restoring = restoring
-        self._committer = committer
-        self._indexer = indexer
+        self._writer = writer
 
     async def import_lines(
         self,
@@ -210,7 +209,7 @@ class Importing:
     ) -> None:
         if not batch:
             return
-        results = await self._committer.commit_many([pending.change for pending in batch])
+        results, _ = await self._writer.write_many([pending.change for pending in batch])
         for pending, result in zip(batch, results, strict=True):
             if isinstance(result, BackendError) or not isinstance(result, Written | SfmError):
                 raise result
@@ -220,8 +219,6 @@ class Importing:
                 tally.imported += 1
             elif pending.kind == "link":
                 tally.links += 1
-        written = [result for result in results if isinstance(result, Written)]
-        await self._indexer.follow([note for result in written for note in result.notes])
         if progress:
             progress(len(batch))
 
