@@ -17,6 +17,9 @@ from sfm_core.testing.contracts.graph import GraphStoreContract
 from sfm_core.testing.contracts.kv import KeyValueStoreContract
 from sfm_core.testing.contracts.vector import VectorStoreContract
 
+# What a Python version may change shows here.
+pytestmark = pytest.mark.smoke
+
 
 class TestSqliteKeyValueStore(KeyValueStoreContract):
     @pytest.fixture

@@ -23,6 +23,9 @@ from sfm_core.testing.samples import axis
 
 A, B, C = at(1), at(2), at(3)
 
+# What a Python version may change shows here.
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:

@@ -18,6 +18,9 @@ from sfm_core.model.report import ImportReport
 
 A, B, C = at(1), at(2, 0.5), at(-3)
 
+# What a Python version may change shows here.
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:

@@ -20,13 +20,13 @@ _UPSERT = (
 _DELETE = "DELETE FROM edge WHERE namespace = ? AND source = ? AND type = ? AND target = ?"
 _OUT = (
     "SELECT source, type, target, weight, version FROM edge INDEXED BY edge_out "
-    "WHERE namespace = ?1 AND source = ?2 AND (?3 IS NULL OR type = ?3) "
-    "ORDER BY weight, target, type LIMIT ?4"
+    "WHERE namespace = :namespace AND source = :node AND (:type IS NULL OR type = :type) "
+    "ORDER BY weight, target, type LIMIT :limit"
 )
 _IN = (
     "SELECT source, type, target, weight, version FROM edge INDEXED BY edge_in "
-    "WHERE namespace = ?1 AND target = ?2 AND (?3 IS NULL OR type = ?3) "
-    "ORDER BY weight, source, type LIMIT ?4"
+    "WHERE namespace = :namespace AND target = :node AND (:type IS NULL OR type = :type) "
+    "ORDER BY weight, source, type LIMIT :limit"
 )
 _SCROLL = (
     "SELECT source, type, target, weight, version FROM edge "
@@ -97,10 +97,8 @@ class SqliteGraphStore(SqlitePort):
 
         def work(connection: sqlite3.Connection) -> list[list[Edge]]:
             number = self._namespaces.find(connection, namespace)
-            return [
-                _edges(connection.execute(statement, (number, key, link_type, limit)))
-                for key in keys
-            ]
+            asked = {"namespace": number, "type": link_type, "limit": limit}
+            return [_edges(connection.execute(statement, asked | {"node": key})) for key in keys]
 
         return await database.read(work)
 
