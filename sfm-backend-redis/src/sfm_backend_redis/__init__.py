@@ -1,0 +1,1 @@
+"""Key-value store, graph and cache of SomaFractalMemory on Redis or Valkey."""

@@ -1,0 +1,140 @@
+"""The outbox and the event log of the truth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import cast
+
+from sfm_backend_redis._port import (
+    RedisPort,
+    check_batch,
+    from_microseconds,
+    microseconds,
+)
+from sfm_core.errors import InvalidInputError
+from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
+from sfm_core.protocols.kv import DirtyNote, OutboxStatus
+
+_POSITION = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)
+_LogRow = tuple[bytes, dict[bytes, bytes]]
+
+
+class RedisOutbox(RedisPort):
+    """The part of the key-value store that tells others what changed."""
+
+    async def claim(self, *, owner: str, limit: int, lease: timedelta) -> list[DirtyNote]:
+        """Take over notes that nobody holds; see `KeyValueStore.claim`.
+
+        Raises:
+            BackendError: The server could not be reached, or refused.
+        """
+        keys = [self.key("notes"), self.key("leases"), self.key("free")]
+        arguments = (owner, limit, microseconds(lease))
+        # Durable or not, a lost claim only lets the note be claimed again.
+        flat = cast(list[bytes], await self._client.run("claim", keys, arguments))
+        return [
+            DirtyNote(
+                id=number.decode(), namespace=name.decode(), key=key, attempts=int(attempts)
+            )
+            for number, name, key, attempts in zip(
+                flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True
+            )
+        ]
+
+    async def acknowledge(self, notes: Sequence[DirtyNote]) -> None:
+        """Remove notes whose work is done.
+
+        Raises:
+            LimitExceededError: More than `MAX_BATCH` notes.
+            BackendError: The server could not be reached, or refused.
+        """
+        check_batch(len(notes), "notes")
+        keys = [self.key(part) for part in ("notes", "order", "leases", "free")]
+        client = self._client
+        if notes:
+            await client.run("acknowledge", keys, [note.id for note in notes])
+
+    async def release(self, notes: Sequence[DirtyNote], *, owner: str, delay: timedelta) -> None:
+        """Give notes back whose work failed, where `owner` still holds them.
+
+        Raises:
+            LimitExceededError: More than `MAX_BATCH` notes.
+            BackendError: The server could not be reached, or refused.
+        """
+        check_batch(len(notes), "notes")
+        keys = [self.key("notes"), self.key("leases"), self.key("free")]
+        client = self._client
+        if notes:
+            ids = [note.id for note in notes]
+            await client.run("release", keys, [owner, microseconds(delay), *ids])
+
+    async def outbox_status(self) -> OutboxStatus:
+        """Tell how many notes wait and since when.
+
+        Raises:
+            BackendError: The server could not be reached, or refused.
+        """
+        keys = [self.key("notes"), self.key("order")]
+        answer = await self._client.run("status", keys, ())
+        depth, oldest = cast(tuple[int, bytes | None], answer)
+        return OutboxStatus(
+            depth=depth, oldest_at=None if oldest is None else from_microseconds(int(oldest))
+        )
+
+    async def read_events(self, *, after: Position, limit: int) -> list[LoggedEvent]:
+        """Read the event log onwards from a position.
+
+        Raises:
+            InvalidInputError: The position is not one of this store.
+            BackendError: The server could not be reached, or refused.
+        """
+        start = "-" if after == START else "({}-{}".format(*_place(after))
+        answer = await self._client.command(
+            "XRANGE", self.key("log"), start, "+", "COUNT", limit
+        )
+        return [_event(row) for row in cast(list[_LogRow], answer)]
+
+    async def trim_events(self, *, through: Position) -> int:
+        """Remove events from the start of the log.
+
+        Raises:
+            InvalidInputError: The position is not one of this store.
+            BackendError: The server could not be reached, or refused.
+        """
+        client = self._client
+        if through == START:
+            return 0
+        moment, number = _place(through)
+        first_kept = f"{moment}-{number + 1}"
+        return cast(int, await client.command("XTRIM", self.key("log"), "MINID", "=", first_kept))
+
+    def key(self, *parts: str) -> str:
+        """Return a key of the truth. All of them are in one hash slot."""
+        return ":".join((f"{{{self._prefix}:truth}}", *parts))
+
+
+def _place(position: Position) -> tuple[int, int]:
+    found = _POSITION.fullmatch(position)
+    if found is None:
+        raise InvalidInputError(
+            f"{position!r} is not a position of this event log.",
+            field="position",
+            remedy="Use a position that this store returned, or START.",
+        )
+    return int(found[1]), int(found[2])
+
+
+def _event(row: _LogRow) -> LoggedEvent:
+    position, fields = row
+    return LoggedEvent(
+        position=Position(position.decode()),
+        namespace=fields[b"namespace"].decode(),
+        note=EventNote(
+            type=EventType(fields[b"type"].decode()),
+            key=fields[b"key"],
+            version=int(fields[b"version"]),
+            at=from_microseconds(int(fields[b"at"])),
+        ),
+    )

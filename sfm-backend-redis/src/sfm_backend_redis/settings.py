@@ -1,0 +1,244 @@
+"""What can be chosen about a Redis or Valkey, and how a URL says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from sfm_core.errors import ConfigurationError
+
+DEFAULT_PORT: Final = 6379
+SENTINEL_PORT: Final = 26379
+USERNAME_OPTION: Final = "REDIS_USERNAME"
+PASSWORD_OPTION: Final = "REDIS_PASSWORD"  # noqa: S105 - the name of a variable
+
+_PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_REMEDY = (
+    "Write redis://host:6379/0, rediss://host:6380/0 for TLS, redis+unix:///path/to/socket, "
+    "redis+sentinel://host:26379,host:26379/service/0 or redis+cluster://host:6379,host:6379, "
+    "with ?durability=memory|aof|replicas, &prefix=sfm, &timeout_seconds=5 and so on where wanted."
+)
+
+
+class Form(StrEnum):
+    """How a Redis is reached; the values are the URL schemes."""
+
+    PLAIN = "redis"
+    TLS = "rediss"
+    UNIX = "redis+unix"
+    SENTINEL = "redis+sentinel"
+    CLUSTER = "redis+cluster"
+
+
+class Durability(StrEnum):
+    """What the acknowledgement of a commit means.
+
+    Attributes:
+        MEMORY: The server has it in memory. What a crash of the server loses
+            depends on its own configuration.
+        AOF: The server has also synced it to its append-only file.
+        REPLICAS: As many replicas as asked for have it in memory too.
+    """
+
+    MEMORY = "memory"
+    AOF = "aof"
+    REPLICAS = "replicas"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a server listens.
+
+    Attributes:
+        host: Name or IP address.
+        port: TCP port.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisSettings:
+    """How one Redis is used.
+
+    Attributes:
+        form: How it is reached.
+        addresses: The server, the sentinels, or some nodes of the cluster;
+            none with a Unix socket.
+        path: The Unix socket, or nothing.
+        service: Name of the service that the sentinels watch, or nothing.
+        database: Number of the logical database; a cluster has only 0.
+        username: Who logs in, or nothing.
+        password: The password, or nothing.
+        tls: Whether connections are encrypted.
+        ca_file: Certificates to trust in place of the system's.
+        cert_file: Certificate of this client.
+        key_file: Its private key.
+        prefix: What all keys begin with. Stores of different prefixes share a
+            server without seeing each other.
+        durability: What the acknowledgement of a commit means.
+        replicas: How many replicas must have a commit, with `REPLICAS`.
+        timeout: How long to wait for an answer.
+        connect_timeout: How long to wait for a connection.
+        max_connections: Most connections of one store.
+    """
+
+    form: Form = Form.PLAIN
+    addresses: tuple[Address, ...] = ()
+    path: str = ""
+    service: str = ""
+    database: int = 0
+    username: str = ""
+    password: str = field(default="", repr=False)
+    tls: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    prefix: str = "sfm"
+    durability: Durability = Durability.MEMORY
+    replicas: int = 1
+    timeout: timedelta = timedelta(seconds=5)
+    connect_timeout: timedelta = timedelta(seconds=3)
+    max_connections: int = 32
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages; without credentials."""
+        where = self.path or ",".join(map(str, self.addresses))
+        return f"{self.form}://{where}"
+
+    @classmethod
+    def parse(cls, url: str, options: Mapping[str, str]) -> RedisSettings:
+        """Read a URL.
+
+        Args:
+            url: One of the forms in this package's README.
+            options: `REDIS_USERNAME` and `REDIS_PASSWORD`, for a URL without them.
+
+        Returns:
+            The settings.
+
+        Raises:
+            ConfigurationError: The URL is malformed or has an unknown option,
+                or an option has an impossible value.
+        """
+        parts = urlsplit(url)
+        if parts.fragment or parts.scheme not in set(Form):
+            raise ConfigurationError("The Redis URL is not of a known form.", remedy=_REMEDY)
+        form = Form(parts.scheme)
+        credentials, _, hosts = parts.netloc.rpartition("@")
+        username, _, password = credentials.partition(":")
+        settings = cls(
+            form=form,
+            addresses=_addresses(hosts, SENTINEL_PORT if form is Form.SENTINEL else DEFAULT_PORT),
+            username=unquote(username) or options.get(USERNAME_OPTION, ""),
+            password=unquote(password) or options.get(PASSWORD_OPTION, ""),
+            tls=form is Form.TLS,
+        )
+        settings = _with_path(settings, unquote(parts.path))
+        for name, value in _query(parts):
+            settings = _with_option(settings, name, value)
+        return settings
+
+
+def _addresses(hosts: str, default: int) -> tuple[Address, ...]:
+    return tuple(_address(host, default) for host in hosts.split(",") if host)
+
+
+def _address(host: str, default: int) -> Address:
+    parts = urlsplit(f"//{host}")
+    try:
+        port = parts.port or default
+    except ValueError as error:
+        raise ConfigurationError(f"{host!r} has no possible port.", remedy=_REMEDY) from error
+    if not parts.hostname:
+        raise ConfigurationError(f"{host!r} names no host.", remedy=_REMEDY)
+    return Address(host=parts.hostname, port=port)
+
+
+def _with_path(settings: RedisSettings, path: str) -> RedisSettings:
+    if settings.form is Form.UNIX:
+        if settings.addresses or not path.startswith("/"):
+            raise ConfigurationError("A Unix socket is an absolute path.", remedy=_REMEDY)
+        return replace(settings, path=path)
+    if not settings.addresses:
+        settings = replace(settings, addresses=_addresses("localhost", DEFAULT_PORT))
+    first, *rest = [part for part in path.split("/") if part] or [""]
+    if settings.form is Form.SENTINEL:
+        settings = replace(settings, service=first)
+        first = rest.pop(0) if rest else ""
+        if not settings.service:
+            raise ConfigurationError("The URL names no service of the sentinels.", remedy=_REMEDY)
+    several = settings.form in {Form.PLAIN, Form.TLS} and len(settings.addresses) > 1
+    if several or rest or not (first or "0").isdecimal():
+        raise ConfigurationError("The Redis URL is not of a known form.", remedy=_REMEDY)
+    if settings.form is Form.CLUSTER and first not in {"", "0"}:
+        raise ConfigurationError("A Redis cluster has only database 0.", remedy=_REMEDY)
+    return replace(settings, database=int(first or "0"))
+
+
+def _query(parts: SplitResult) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError as error:
+        raise ConfigurationError("The Redis URL has a malformed query.", remedy=_REMEDY) from error
+
+
+def _with_option(settings: RedisSettings, name: str, value: str) -> RedisSettings:
+    changed = _with_text(settings, name, value)
+    if changed is None:
+        changed = _with_number(settings, name, value)
+    if changed is None:
+        raise ConfigurationError(
+            f"The Redis option {name}={value} is unknown or has no such value.",
+            setting=name,
+            remedy=_REMEDY,
+        )
+    return changed
+
+
+def _with_text(settings: RedisSettings, name: str, value: str) -> RedisSettings | None:
+    match name:
+        case "durability" if value in set(Durability):
+            return replace(settings, durability=Durability(value))
+        case "prefix" if _PREFIX.fullmatch(value):
+            return replace(settings, prefix=value)
+        case "tls" if value in {"true", "false"} and settings.form in {Form.SENTINEL, Form.CLUSTER}:
+            return replace(settings, tls=value == "true")
+        case "ca_file":
+            return replace(settings, ca_file=value)
+        case "cert_file":
+            return replace(settings, cert_file=value)
+        case "key_file":
+            return replace(settings, key_file=value)
+        case _:
+            return None
+
+
+def _with_number(settings: RedisSettings, name: str, value: str) -> RedisSettings | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    match name:
+        case "timeout_seconds" if 0 < number <= 3600:  # noqa: PLR2004 - an hour
+            return replace(settings, timeout=timedelta(seconds=number))
+        case "connect_timeout_seconds" if 0 < number <= 3600:  # noqa: PLR2004 - an hour
+            return replace(settings, connect_timeout=timedelta(seconds=number))
+        case "max_connections" if value.isdecimal() and number >= 1:
+            return replace(settings, max_connections=int(value))
+        case "replicas" if value.isdecimal() and number >= 1:
+            return replace(settings, replicas=int(value))
+        case "db" if value.isdecimal() and settings.form is Form.UNIX:
+            return replace(settings, database=int(value))
+        case _:
+            return None

