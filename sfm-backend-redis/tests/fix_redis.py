@@ -8,15 +8,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, cast
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
+from redis_helpers import with_options
 
 URL_VARIABLE = "SFM_TEST_REDIS_URL"
 _START_SECONDS = 10.0
@@ -52,6 +54,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def tell(url: str, *command: str | int) -> object:
+    """Send one command past our own code."""
+    make = cast(Callable[[str], Redis], Redis.from_url)  # pyright: ignore[reportUnknownMemberType]
+    raw = make(url)
+    try:
+        return await cast(Commands, raw).execute_command(*command)
+    finally:
+        await raw.aclose()
 
 
 @dataclass(slots=True)
@@ -91,7 +103,8 @@ class Server:
 
     def _arguments(self) -> tuple[str, ...]:
         where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
-        return (*where, "--save", "", *self.options)
+        # A configuration file, where there is one, has to be the first of them.
+        return (*self.options, *where, "--save", "")
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -124,13 +137,10 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop()
 
 
-@pytest_asyncio.fixture
-async def redis_url(redis_server: str) -> AsyncIterator[str]:
-    """Return the URL of an empty database."""
-    raw = Redis.from_url(redis_server)
-    await cast(Commands, raw).execute_command("FLUSHDB")
-    yield redis_server
-    await raw.aclose()
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """Return a URL with a prefix of its own, so that a server that was given is left as it is."""
+    return with_options(redis_server, f"prefix=test-{uuid4().hex}")
 
 
 @pytest.fixture
@@ -154,28 +164,23 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 @pytest_asyncio.fixture
 async def cluster_url(start_server: Callable[..., Server]) -> str:
     """Return the URL of a cluster of three."""
+    buses = [free_port() for _ in range(3)]
     servers = [
-        start_server("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-        for _ in range(3)
+        start_server("--cluster-enabled", "yes", "--cluster-port", str(bus)) for bus in buses
     ]
-    share = 16384 // 3 + 1
-    raws = [Redis(host="127.0.0.1", port=server.port) for server in servers]
-    for place, raw in enumerate(raws):
-        send = cast(Commands, raw).execute_command
-        last = min((place + 1) * share, 16384) - 1
-        await send("CLUSTER ADDSLOTSRANGE", place * share, last)
-        bus = servers[0].options[servers[0].options.index("--cluster-port") + 1]
-        await send("CLUSTER MEET", "127.0.0.1", servers[0].port, bus)
-    for raw in raws:
-        while b"cluster_state:ok" not in await _cluster_info(raw):
+    bounds = [0, 5461, 10923, 16384]
+    for place, server in enumerate(servers):
+        slots = (bounds[place], bounds[place + 1] - 1)
+        await tell(server.url, "CLUSTER ADDSLOTSRANGE", *slots)
+        await tell(server.url, "CLUSTER MEET", "127.0.0.1", servers[0].port, buses[0])
+    for server in servers:
+        # It tells nobody when it is ready.
+        while not await _formed(server):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        await raw.aclose()
     return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
 
 
-async def _cluster_info(raw: Redis) -> bytes:
-    answer = await cast(Commands, raw).execute_command("CLUSTER INFO")
+async def _formed(server: Server) -> bool:
     # The driver takes the answer apart.
-    fields = cast(dict[str, str], answer)
-    known = fields.get("cluster_known_nodes") == "3"
-    return f"cluster_state:{fields.get('cluster_state')}".encode() if known else b""
+    fields = cast(dict[str, str], await tell(server.url, "CLUSTER INFO"))
+    return (fields["cluster_state"], fields["cluster_known_nodes"]) == ("ok", "3")

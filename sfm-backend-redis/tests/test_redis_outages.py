@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import cast
 
 import pytest
-from fix_redis import Commands, Server, free_port
-from redis.asyncio import Redis
+from fix_redis import Server, free_port, tell
 from redis_helpers import LEASE, open_cache, open_graph, open_kv, put, with_options
 
 from sfm_core.errors import (
@@ -24,14 +22,6 @@ from sfm_core.model.events import START
 from sfm_core.protocols.kv import Commit, Committed, Entry, Write
 
 Start = Callable[..., Server]
-
-
-async def tell(url: str, *command: str | int) -> object:
-    raw = Redis.from_url(url)
-    try:
-        return await cast(Commands, raw).execute_command(*command)
-    finally:
-        await raw.aclose()
 
 
 @pytest.mark.parametrize("durability", ["memory", "aof"])
@@ -65,7 +55,7 @@ async def test_commits_at_the_moment_of_a_crash_are_there_or_were_not_acknowledg
 
     async with open_kv(server.url) as store:
         writers = [asyncio.create_task(write(number)) for number in range(4)]
-        while len(acknowledged) < 200:
+        while len(acknowledged) < 200:  # noqa: ASYNC110 - it is to die in the midst of work
             await asyncio.sleep(0)
         server.kill()
         results = await asyncio.gather(*writers, return_exceptions=True)
@@ -130,7 +120,7 @@ async def test_a_replica_reads_but_takes_no_commits(start_server: Start) -> None
     master, replica = start_server(), start_server()
     async with open_kv(with_options(master.url, "durability=replicas")) as store:
         await tell(replica.url, "REPLICAOF", "127.0.0.1", master.port)
-        while b"up" not in str(await tell(replica.url, "INFO", "replication")).encode():
+        while "'up'" not in str(await tell(replica.url, "INFO", "replication")):  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.05)
         await put(store, b"k")
     async with open_kv(replica.url) as store:
@@ -142,7 +132,7 @@ async def test_a_replica_reads_but_takes_no_commits(start_server: Start) -> None
 
 
 async def test_a_commit_that_no_replica_has_is_not_acknowledged(start_server: Start) -> None:
-    url = with_options(start_server().url, "durability=replicas&timeout_seconds=0.3")
+    url = with_options(start_server().url, "durability=replicas&timeout_seconds=1")
     async with open_kv(url) as store:
         with pytest.raises(BackendUnavailableError, match="durable"):
             await put(store, b"k")
@@ -166,15 +156,21 @@ async def test_a_truth_in_memory_only_is_warned_of(
     assert ["append-only" in record.getMessage() for record in caplog.records] == [True]
 
 
-async def test_data_of_another_program_are_reported(redis_url: str) -> None:
-    await tell(redis_url, "SET", "{sfm:truth}:entries:n", "theirs")
+def entries_key(url: str) -> str:
+    return f"{{{url.partition('prefix=')[2]}:truth}}:entries:n"
+
+
+async def test_data_of_another_program_are_reported(redis_server: str, redis_url: str) -> None:
+    await tell(redis_server, "SET", entries_key(redis_url), "theirs")
     async with open_kv(redis_url) as store:
         with pytest.raises(CorruptDataError, match="prefix"):
             await store.get_many("n", [b"k"])
 
 
-async def test_an_entry_that_was_tampered_with_is_reported(redis_url: str) -> None:
-    await tell(redis_url, "HSET", "{sfm:truth}:entries:n", "k", "nonsense")
+async def test_an_entry_that_was_tampered_with_is_reported(
+    redis_server: str, redis_url: str
+) -> None:
+    await tell(redis_server, "HSET", entries_key(redis_url), "k", "nonsense")
     async with open_kv(redis_url) as store:
         with pytest.raises(CorruptDataError, match="backup"):
             await store.get_many("n", [b"k"])

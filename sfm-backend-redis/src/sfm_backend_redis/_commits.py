@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from sfm_backend_redis._client import Argument
+from sfm_backend_redis._connect import Argument
 from sfm_backend_redis._port import to_microseconds
 from sfm_core.protocols.kv import Commit, CommitResult, Committed, Conflict, DirtyNote, Entry
 
@@ -44,9 +44,7 @@ def read_results(
     Returns:
         One result per commit.
     """
-    return [
-        _result(commit, answer, entry) for commit, answer in zip(commits, answers, strict=True)
-    ]
+    return [_result(commit, answer, entry) for commit, answer in zip(commits, answers, strict=True)]
 
 
 def _parts(commit: Commit) -> tuple[Sequence[Argument], ...]:

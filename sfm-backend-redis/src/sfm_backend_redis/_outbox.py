@@ -35,9 +35,7 @@ class RedisOutbox(RedisPort):
         # Durable or not, a lost claim only lets the note be claimed again.
         flat = cast(list[bytes], await self._client.run("claim", keys, arguments))
         return [
-            DirtyNote(
-                id=number.decode(), namespace=name.decode(), key=key, attempts=int(attempts)
-            )
+            DirtyNote(id=number.decode(), namespace=name.decode(), key=key, attempts=int(attempts))
             for number, name, key, attempts in zip(
                 flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True
             )
@@ -91,9 +89,7 @@ class RedisOutbox(RedisPort):
             BackendError: The server could not be reached, or refused.
         """
         start = "-" if after == START else "({}-{}".format(*_place(after))
-        answer = await self._client.command(
-            "XRANGE", self.key("log"), start, "+", "COUNT", limit
-        )
+        answer = await self._client.command("XRANGE", self.key("log"), start, "+", "COUNT", limit)
         return [_event(row) for row in cast(list[_LogRow], answer)]
 
     async def trim_events(self, *, through: Position) -> int:

@@ -110,5 +110,6 @@ class RedisCache(RedisPort):
 
 
 def _page(answer: object) -> tuple[int, list[bytes]]:
-    cursor, found = cast(tuple[int, list[bytes]], answer)
-    return int(cursor), found
+    cursor, found = cast(tuple[int | dict[str, int], list[bytes]], answer)
+    # From a cluster the cursor comes with the name of its node.
+    return next(iter(cursor.values())) if isinstance(cursor, dict) else cursor, found

@@ -112,6 +112,4 @@ def _edge(link: bytes, stored: bytes) -> Edge:
     weight: float
     version: int
     weight, version = _EDGE.unpack(stored)
-    return Edge(
-        id=EdgeId(source=source, type=kind, target=target), weight=weight, version=version
-    )
+    return Edge(id=EdgeId(source=source, type=kind, target=target), weight=weight, version=version)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from sfm_core.errors import ConfigurationError
@@ -15,6 +15,7 @@ from sfm_core.errors import ConfigurationError
 DEFAULT_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 USERNAME_OPTION: Final = "REDIS_USERNAME"
+_LONGEST_SECONDS: Final = 3600
 PASSWORD_OPTION: Final = "REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -206,39 +207,41 @@ def _with_option(settings: RedisSettings, name: str, value: str) -> RedisSetting
     return changed
 
 
+# For options that are called as their attributes are.
+_replaced = cast(Callable[..., RedisSettings], replace)
+
+
 def _with_text(settings: RedisSettings, name: str, value: str) -> RedisSettings | None:
     match name:
+        case "ca_file" | "cert_file" | "key_file":
+            return _replaced(settings, **{name: value})
         case "durability" if value in set(Durability):
             return replace(settings, durability=Durability(value))
         case "prefix" if _PREFIX.fullmatch(value):
             return replace(settings, prefix=value)
         case "tls" if value in {"true", "false"} and settings.form in {Form.SENTINEL, Form.CLUSTER}:
             return replace(settings, tls=value == "true")
-        case "ca_file":
-            return replace(settings, ca_file=value)
-        case "cert_file":
-            return replace(settings, cert_file=value)
-        case "key_file":
-            return replace(settings, key_file=value)
         case _:
             return None
 
 
 def _with_number(settings: RedisSettings, name: str, value: str) -> RedisSettings | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
     match name:
-        case "timeout_seconds" if 0 < number <= 3600:  # noqa: PLR2004 - an hour
-            return replace(settings, timeout=timedelta(seconds=number))
-        case "connect_timeout_seconds" if 0 < number <= 3600:  # noqa: PLR2004 - an hour
-            return replace(settings, connect_timeout=timedelta(seconds=number))
-        case "max_connections" if value.isdecimal() and number >= 1:
-            return replace(settings, max_connections=int(value))
-        case "replicas" if value.isdecimal() and number >= 1:
-            return replace(settings, replicas=int(value))
+        case "timeout_seconds" if duration := _duration(value):
+            return replace(settings, timeout=duration)
+        case "connect_timeout_seconds" if duration := _duration(value):
+            return replace(settings, connect_timeout=duration)
+        case "max_connections" | "replicas" if value.isdecimal() and int(value):
+            return _replaced(settings, **{name: int(value)})
         case "db" if value.isdecimal() and settings.form is Form.UNIX:
             return replace(settings, database=int(value))
         case _:
             return None
+
+
+def _duration(value: str) -> timedelta | None:
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return timedelta(seconds=seconds) if 0 < seconds <= _LONGEST_SECONDS else None
