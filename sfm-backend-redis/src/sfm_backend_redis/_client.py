@@ -56,6 +56,7 @@ class RedisClient:
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
         self._link: Link | None = None
+        self._waits = settings.durability is not Durability.MEMORY
 
     async def open(self) -> None:
         """Connect, and make sure that there is a server.
@@ -138,9 +139,9 @@ class RedisClient:
                 durable, or not yet.
             SfmError: The driver's error in our terms.
         """
-        wait = self._wait()
-        if not wait:
+        if not self._waits:
             return await self.run(name, keys, arguments)
+        wait = self._wait()
         script = self.script(name)
         given = (len(keys), *keys, *arguments)
         with self._driving():
@@ -184,13 +185,9 @@ class RedisClient:
         # The server gives up before the driver does, so that the connection stays usable.
         seconds = self.settings.timeout.total_seconds()
         milliseconds = int(max(seconds / 2, seconds - _SPARE_SECONDS) * 1000)
-        match self.settings.durability:
-            case Durability.AOF:
-                return ("WAITAOF", 1, 0, milliseconds)
-            case Durability.REPLICAS:
-                return ("WAIT", self.settings.replicas, milliseconds)
-            case Durability.MEMORY:
-                return ()
+        if self.settings.durability is Durability.AOF:
+            return ("WAITAOF", 1, 0, milliseconds)
+        return ("WAIT", self.settings.replicas, milliseconds)
 
     def _check_reached(self, reached: object) -> None:
         if self.settings.durability is Durability.AOF:
@@ -212,12 +209,21 @@ class RedisClient:
             except exceptions.NoPermissionError:
                 raise
             except exceptions.ResponseError as error:
+                if await self._syncs_before_it_answers():
+                    self._waits = False
+                    return
                 raise ConfigurationError(
                     f"{self.settings.place} cannot confirm that commits are on disk: {error}.",
                     setting="durability",
-                    remedy="Use Redis 7.2 or later, or Valkey, with appendonly yes; or "
-                    "?durability=memory.",
+                    remedy="Use Redis 7.2 or later, or Valkey, with appendonly yes; or an older "
+                    "one with appendfsync always, too; or ?durability=memory.",
                 ) from error
+
+    async def _syncs_before_it_answers(self) -> bool:
+        answer = await self._opened.send("CONFIG GET", "append*")
+        found = cast(dict[bytes | str, bytes | str], answer)
+        settings = {_text(name): _text(value) for name, value in found.items()}
+        return (settings.get("appendonly"), settings.get("appendfsync")) == ("yes", "always")
 
     @contextmanager
     def _driving(self) -> Generator[None]:
@@ -228,3 +234,7 @@ class RedisClient:
         # Python 3.11's `wait_for`, which the driver uses, may swallow a cancellation.
         if task and task.cancelling() > before:
             raise asyncio.CancelledError
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
