@@ -173,23 +173,37 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         server.stop()
 
 
-@pytest_asyncio.fixture
-async def cluster_url(start_server: Callable[..., Server]) -> str:
-    """Return the URL of a cluster of three."""
+@pytest.fixture(scope="session")
+def cluster_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of a cluster of three for the whole session."""
     buses = [free_port() for _ in range(3)]
-    servers = [
-        start_server("--cluster-enabled", "yes", "--cluster-port", str(bus)) for bus in buses
-    ]
+    servers: list[Server] = []
+    for bus in buses:
+        options = ("--appendonly", "yes", "--cluster-enabled", "yes", "--cluster-port", str(bus))
+        servers.append(Server(tmp_path_factory.mktemp("node"), options))
+        servers[-1].start()
+    asyncio.run(_form(servers, buses[0]))
+    yield "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def cluster_url(cluster_nodes: str) -> str:
+    """Return the URL of a cluster with a prefix of its own."""
+    return with_options(cluster_nodes, f"prefix=test-{uuid4().hex}")
+
+
+async def _form(servers: list[Server], bus: int) -> None:
     bounds = [0, 5461, 10923, 16384]
     for place, server in enumerate(servers):
         slots = (bounds[place], bounds[place + 1] - 1)
         await tell(server.url, "CLUSTER ADDSLOTSRANGE", *slots)
-        await tell(server.url, "CLUSTER MEET", "127.0.0.1", servers[0].port, buses[0])
+        await tell(server.url, "CLUSTER MEET", "127.0.0.1", servers[0].port, bus)
     for server in servers:
         # It tells nobody when it is ready.
         while not await _formed(server):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
 
 
 async def _formed(server: Server) -> bool:

@@ -47,3 +47,21 @@ class TestRedisCache(CacheContract):
     @pytest.fixture
     def make(self, tmp_path: Path, redis_url: str) -> Callable[[], RedisCache]:
         return lambda: create_cache(redis_url, BackendContext(data_folder=tmp_path))
+
+
+class TestRedisKeyValueStoreOnCluster(TestRedisKeyValueStore):
+    @pytest.fixture
+    def make(self, tmp_path: Path, cluster_url: str) -> Callable[[], RedisKeyValueStore]:
+        return lambda: create_kv(cluster_url, BackendContext(data_folder=tmp_path))
+
+
+class TestRedisGraphStoreOnCluster(TestRedisGraphStore):
+    @pytest.fixture
+    def make(self, tmp_path: Path, cluster_url: str) -> Callable[[], RedisGraphStore]:
+        return lambda: create_graph(cluster_url, BackendContext(data_folder=tmp_path))
+
+
+class TestRedisCacheOnCluster(TestRedisCache):
+    @pytest.fixture
+    def make(self, tmp_path: Path, cluster_url: str) -> Callable[[], RedisCache]:
+        return lambda: create_cache(cluster_url, BackendContext(data_folder=tmp_path))

@@ -57,6 +57,7 @@ async def check_all_ports(url: str) -> None:
         assert await cache.increment("c", 2, ttl=minute) == 2
 
 
+@pytest.mark.smoke
 async def test_a_server(redis_url: str) -> None:
     await check_all_ports(redis_url)
 

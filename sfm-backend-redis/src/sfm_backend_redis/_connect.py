@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -64,19 +65,23 @@ class Link:
         driver: The client.
         watchers: Clients of the sentinels.
         spread: Whether it speaks to a cluster.
+        gate: Lets as many calls through as there may be connections. The
+            driver's pools for sentinels and clusters fail instead of waiting.
     """
 
     driver: _Driver
+    gate: asyncio.Semaphore
     watchers: tuple[_Closing, ...] = ()
     spread: bool = False
 
     async def send(self, *arguments: Argument) -> object:
         """Send one command."""
-        return await self.driver.execute_command(*arguments)
+        async with self.gate:
+            return await self.driver.execute_command(*arguments)
 
     async def send_all(self, *commands: tuple[Argument, ...]) -> list[object]:
         """Send several commands through one connection; the first error is raised."""
-        async with self.driver.pipeline(transaction=False) as pipeline:
+        async with self.gate, self.driver.pipeline(transaction=False) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
             return await pipeline.execute()
@@ -86,7 +91,9 @@ class Link:
         if not self.spread:
             return await self.send(*arguments)
         node = cast(_Cluster, self.driver).get_node_from_key(key)
-        return await cast(_Targeted, self.driver).execute_command(*arguments, target_nodes=node)
+        send = cast(_Targeted, self.driver).execute_command
+        async with self.gate:
+            return await send(*arguments, target_nodes=node)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -130,7 +137,7 @@ def _to_server(settings: RedisSettings) -> Link:
         connection_class=kind,
         **options,
     )
-    return Link(driver=cast(_Driver, Redis.from_pool(pool)))
+    return Link(driver=cast(_Driver, Redis.from_pool(pool)), gate=_gate(settings))
 
 
 def _to_cluster(settings: RedisSettings) -> Link:
@@ -143,7 +150,7 @@ def _to_cluster(settings: RedisSettings) -> Link:
         max_connections=settings.max_connections,
         **options,
     )
-    return Link(driver=driver, spread=True)
+    return Link(driver=driver, spread=True, gate=_gate(settings))
 
 
 def _to_watched(settings: RedisSettings) -> Link:
@@ -156,7 +163,11 @@ def _to_watched(settings: RedisSettings) -> Link:
         sentinel_kwargs={key: value for key, value in options.items() if key not in _LOGIN},
     )
     driver = sentinel.master_for(settings.service, **options)
-    return Link(driver=driver, watchers=tuple(sentinel.sentinels))
+    return Link(driver=driver, watchers=tuple(sentinel.sentinels), gate=_gate(settings))
+
+
+def _gate(settings: RedisSettings) -> asyncio.Semaphore:
+    return asyncio.Semaphore(settings.max_connections)
 
 
 # Sentinels have no databases, and logins of their own.
