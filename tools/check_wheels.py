@@ -62,6 +62,7 @@ INSTALLATIONS = (
     Installation(wanted={"sfm-core": ""}, absent=("fastapi", "hypothesis", "pydantic", "pytest")),
     Installation(wanted={"sfm-core": "[testing]"}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-backend-redis": ""}, absent=("fastapi",)),
+    Installation(wanted={"sfm-core": "", "sfm-backend-postgres": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-backend-sqlite": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-embedder-local": ""}, absent=("fastapi",)),
     Installation(

@@ -1,0 +1,1 @@
+"""PostgreSQL backends of SomaFractalMemory: truth, graph and event log in one database."""

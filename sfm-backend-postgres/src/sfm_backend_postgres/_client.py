@@ -1,0 +1,207 @@
+"""Connections to one database, and what is done on them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import TypeAlias, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection, IsolationLevel
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from sfm_backend_postgres._errors import is_lost, is_repeatable, translate, translate_login
+from sfm_backend_postgres._schema import migrate
+from sfm_backend_postgres._types import Connection, Pool
+from sfm_backend_postgres.settings import PostgresSettings
+from sfm_core.registry import BackendContext
+
+AnswerT = TypeVar("AnswerT")
+
+Work: TypeAlias = Callable[[Connection], Awaitable[AnswerT]]
+Parameters: TypeAlias = Mapping[str, object]
+
+_ATTEMPTS = 10
+_PREPARE_AFTER = 3
+# The longest wait for a free connection, and after an outage between two tries to reconnect.
+_POOL_SECONDS = 10.0
+_RECONNECT_SECONDS = 1.0
+
+
+class PostgresDatabase:
+    """A database, and the pool of connections that the ports of one engine share."""
+
+    def __init__(self, settings: PostgresSettings) -> None:
+        self._settings = settings
+        self._pool: Pool | None = None
+        self._users = 0
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect, bring the schema up to date, and count one more user.
+
+        Raises:
+            ConfigurationError: Login, TLS, server or schema cannot work.
+            BackendUnavailableError: The server cannot be reached.
+            ReadOnlyStorageError: The schema is not there and cannot be made.
+            CorruptDataError: The schema is of another make.
+        """
+        async with self._opening:
+            if self._pool is None:
+                await self._prepare()
+                self._pool = await self._open_pool()
+            self._users += 1
+
+    async def close(self) -> None:
+        """Count one user less, and close the connections after the last."""
+        async with self._opening:
+            self._users -= 1
+            if not self._users and self._pool is not None:
+                pool, self._pool = self._pool, None
+                await pool.close()
+
+    async def fetch(self, statement: bytes, parameters: Parameters) -> list[TupleRow]:
+        """Carry out one statement that may be repeated, in a transaction of its own.
+
+        Args:
+            statement: What to do.
+            parameters: Its parameters by name.
+
+        Returns:
+            Its rows; for a statement without any, one row with the number of
+            rows it touched.
+
+        Raises:
+            SfmError: It failed.
+        """
+
+        async def work(connection: Connection) -> list[TupleRow]:
+            cursor = await connection.execute(statement, parameters, binary=True)
+            return await cursor.fetchall() if cursor.description else [(cursor.rowcount,)]
+
+        return await self.run(work)
+
+    async def run(self, work: Work[AnswerT]) -> AnswerT:
+        """Do something on a connection; again where it is certain or harmless to do so.
+
+        Args:
+            work: What to do. It may be called again after the server undid it,
+                or when a connection was lost; see `NotRepeatableError`.
+
+        Returns:
+            What `work` returned.
+
+        Raises:
+            SfmError: It failed.
+        """
+        lost = False
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._attempt(work)
+            except NotRepeatableError as error:
+                raise translate(error.cause, self._settings.place) from error.cause
+            except psycopg.Error as error:
+                again = is_repeatable(error) or (is_lost(error) and not lost)
+                if not again or attempt == _ATTEMPTS:
+                    raise translate(error, self._settings.place) from error
+                if is_lost(error):
+                    lost = True
+                    await self._replace_lost()
+        raise AssertionError(_ATTEMPTS)
+
+    async def _attempt(self, work: Work[AnswerT]) -> AnswerT:
+        held: list[Connection] = []
+        running = asyncio.create_task(self._on_connection(work, held))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # The driver would first ask the server to cancel, over a network that may
+            # be the reason for the cancellation. A connection that is cut ends at once.
+            for connection in held:
+                _cut(connection)
+            if not held:
+                running.cancel()
+            await asyncio.wait({running})
+            if not running.cancelled():
+                running.exception()
+            raise
+
+    async def _on_connection(self, work: Work[AnswerT], held: list[Connection]) -> AnswerT:
+        pool = self._pool
+        if pool is None:
+            raise psycopg.OperationalError("the pool was closed")
+        async with pool.connection() as connection:
+            held.append(connection)
+            try:
+                return await work(connection)
+            finally:
+                held.clear()
+
+    async def _replace_lost(self) -> None:
+        # When a server restarts, every idle connection is lost, not only the one in hand.
+        if self._pool is not None:
+            await self._pool.check()
+
+    async def _prepare(self) -> None:
+        place = self._settings.place
+        try:
+            connection = await AsyncConnection.connect(self._settings.conninfo, autocommit=True)
+        except psycopg.Error as error:
+            raise translate_login(error, place) from error
+        try:
+            async with connection:
+                await migrate(connection, place, post=self._settings.post_migrations)
+        except psycopg.Error as error:
+            raise translate(error, place) from error
+
+    async def _open_pool(self) -> Pool:
+        settings = self._settings
+        pool: Pool = AsyncConnectionPool(
+            settings.conninfo,
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": _PREPARE_AFTER if settings.prepared_statements else None,
+            },
+            min_size=1,
+            max_size=settings.pool_size,
+            open=False,
+            configure=_configure,
+            timeout=_POOL_SECONDS,
+            reconnect_timeout=_RECONNECT_SECONDS,
+            name=f"postgresql {settings.place}",
+        )
+        await pool.open()
+        return pool
+
+
+class NotRepeatableError(Exception):
+    """Work failed after the server was told to commit, so that it may have happened.
+
+    Attributes:
+        cause: What the driver raised.
+    """
+
+    def __init__(self, cause: psycopg.Error) -> None:
+        """Keep what the driver raised."""
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def shared_database(settings: PostgresSettings, context: BackendContext) -> PostgresDatabase:
+    """Return the database that all ports of an engine share."""
+    key = f"sfm_backend_postgres {settings!r} {settings.conninfo}"
+    return context.share(key, lambda: PostgresDatabase(settings))
+
+
+async def _configure(connection: Connection) -> None:
+    # It becomes part of each BEGIN, so it also holds where a pooler shares sessions.
+    await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+
+
+def _cut(connection: Connection) -> None:
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)

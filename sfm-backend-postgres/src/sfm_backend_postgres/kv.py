@@ -1,0 +1,137 @@
+"""The truth in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from sfm_backend_postgres._outbox import PostgresOutbox
+from sfm_backend_postgres._port import check_batch, check_limit
+from sfm_backend_postgres._statements import statements
+from sfm_backend_postgres._transaction import Transaction
+from sfm_core.errors import LimitExceededError
+from sfm_core.model.keys import KeyRange
+from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
+
+_SQL = statements("truth")
+# Comes after every key; a bound that may be absent could not be found by the index.
+_AFTER_ALL = b"\xff" * (MAX_KEY_BYTES + 1)
+
+
+class PostgresKeyValueStore(PostgresOutbox):
+    """Entries, counters, outbox and event log in one database."""
+
+    async def get_many(self, namespace: str, keys: Sequence[bytes]) -> list[Entry | None]:
+        """Read many entries; see `KeyValueStore.get_many`.
+
+        Raises:
+            LimitExceededError: More than `MAX_BATCH` keys.
+            BackendError: The database was not reached.
+        """
+        check_batch(len(keys), "keys")
+        database = self._database
+        if not keys:
+            return []
+        rows = await database.fetch(
+            _SQL["get_many"], {"namespace": namespace, "keys": list(dict.fromkeys(keys))}
+        )
+        found = {key: Entry(value, version) for key, value, version in rows}
+        return [found.get(key) for key in keys]
+
+    async def scan(
+        self, namespace: str, ranges: Sequence[KeyRange], *, limit: int
+    ) -> list[list[tuple[bytes, Entry]]]:
+        """Read the first entries of many key ranges; see `KeyValueStore.scan`.
+
+        Raises:
+            LimitExceededError: Too many ranges, or a limit out of bounds.
+            BackendError: The database was not reached.
+        """
+        check_batch(len(ranges), "ranges")
+        check_limit(limit)
+        database = self._database
+        found = [list[tuple[bytes, Entry]]() for _ in ranges]
+        for reverse, name in ((False, "scan_forward"), (True, "scan_backward")):
+            places = [place for place, wanted in enumerate(ranges) if wanted.reverse is reverse]
+            if not places:
+                continue
+            rows = await database.fetch(
+                _SQL[name],
+                {
+                    "namespace": namespace,
+                    "limit": limit,
+                    "places": places,
+                    "starts": [ranges[place].start for place in places],
+                    "ends": [_end(ranges[place]) for place in places],
+                },
+            )
+            for place, key, value, version in rows:
+                found[place].append((key, Entry(value, version)))
+            for place in places:
+                found[place].sort(key=lambda pair: pair[0], reverse=reverse)
+        return found
+
+    async def commit(
+        self, commits: Sequence[Commit], *, owner: str, lease: timedelta
+    ) -> list[CommitResult]:
+        """Carry out commits in one transaction; see `KeyValueStore.commit`.
+
+        Raises:
+            LimitExceededError: Too many commits, or a key that is too long; nothing happened.
+            BackendUnavailableError: The server was not reached or too busy; any
+                of the commits may have happened.
+            BackendError: They were refused; none happened.
+        """
+        check_batch(len(commits), "commits")
+        for commit in commits:
+            _check_keys(commit)
+        database = self._database
+        if not commits:
+            return []
+        return await database.run(Transaction(commits=commits, owner=owner, lease=lease).run)
+
+    async def counters(self, namespace: str) -> dict[str, int]:
+        """Read the counters of a namespace; see `KeyValueStore.counters`.
+
+        Raises:
+            BackendError: The database was not reached.
+        """
+        return dict(await self._database.fetch(_SQL["counters"], {"namespace": namespace}))
+
+    async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[str]:
+        """List the namespaces that hold or held an entry, by code point.
+
+        Raises:
+            LimitExceededError: The limit is out of bounds.
+            BackendError: The database was not reached.
+        """
+        check_limit(limit)
+        rows = await self._database.fetch(_SQL["namespaces"], {"after": after, "limit": limit})
+        return [name for (name,) in rows]
+
+    async def maintain(self) -> None:
+        """Fold what commits added to each counter into one row.
+
+        Raises:
+            BackendError: The database was not reached or could not be written
+                to; the counters are right all the same.
+        """
+        await self._database.fetch(_SQL["fold_counters"], {})
+
+
+def _end(wanted: KeyRange) -> bytes:
+    return _AFTER_ALL if wanted.end is None else wanted.end
+
+
+def _check_keys(commit: Commit) -> None:
+    if any(len(key) > MAX_KEY_BYTES for key in _keys(commit)):
+        raise LimitExceededError(
+            f"A key has more than {MAX_KEY_BYTES} bytes.", field="key", remedy="Shorten it."
+        )
+
+
+def _keys(commit: Commit) -> Iterable[bytes]:
+    yield from (write.key for write in commit.writes)
+    yield from (note.key for note in commit.events)
+    yield from commit.dirty
+    yield from commit.expect

@@ -1,0 +1,138 @@
+"""What can be chosen about PostgreSQL, and how a URL and the environment say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from sfm_core.errors import ConfigurationError
+
+SCHEME = "postgresql"
+SHORT_SCHEME = "postgres"
+
+_REMEDY = (
+    'Write "postgresql://user:password@host:5432/database", with libpq\'s options and '
+    "?pool_size=10, &migrations=all|pre or &prepared_statements=on|off where wanted."
+)
+_TLS = {
+    "POSTGRES_SSL_MODE": "sslmode",
+    "POSTGRES_SSL_ROOT_CERT": "sslrootcert",
+    "POSTGRES_SSL_CERT": "sslcert",
+    "POSTGRES_SSL_KEY": "sslkey",
+}
+# A server that is gone without a word must not hold a call for the quarter of an
+# hour that the system's own settings allow.
+_DEFAULTS = {
+    "application_name": "somafractalmemory",
+    "connect_timeout": "5",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+_CHOICES = {
+    "pool_size": None,
+    "migrations": frozenset({"all", "pre"}),
+    "prepared_statements": frozenset({"on", "off"}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresSettings:
+    """How one database is used.
+
+    Attributes:
+        conninfo: What libpq is told, the password included.
+        place: Host, port and database, for messages.
+        pool_size: Most connections of this process to the database.
+        post_migrations: Whether to take also the migration steps that the
+            release before this one would not work with.
+        prepared_statements: Whether statements are prepared on the server.
+            A PgBouncer in transaction mode before 1.21 needs them off.
+    """
+
+    conninfo: str = field(repr=False)
+    place: str
+    pool_size: int = 10
+    post_migrations: bool = True
+    prepared_statements: bool = True
+
+    @classmethod
+    def parse(cls, url: str, options: Mapping[str, str]) -> PostgresSettings:
+        """Read a URL and the options beside it.
+
+        Args:
+            url: A libpq URL, with options of this package in its query.
+            options: `POSTGRES_SSL_MODE`, `POSTGRES_SSL_ROOT_CERT`,
+                `POSTGRES_SSL_CERT` and `POSTGRES_SSL_KEY` count where the URL
+                does not say otherwise.
+
+        Returns:
+            The settings.
+
+        Raises:
+            ConfigurationError: The URL is malformed, or an option is unknown
+                or has an impossible value. The password is not in the message.
+        """
+        parts = urlsplit(url)
+        query = _query(parts)
+        own = {name: query.pop(name) for name in _CHOICES if name in query}
+        for name, value in own.items():
+            _check(name, value)
+        tls = {name: options[key] for key, name in _TLS.items() if options.get(key)}
+        defaults = _DEFAULTS | tls
+        try:
+            given = conninfo_to_dict(
+                urlunsplit(
+                    (SCHEME, parts.netloc, parts.path, urlencode(query, quote_via=quote), "")
+                )
+            )
+            conninfo = make_conninfo("", **(defaults | given))
+        except psycopg.Error as error:
+            # The driver's own message may quote the password, so it is no cause either.
+            raise ConfigurationError(_malformed(error), remedy=_REMEDY) from None
+        return cls(
+            conninfo=conninfo,
+            place=_place(given),
+            pool_size=int(own.get("pool_size", 10)),
+            post_migrations=own.get("migrations", "all") == "all",
+            prepared_statements=own.get("prepared_statements", "on") == "on",
+        )
+
+
+def _query(parts: SplitResult) -> dict[str, str]:
+    try:
+        return dict(
+            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        )
+    except ValueError as error:
+        raise ConfigurationError(
+            "The PostgreSQL URL has a malformed query.", remedy=_REMEDY
+        ) from error
+
+
+def _check(name: str, value: str) -> None:
+    choices = _CHOICES[name]
+    fits = value.isdecimal() and int(value) > 0 if choices is None else value in choices
+    if not fits:
+        raise ConfigurationError(
+            f"The PostgreSQL option {name} cannot be {value!r}.", setting=name, remedy=_REMEDY
+        )
+
+
+def _malformed(error: psycopg.Error) -> str:
+    # libpq names an unknown option in quotes, and nothing else of the URL.
+    text = str(error)
+    if "invalid URI query parameter" in text:
+        return f"The PostgreSQL URL has an option that libpq does not know: {text}."
+    return "The PostgreSQL URL is malformed."
+
+
+def _place(given: Mapping[str, object]) -> str:
+    host = given.get("host", given.get("hostaddr", "localhost"))
+    name = given.get("dbname", given.get("user", ""))
+    return f"{host}:{given.get('port', 5432)}/{name}"

@@ -1,0 +1,5 @@
+"""Makes the servers known to the tests."""
+
+from fix_postgres import database_url, oldest_postgres_url, own_server, postgres_url
+
+__all__ = ["database_url", "oldest_postgres_url", "own_server", "postgres_url"]

@@ -1,0 +1,40 @@
+"""Random sequences of calls, beside the in-process model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from fix_postgres import make_database
+from postgres_helpers import TimedKeyValueStore, open_graph, open_kv, take_time_from_a_table
+
+from sfm_backend_postgres.graph import PostgresGraphStore
+from sfm_core.testing.clock import ManualClock
+from sfm_core.testing.machines import check_graph_store, check_key_value_store
+
+
+@pytest.mark.parametrize("server", ["postgres_url", "oldest_postgres_url"])
+def test_the_key_value_store_is_like_its_model(request: pytest.FixtureRequest, server: str) -> None:
+    admin: str = request.getfixturevalue(server)
+
+    def fresh(clock: ManualClock) -> Callable[[], TimedKeyValueStore]:
+        url = make_database(admin)
+        asyncio.run(_migrate(url))
+        take_time_from_a_table(url)
+        return lambda: TimedKeyValueStore(url, clock)
+
+    check_key_value_store(fresh)
+
+
+def test_the_graph_store_is_like_its_model(postgres_url: str) -> None:
+    def fresh(_: ManualClock) -> Callable[[], PostgresGraphStore]:
+        url = make_database(postgres_url)
+        return lambda: open_graph(url)
+
+    check_graph_store(fresh)
+
+
+async def _migrate(url: str) -> None:
+    async with open_kv(url):
+        pass
