@@ -1,5 +1,11 @@
 """Makes the servers known to the tests."""
 
-from fix_postgres import database_url, oldest_postgres_url, own_server, postgres_url
+from fix_postgres import (
+    database_url,
+    oldest_postgres_url,
+    own_server,
+    postgres_url,
+    tls_postgres_url,
+)
 
-__all__ = ["database_url", "oldest_postgres_url", "own_server", "postgres_url"]
+__all__ = ["database_url", "oldest_postgres_url", "own_server", "postgres_url", "tls_postgres_url"]

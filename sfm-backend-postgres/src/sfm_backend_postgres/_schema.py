@@ -20,7 +20,12 @@ MINIMUM_SERVER = 15
 # The first number ("SFM1") keeps clear of the locks of other programs, and the
 # second of those that commits take.
 _LOCK = b"SELECT pg_advisory_xact_lock(1397116209, -1)"
-_EXISTS = b"SELECT to_regclass('sfm.migration') IS NOT NULL"
+# A lookup by name could answer from a cache that is older than the lock.
+_EXISTS = (
+    b"SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS class "
+    b"JOIN pg_catalog.pg_namespace AS schema ON schema.oid = class.relnamespace "
+    b"WHERE schema.nspname = 'sfm' AND class.relname = 'migration')"
+)
 _APPLIED = b"SELECT name, checksum FROM sfm.migration"
 _APPLY = b"INSERT INTO sfm.migration (name, checksum) VALUES (%s, %s)"
 
