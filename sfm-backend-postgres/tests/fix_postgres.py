@@ -10,11 +10,13 @@ import socket
 import subprocess
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
+import psutil
 import psycopg
 import pytest
 
@@ -73,11 +75,15 @@ class PostgresServer:
         pytest.fail((self._folder / "log").read_text())
 
     def kill(self) -> None:
-        """Kill its processes like a crash of the machine would."""
+        """Kill all of its processes at once."""
         assert self._process is not None
-        pid = int((self.data / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, signal.SIGKILL)
+        main = psutil.Process(self._process.pid)
+        processes = [main, *main.children(recursive=True)]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait()
+        psutil.wait_procs(processes)
         self._process = None
 
     def stop(self) -> None:

@@ -71,7 +71,7 @@ class PostgresGraphStore(PostgresPort):
         if not nodes:
             return []
         name = "neighbors_out" if direction is Direction.OUT else "neighbors_in"
-        rows = await database.fetch(
+        rows: list[tuple[int, bytes, str, bytes, float, int]] = await database.fetch(
             _SQL[name],
             {
                 "namespace": namespace,

@@ -55,7 +55,7 @@ class PostgresKeyValueStore(PostgresOutbox):
             places = [place for place, wanted in enumerate(ranges) if wanted.reverse is reverse]
             if not places:
                 continue
-            rows = await database.fetch(
+            rows: list[tuple[int, bytes, bytes, int]] = await database.fetch(
                 _SQL[name],
                 {
                     "namespace": namespace,
