@@ -5,7 +5,15 @@ from fix_postgres import (
     oldest_postgres_url,
     own_server,
     postgres_url,
+    shared_database_url,
     tls_postgres_url,
 )
 
-__all__ = ["database_url", "oldest_postgres_url", "own_server", "postgres_url", "tls_postgres_url"]
+__all__ = [
+    "database_url",
+    "oldest_postgres_url",
+    "own_server",
+    "postgres_url",
+    "shared_database_url",
+    "tls_postgres_url",
+]

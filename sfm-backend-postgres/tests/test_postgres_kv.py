@@ -10,12 +10,19 @@ import pytest
 from postgres_helpers import LEASE, commit, keys_of, open_kv
 
 from sfm_backend_postgres._statements import statements
+from sfm_core.errors import (
+    BackendError,
+    BackendUnavailableError,
+    CorruptDataError,
+    ReadOnlyStorageError,
+    StorageFullError,
+)
 from sfm_core.model.events import START, EventNote, EventType
 from sfm_core.model.keys import KeyRange
 from sfm_core.protocols.kv import Commit, Committed, Write
 
 _MOMENT = datetime(2026, 5, 17, tzinfo=UTC)
-_LOG = statements("outbox")["log"]
+_LOG = statements("events")["log"]
 
 
 def noted(key: bytes) -> Commit:
@@ -183,6 +190,62 @@ async def test_the_view_shows_memories_whatever_their_values_are(database_url: s
         ).fetchall()
     payload = {"text": "x\ufffdy", "kept": "\\u0000"}
     assert rows == [("0161", 3, "semantic", payload), ("0162", 3, "episodic", None)]
+
+
+def raise_on_write(url: str, code: str, *, times: int) -> None:
+    """Let the server refuse the next writes of entries with an error code."""
+    with psycopg.connect(url, autocommit=True) as raw:
+        # A sequence goes on counting in transactions that are undone.
+        raw.execute("CREATE SEQUENCE public.refusals")
+        raw.execute(
+            "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF nextval('public.refusals') <= {times} THEN "
+            f"RAISE EXCEPTION 'refused' USING ERRCODE = '{code}'; END IF; "
+            "RETURN NEW; END $$".encode()
+        )
+        raw.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON sfm.entry "
+            "FOR EACH ROW EXECUTE FUNCTION public.refuse()"
+        )
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+async def test_what_the_server_undoes_for_another_is_repeated(database_url: str, code: str) -> None:
+    async with open_kv(database_url) as store:
+        raise_on_write(database_url, code, times=3)
+        put = Commit(
+            namespace="n", writes=(Write(b"k", b"v", 1),), expect={b"k": 0}, counters={"c": 1}
+        )
+        [result] = await commit(store, put)
+        assert isinstance(result, Committed)
+        assert await store.counters("n") == {"c": 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("53100", StorageFullError),
+        ("25006", ReadOnlyStorageError),
+        ("53200", BackendUnavailableError),
+        ("XX001", CorruptDataError),
+        ("22003", BackendError),
+    ],
+)
+async def test_a_refused_commit_leaves_nothing_and_the_connection_usable(
+    database_url: str, code: str, expected: type[BackendError]
+) -> None:
+    async with open_kv(f"{database_url}?pool_size=1") as store:
+        raise_on_write(database_url, code, times=1)
+        put = Commit(
+            namespace="n", writes=(Write(b"k", b"v", 1),), counters={"c": 1}, dirty=(b"k",)
+        )
+        with pytest.raises(expected) as caught:
+            await commit(store, put)
+        assert type(caught.value) is expected
+        assert await store.get_many("n", [b"k"]) == [None]
+        assert await store.counters("n") == {}
+        [result] = await commit(store, put)
+        assert isinstance(result, Committed)
 
 
 async def test_a_cancelled_call_leaves_the_store_usable(database_url: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from fix_postgres import make_database
+from fix_postgres import empty, make_database
 from postgres_helpers import TimedKeyValueStore, open_graph, open_kv, take_time_from_a_table
 
 from sfm_backend_postgres.graph import PostgresGraphStore
@@ -16,11 +16,10 @@ from sfm_core.testing.machines import check_graph_store, check_key_value_store
 
 @pytest.mark.parametrize("server", ["postgres_url", "oldest_postgres_url"])
 def test_the_key_value_store_is_like_its_model(request: pytest.FixtureRequest, server: str) -> None:
-    admin: str = request.getfixturevalue(server)
+    url = make_database(request.getfixturevalue(server))
 
     def fresh(clock: ManualClock) -> Callable[[], TimedKeyValueStore]:
-        url = make_database(admin)
-        asyncio.run(_migrate(url))
+        asyncio.run(_migrate(empty(url)))
         take_time_from_a_table(url)
         return lambda: TimedKeyValueStore(url, clock)
 
@@ -28,8 +27,10 @@ def test_the_key_value_store_is_like_its_model(request: pytest.FixtureRequest, s
 
 
 def test_the_graph_store_is_like_its_model(postgres_url: str) -> None:
+    url = make_database(postgres_url)
+
     def fresh(_: ManualClock) -> Callable[[], PostgresGraphStore]:
-        url = make_database(postgres_url)
+        empty(url)
         return lambda: open_graph(url)
 
     check_graph_store(fresh)

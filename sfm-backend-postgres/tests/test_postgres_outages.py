@@ -132,7 +132,8 @@ async def test_tls_is_verified_by_what_the_environment_names(
     assert "POSTGRES_SSL_ROOT_CERT" in caught.value.remedy
 
 
-async def test_a_database_that_accepts_no_writes_can_be_read(database_url: str) -> None:
+async def test_a_database_that_accepts_no_writes_can_be_read(postgres_url: str) -> None:
+    database_url = make_database(postgres_url)
     async with open_kv(database_url) as store:
         await commit(store, Commit(namespace="n", writes=(Write(b"k", b"v", 1),)))
     with psycopg.connect(database_url, autocommit=True) as raw:

@@ -64,5 +64,16 @@ def test_what_cannot_be_is_refused_without_the_password(query: str) -> None:
     assert "pool_size" in caught.value.remedy
 
 
+def test_a_malformed_host_is_refused_without_the_password() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        PostgresSettings.parse("postgresql://user:secret@[::1/memories", {})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_plus_sign_in_an_option_stays() -> None:
+    settings = PostgresSettings.parse("postgresql://db.example/m?application_name=a+b", {})
+    assert conninfo_to_dict(settings.conninfo)["application_name"] == "a+b"
+
+
 def test_a_password_is_not_shown() -> None:
     assert "cret" not in repr(PostgresSettings.parse(URL, {}))

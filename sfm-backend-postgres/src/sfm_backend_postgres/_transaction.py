@@ -17,6 +17,7 @@ from sfm_core.protocols.kv import Commit, CommitResult, Entry
 
 _TRUTH = statements("truth")
 _OUTBOX = statements("outbox")
+_EVENTS = statements("events")
 _LOCK_MILLISECONDS = "10000"
 
 
@@ -123,7 +124,7 @@ async def _count(connection: Connection, changes: Changes) -> None:
 async def _log(connection: Connection, changes: Changes) -> None:
     if changes.events:
         await connection.execute(
-            _OUTBOX["log"],
+            _EVENTS["log"],
             {
                 "namespaces": [namespace for namespace, _ in changes.events],
                 "types": [note.type.value for _, note in changes.events],

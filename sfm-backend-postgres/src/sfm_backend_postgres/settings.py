@@ -28,6 +28,7 @@ _TLS = {
 # hour that the system's own settings allow.
 _DEFAULTS = {
     "application_name": "somafractalmemory",
+    "client_encoding": "utf8",
     "connect_timeout": "5",
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -78,7 +79,7 @@ class PostgresSettings:
             ConfigurationError: The URL is malformed, or an option is unknown
                 or has an impossible value. The password is not in the message.
         """
-        parts = urlsplit(url)
+        parts = _split(url)
         query = _query(parts)
         own = {name: query.pop(name) for name in _CHOICES if name in query}
         for name, value in own.items():
@@ -104,11 +105,19 @@ class PostgresSettings:
         )
 
 
-def _query(parts: SplitResult) -> dict[str, str]:
+def _split(url: str) -> SplitResult:
     try:
-        return dict(
-            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        )
+        return urlsplit(url)
+    except ValueError:
+        # Its message may quote the password.
+        raise ConfigurationError("The PostgreSQL URL is malformed.", remedy=_REMEDY) from None
+
+
+def _query(parts: SplitResult) -> dict[str, str]:
+    # libpq takes a plus sign as it is.
+    text = parts.query.replace("+", "%2B")
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text)))
     except ValueError as error:
         raise ConfigurationError(
             "The PostgreSQL URL has a malformed query.", remedy=_REMEDY

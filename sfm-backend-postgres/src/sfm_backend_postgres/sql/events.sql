@@ -1,0 +1,43 @@
+-- The event log. Parameters are named as in the call.
+
+-- name: log
+-- Ids ascend in the order given. Commits that touch one key come one after the
+-- other, so the ids of its events are in the order of its versions.
+INSERT INTO sfm.event_arrived (namespace, type, key, version, at)
+SELECT namespace, type, key, version, at
+FROM unnest(
+    %(namespaces)s::text[], %(types)s::text[], %(keys)s::bytea[],
+    %(versions)s::bigint[], %(times)s::timestamptz[]
+) WITH ORDINALITY AS event (namespace, type, key, version, at, place)
+ORDER BY place;
+
+-- name: read_events
+SELECT position, namespace, type, key, version, at FROM sfm.event
+WHERE position > %(after)s ORDER BY position LIMIT %(limit)s;
+
+-- name: any_arrived
+SELECT EXISTS (SELECT FROM sfm.event_arrived);
+
+-- name: lock_head
+-- Until the transaction ends nobody else gives out positions.
+SELECT position FROM sfm.event_head FOR UPDATE;
+
+-- name: give_positions
+-- Follows lock_head in the same transaction, as a statement of its own: it has
+-- to see what the one before committed.
+WITH arrived AS (
+    DELETE FROM sfm.event_arrived
+    WHERE id IN (SELECT id FROM sfm.event_arrived ORDER BY id LIMIT %(limit)s)
+    RETURNING id, namespace, type, key, version, at
+), placed AS (
+    INSERT INTO sfm.event (position, namespace, type, key, version, at)
+    SELECT (SELECT position FROM sfm.event_head) + row_number() OVER (ORDER BY id),
+        namespace, type, key, version, at
+    FROM arrived
+    RETURNING position
+)
+UPDATE sfm.event_head
+SET position = greatest(position, (SELECT max(position) FROM placed));
+
+-- name: trim_events
+DELETE FROM sfm.event WHERE position <= %(through)s;
