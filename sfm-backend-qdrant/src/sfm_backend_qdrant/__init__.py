@@ -1,0 +1,1 @@
+"""The vector store of SomaFractalMemory on Qdrant."""

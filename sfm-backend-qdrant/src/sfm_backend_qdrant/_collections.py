@@ -1,0 +1,81 @@
+"""Collections and their payload indexes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from qdrant_client import AsyncQdrantClient, models
+
+from sfm_backend_qdrant._client import Connection
+from sfm_backend_qdrant._encoding import (
+    DENSE,
+    NAMESPACE,
+    NUMBERS,
+    ORDER,
+    PATH,
+    TEXT_KEYS,
+    TEXTS,
+    TOKENS,
+    TYPE,
+    VALUE,
+    WORDS,
+)
+
+_EQUAL: Final = models.IntegerIndexParams(
+    type=models.IntegerIndexType.INTEGER, lookup=True, range=False
+)
+_SORTED: Final = models.IntegerIndexParams(
+    type=models.IntegerIndexType.INTEGER, lookup=True, range=True
+)
+
+INDEXES: Final[dict[str, models.PayloadSchemaParams]] = {
+    NAMESPACE: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
+    TYPE: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
+    TOKENS: _EQUAL,
+    f"{NUMBERS}[].{PATH}": _EQUAL,
+    f"{NUMBERS}[].{VALUE}": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
+    f"{TEXTS}[].{PATH}": _EQUAL,
+    **{f"{TEXTS}[].{key}": _SORTED for key in TEXT_KEYS},
+    **dict.fromkeys(ORDER, _SORTED),
+}
+"""Every field that a condition or an order names, so that strict mode has nothing to refuse."""
+
+
+async def create(client: AsyncQdrantClient, name: str, dimension: int) -> bool:
+    """Make a collection; fails where there is one of that name.
+
+    Vectors are normalised by the engine, so their dot product is the cosine.
+    """
+    return await client.create_collection(
+        name,
+        vectors_config={DENSE: models.VectorParams(size=dimension, distance=models.Distance.DOT)},
+        sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+    )
+
+
+def describe(info: models.CollectionInfo) -> int | None:
+    """Return the dimension of a collection of ours, `None` for one that is not."""
+    vectors = info.config.params.vectors
+    words = info.config.params.sparse_vectors or {}
+    if not isinstance(vectors, dict) or DENSE not in vectors or WORDS not in words:
+        return None
+    return vectors[DENSE].size
+
+
+async def index_missing(connection: Connection, name: str, info: models.CollectionInfo) -> None:
+    """Make those indexes that a collection does not have.
+
+    Making one again changes nothing, so two processes may do it at once, and
+    one that died in the middle is caught up with.
+    """
+    for field, schema in INDEXES.items():
+        if field not in info.payload_schema:
+
+            async def make(
+                client: AsyncQdrantClient,
+                field: str = field,
+                schema: models.PayloadSchemaParams = schema,
+            ) -> None:
+                await client.create_payload_index(name, field, field_schema=schema, wait=True)
+
+            await connection.run(make)

@@ -1,0 +1,179 @@
+"""What can be chosen about a Qdrant store, and how a URL says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from sfm_core.errors import ConfigurationError
+
+SCHEME = "qdrant"
+TLS_SCHEME = "qdrants"
+LOCAL_SCHEME = "qdrant+local"
+API_KEY_OPTION = "QDRANT_API_KEY"
+
+_REMEDY = (
+    'Write "qdrant://host:6333", with ?timeout_seconds=10, &grpc=auto|always|never, '
+    "&grpc_port=6334, &prefix=name, &scan_limit=20000 or &ca_file=/path where wanted; "
+    '"qdrants://" for TLS.'
+)
+_LOCAL_REMEDY = (
+    'Write "qdrant+local:" for points in memory, "qdrant+local:name" for a folder in the '
+    'data folder, or "qdrant+local:///absolute/folder".'
+)
+_LARGEST_PORT = 65_535
+
+
+class Grpc(StrEnum):
+    """Whether requests go through gRPC or through HTTP."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QdrantSettings:
+    """How one Qdrant is used.
+
+    Attributes:
+        scheme: The URL scheme that chose it.
+        host: The server; empty in the process.
+        port: Its HTTP port.
+        path: Path before that of the API, for a server behind a proxy.
+        tls: Whether the connection is encrypted.
+        api_key: What the server asks for; empty where it asks for nothing.
+        ca_file: Certificates to trust in place of the system's. gRPC cannot
+            be told, so it goes through HTTP then.
+        grpc: Whether to use gRPC; `AUTO` does where its port is open.
+        grpc_port: Where the server speaks gRPC.
+        timeout: Longest wait for one answer of the server.
+        prefix: What the names of collections on the server begin with, so
+            that several memories can share one server. Others are not touched.
+        scan_limit: Most candidates per arm that are fetched for a filter that
+            the server can only narrow down.
+        folder: Where the in-process mode keeps its points; `None` is memory.
+    """
+
+    scheme: str
+    host: str = ""
+    port: int = 6333
+    path: str = ""
+    tls: bool = False
+    api_key: str = ""
+    ca_file: Path | None = None
+    grpc: Grpc = Grpc.AUTO
+    grpc_port: int = 6334
+    timeout: timedelta = timedelta(seconds=10)
+    prefix: str = ""
+    scan_limit: int = 20_000
+    folder: Path | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether the points live inside this process."""
+        return self.scheme == LOCAL_SCHEME
+
+    @property
+    def place(self) -> str:
+        """Where the points are, for messages; never with a credential."""
+        if self.local:
+            return f"The Qdrant folder {self.folder}" if self.folder else "Qdrant in memory"
+        return f"Qdrant at {self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, url: str, data_folder: Path, options: Mapping[str, str]) -> QdrantSettings:
+        """Read a URL.
+
+        Args:
+            url: See the README for its forms.
+            data_folder: Where `qdrant+local:name` is.
+            options: May hold the API key under `QDRANT_API_KEY`.
+
+        Returns:
+            The settings.
+
+        Raises:
+            ConfigurationError: The URL is malformed, holds a credential, names
+                an unknown option, or an option has an impossible value.
+        """
+        parts = urlsplit(url)
+        if parts.scheme == LOCAL_SCHEME:
+            return _local(parts, url, data_folder)
+        if parts.username is not None or parts.password is not None:
+            raise ConfigurationError(
+                "The Qdrant URL holds a credential, which logs and listings would show.",
+                setting=API_KEY_OPTION,
+                remedy=f"Take it out and set {API_KEY_OPTION}.",
+            )
+        settings = cls(
+            scheme=parts.scheme,
+            host=_host(parts, url),
+            port=_url_port(parts, url),
+            path=unquote(parts.path).strip("/"),
+            tls=parts.scheme == TLS_SCHEME,
+            api_key=options.get(API_KEY_OPTION, ""),
+        )
+        for name, value in _options(parts, url):
+            settings = _with_option(settings, name, value)
+        return settings
+
+
+def _local(parts: SplitResult, url: str, data_folder: Path) -> QdrantSettings:
+    if parts.netloc or parts.fragment or parts.query:
+        raise ConfigurationError(
+            f"{url!r} names a host or an option, but has neither.", remedy=_LOCAL_REMEDY
+        )
+    name = unquote(parts.path)
+    folder = (data_folder / name).absolute() if name else None
+    return QdrantSettings(scheme=LOCAL_SCHEME, folder=folder)
+
+
+def _host(parts: SplitResult, url: str) -> str:
+    if not parts.hostname or parts.fragment:
+        raise ConfigurationError(f"{url!r} names no host.", remedy=_REMEDY)
+    return parts.hostname
+
+
+def _url_port(parts: SplitResult, url: str) -> int:
+    try:
+        return parts.port or 6333
+    except ValueError as error:
+        raise ConfigurationError(f"{url!r} has an impossible port.", remedy=_REMEDY) from error
+
+
+def _options(parts: SplitResult, url: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError as error:
+        raise ConfigurationError(f"{url!r} has a malformed query.", remedy=_REMEDY) from error
+
+
+def _with_option(settings: QdrantSettings, name: str, value: str) -> QdrantSettings:
+    match name:
+        case "timeout_seconds" if _positive(value):
+            return replace(settings, timeout=timedelta(seconds=int(value)))
+        case "scan_limit" if _positive(value):
+            return replace(settings, scan_limit=int(value))
+        case "grpc_port" if _positive(value) and int(value) <= _LARGEST_PORT:
+            return replace(settings, grpc_port=int(value))
+        case "grpc" if value in set(Grpc):
+            return replace(settings, grpc=Grpc(value))
+        case "prefix" if value:
+            return replace(settings, prefix=value)
+        case "ca_file" if value:
+            return replace(settings, ca_file=Path(value), grpc=Grpc.NEVER)
+        case _:
+            raise ConfigurationError(
+                f"The Qdrant option {name}={value} is unknown or has no such value.",
+                setting=name,
+                remedy=_REMEDY,
+            )
+
+
+def _positive(value: str) -> bool:
+    return value.isascii() and value.isdecimal() and int(value) > 0

@@ -1,0 +1,32 @@
+"""The Qdrant store keeps the promises of its port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sfm_backend_qdrant.plugin import create_vector
+from sfm_backend_qdrant.vector import QdrantVectorStore
+from sfm_core.registry import BackendContext
+from sfm_core.testing.contracts.vector import VectorStoreContract
+
+
+class TestQdrantInMemory(VectorStoreContract):
+    shared = False
+    persistent = False
+
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Callable[[], QdrantVectorStore]:
+        context = BackendContext(data_folder=tmp_path)
+        return lambda: create_vector("qdrant+local:", context)
+
+
+class TestQdrantInFolder(VectorStoreContract):
+    shared = False
+
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Callable[[], QdrantVectorStore]:
+        context = BackendContext(data_folder=tmp_path)
+        return lambda: create_vector("qdrant+local:points", context)
