@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from sfm_backend_qdrant.plugin import create_vector
+from qdrant_client import models
+
+from sfm_backend_qdrant._client import LocalConnection
+from sfm_backend_qdrant.settings import QdrantSettings
 from sfm_backend_qdrant.vector import QdrantVectorStore
 from sfm_core.protocols.vector import Collection
-from sfm_core.registry import BackendContext
 
 COLLECTION = Collection(name="tests", dimension=8)
 
 
-def open_local(folder: Path, *, url: str = "qdrant+local:points") -> QdrantVectorStore:
-    """Make a store with a context of its own, as another process would."""
-    return create_vector(url, BackendContext(data_folder=folder))
+class LocalVectorStore(QdrantVectorStore):
+    """A store in whose Qdrant others may be at work, too."""
+
+    async def make_foreign(self, name: str) -> None:
+        """Make a collection as another program would."""
+        plain = models.VectorParams(size=4, distance=models.Distance.COSINE)
+        await self._connection.run(
+            lambda client: client.create_collection(name, vectors_config=plain)
+        )
+
+
+def open_local(
+    folder: Path, *, url: str = "qdrant+local:points", scan_limit: int = 20_000
+) -> LocalVectorStore:
+    """Make a store that shares nothing, as another process would."""
+    settings = replace(QdrantSettings.parse(url, folder, {}), scan_limit=scan_limit)
+    return LocalVectorStore(LocalConnection(settings))

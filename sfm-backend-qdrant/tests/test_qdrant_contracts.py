@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fix_qdrant import Server
 
 from sfm_backend_qdrant.plugin import create_vector
 from sfm_backend_qdrant.vector import QdrantVectorStore
@@ -30,3 +31,10 @@ class TestQdrantInFolder(VectorStoreContract):
     def make(self, tmp_path: Path) -> Callable[[], QdrantVectorStore]:
         context = BackendContext(data_folder=tmp_path)
         return lambda: create_vector("qdrant+local:points", context)
+
+
+class TestQdrantServer(VectorStoreContract):
+    @pytest.fixture
+    def make(self, qdrant_server: Server) -> Callable[[], QdrantVectorStore]:
+        url = qdrant_server.url()
+        return lambda: create_vector(url, qdrant_server.context)

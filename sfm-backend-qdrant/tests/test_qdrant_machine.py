@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hypothesis import settings
+from fix_qdrant import Server
 from qdrant_helpers import open_local
 
+from sfm_backend_qdrant.plugin import create_vector
 from sfm_backend_qdrant.vector import QdrantVectorStore
 from sfm_core.testing.clock import ManualClock
-from sfm_core.testing.machines import DEFAULT_SETTINGS, check_vector_store
+from sfm_core.testing.machines import check_vector_store
 
 
 def test_the_store_is_like_its_model(tmp_path: Path) -> None:
@@ -19,4 +20,12 @@ def test_the_store_is_like_its_model(tmp_path: Path) -> None:
         folder = Path(tempfile.mkdtemp(dir=tmp_path))
         return lambda: open_local(folder)
 
-    check_vector_store(fresh, settings(DEFAULT_SETTINGS, max_examples=15))
+    check_vector_store(fresh)
+
+
+def test_the_store_on_a_server_is_like_its_model(qdrant_server: Server) -> None:
+    def fresh(_: ManualClock) -> Callable[[], QdrantVectorStore]:
+        url = qdrant_server.url()
+        return lambda: create_vector(url, qdrant_server.context)
+
+    check_vector_store(fresh)

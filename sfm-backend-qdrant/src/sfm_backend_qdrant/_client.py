@@ -106,7 +106,8 @@ class ServerConnection:
 
     def _make(self, *, over_grpc: bool) -> AsyncQdrantClient:
         settings = self.settings
-        certificates = {"verify": str(settings.ca_file)} if settings.ca_file else {}
+        # Beyond the named arguments, the client hands on to httpx what it is given.
+        others: dict[str, Any] = {"verify": str(settings.ca_file)} if settings.ca_file else {}
         return AsyncQdrantClient(
             host=settings.host,
             port=settings.port,
@@ -118,10 +119,12 @@ class ServerConnection:
             timeout=ceil(settings.timeout.total_seconds()),
             # It would wait for the server inside the constructor, and so block the loop.
             check_compatibility=False,
-            **certificates,
+            **others,
         )
 
     async def _over_grpc(self) -> bool:
+        if self.settings.ca_file is not None:
+            return False
         if self.settings.grpc is not Grpc.AUTO:
             return self.settings.grpc is Grpc.ALWAYS
         try:

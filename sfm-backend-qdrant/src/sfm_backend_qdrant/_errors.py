@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Final, Protocol, cast
 
 import httpx
@@ -37,7 +38,11 @@ _STATUSES: Final = {
     "RESOURCE_EXHAUSTED": 429,
     "UNAVAILABLE": 503,
 }
-_LATE: Final = frozenset({408, 504})
+_KEY: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_LATE: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GATEWAY_TIMEOUT})
+
+# A limit of strict mode is forbidden as a wrong key is, but says what would help.
+_STRICT: Final = "help:"
 _FULL: Final = ("no space left", "out of disk", "disk usage")
 
 
@@ -95,26 +100,25 @@ def _of_rpc(error: _RpcStatus, settings: QdrantSettings) -> Exception:
 
 def _of_status(status: int, text: str, settings: QdrantSettings) -> Exception:
     lower = text.lower()
-    if status == 409 or "already exists" in lower:  # noqa: PLR2004 - "conflict" in HTTP
+    if status == HTTPStatus.CONFLICT or "already exists" in lower:
         return AlreadyExistsError(text)
     if any(sign in lower for sign in _FULL):
-        return StorageFullError(
-            f"{settings.place} has no room left: {text[:300]}",
-            backend=settings.scheme,
-            remedy="Free space on its disk, or give it a larger one.",
-        )
-    if status in {401, 403}:
+        return _full(text, settings)
+    if status in _KEY and _STRICT not in lower:
         return _refused_key(settings)
-    if status == 404:  # noqa: PLR2004 - "not found" in HTTP
-        return _missing(text, settings)
     if status in _LATE:
         return _late(settings)
-    if status == 429:  # noqa: PLR2004 - "too many requests" in HTTP
+    return _of_request(status, text, settings)
+
+
+def _of_request(status: int, text: str, settings: QdrantSettings) -> SfmError:
+    if status == HTTPStatus.NOT_FOUND:
+        return _missing(text, settings)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return _busy(settings)
-    if status < 500:  # noqa: PLR2004 - below it, HTTP blames the request
-        return RefusedError(
-            f"{settings.place} refused a request: {text[:300]}", backend=settings.scheme
-        )
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        what = f"{settings.place} refused a request: {text[:300]}"
+        return RefusedError(what, backend=settings.scheme)
     return _unavailable(f"answers {status}: {text[:300]}", settings)
 
 
@@ -149,6 +153,14 @@ def _of_local(error: Exception, settings: QdrantSettings) -> Exception:
             remedy="Only one process at a time can open it; run a server to share the points.",
         )
     return BackendError(f"{settings.place} failed: {text}.", backend=settings.scheme)
+
+
+def _full(text: str, settings: QdrantSettings) -> StorageFullError:
+    return StorageFullError(
+        f"{settings.place} has no room left: {text[:300]}",
+        backend=settings.scheme,
+        remedy="Free space on its disk, or give it a larger one.",
+    )
 
 
 def _missing(text: str, settings: QdrantSettings) -> ConfigurationError:

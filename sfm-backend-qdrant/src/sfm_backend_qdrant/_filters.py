@@ -40,10 +40,12 @@ from sfm_core.model.filters import (
     Contains,
     Exists,
     Filter,
+    Leaf,
     Negation,
     OneOf,
 )
 from sfm_core.model.memory import MemoryType
+from sfm_core.model.payload import JsonValue
 
 _NEVER: Final = models.Filter(
     must=[models.FieldCondition(key=TYPE, match=models.MatchValue(value=""))]
@@ -106,12 +108,18 @@ def enclose(condition: Filter) -> Enclosed:
                 possible=models.Filter(must_not=[inner.certain]),
                 exact=inner.exact,
             )
+        case _:
+            return _leaf(condition)
+
+
+def _leaf(leaf: Leaf) -> Enclosed:
+    match leaf:
         case OneOf(path, operands):
             return _exactly(_said([token(EQUALS, path, operand) for operand in operands]))
         case Exists(path):
             return _exactly(_said([token(HAS_VALUE, path)]))
         case Contains(path, operand):
-            return _contains(path, operand=token(HOLDS, path, operand), text=operand)
+            return _contains(path, operand)
         case Compare(path, comparison, operand):
             if isinstance(operand, str):
                 return _compare_texts(path, comparison, operand)
@@ -148,12 +156,13 @@ def _any(parts: Sequence[Filter]) -> Enclosed:
     )
 
 
-def _contains(path: str, *, operand: int, text: object) -> Enclosed:
-    if not isinstance(text, str):
-        return _exactly(_said([operand]))
+def _contains(path: str, operand: JsonValue) -> Enclosed:
+    held = token(HOLDS, path, operand)
+    if not isinstance(operand, str):
+        return _exactly(_said([held]))
     # Qdrant compares texts by words; where in a text another one lies, only the text can tell.
     return Enclosed(
-        certain=_said([operand]), possible=_said([operand, token(HAS_TEXT, path)]), exact=False
+        certain=_said([held]), possible=_said([held, token(HAS_TEXT, path)]), exact=False
     )
 
 

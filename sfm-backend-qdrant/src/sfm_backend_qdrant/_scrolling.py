@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 from qdrant_client import models
+from qdrant_client.conversions.common_types import PointId as Offset
 
 from sfm_backend_qdrant._encoding import COORDINATE, ORDER, VERSION, order_words
 from sfm_backend_qdrant._filters import scope
@@ -21,9 +22,9 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.protocols.vector import PointId, PointState
 
 State: TypeAlias = tuple[bytes, int]
-Page: TypeAlias = tuple[Sequence[models.Record], models.ExtendedPointId | None]
+Page: TypeAlias = tuple[Sequence[models.Record], Offset | None]
 Scroll: TypeAlias = Callable[
-    [models.Filter, models.OrderBy | None, int, models.ExtendedPointId | None], Awaitable[Page]
+    [models.Filter, models.OrderBy | None, int, Offset | None], Awaitable[Page]
 ]
 
 FIELDS: Final = [COORDINATE, VERSION]
@@ -106,7 +107,7 @@ class Scrolling:
 
     async def _all(self, shared: tuple[int, ...]) -> list[State]:
         states: list[State] = []
-        offset: models.ExtendedPointId | None = None
+        offset: Offset | None = None
         while True:
             records, offset = await self._scroll(self._sharing(shared), None, _PAGE, offset)
             states += map(self._state, records)

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.conversions.common_types import QueryResponse
 
 from sfm_backend_qdrant._client import Connection
 from sfm_backend_qdrant._encoding import (
@@ -101,7 +102,7 @@ class _Question:
                 with_payload=fields,
             )
 
-    def take(self, responses: Iterator[models.QueryResponse], scheme: str) -> None:
+    def take(self, responses: Iterator[QueryResponse], scheme: str) -> None:
         """Read the answers to `requests`, and decide whether they are enough."""
         self.found.clear()
         for _, using in self._arms():
@@ -228,7 +229,7 @@ class Searching:
     async def _ask(self, questions: Sequence[_Question]) -> None:
         requests = [request for question in questions for request in question.requests()]
 
-        async def ask(client: AsyncQdrantClient) -> list[models.QueryResponse]:
+        async def ask(client: AsyncQdrantClient) -> list[QueryResponse]:
             return await client.query_batch_points(self._name, requests=requests)
 
         try:

@@ -166,7 +166,7 @@ def _with_option(settings: QdrantSettings, name: str, value: str) -> QdrantSetti
         case "prefix" if value:
             return replace(settings, prefix=value)
         case "ca_file" if value:
-            return replace(settings, ca_file=Path(value), grpc=Grpc.NEVER)
+            return replace(settings, ca_file=Path(value))
         case _:
             raise ConfigurationError(
                 f"The Qdrant option {name}={value} is unknown or has no such value.",

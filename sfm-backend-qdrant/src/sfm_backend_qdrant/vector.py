@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.conversions.common_types import PointId as Offset
 
 from sfm_backend_qdrant._client import Connection
 from sfm_backend_qdrant._collections import (
@@ -94,11 +96,9 @@ class QdrantVectorStore:
         """
         connection, name = self._connection, self._name(collection)
         if not await connection.run(lambda client: client.collection_exists(name)):
-            try:
+            # If somebody else is faster, what they made is looked at like any other.
+            with suppress(AlreadyExistsError):
                 await connection.run(lambda client: create(client, name, collection.dimension))
-            except AlreadyExistsError:
-                # Somebody else was faster; what they made is looked at like any other.
-                pass
         info = await connection.run(lambda client: client.get_collection(name))
         dimension = describe(info)
         if dimension != collection.dimension:
@@ -179,7 +179,7 @@ class QdrantVectorStore:
             condition: models.Filter,
             order: models.OrderBy | None,
             size: int,
-            offset: models.ExtendedPointId | None,
+            offset: Offset | None,
         ) -> Page:
             async def ask(client: AsyncQdrantClient) -> Page:
                 return await client.scroll(

@@ -1,0 +1,199 @@
+"""What is particular to this store: what it keeps, what it narrows down, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from hypothesis import example, given
+from hypothesis import strategies as st
+from qdrant_client import models
+from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
+from qdrant_helpers import COLLECTION, LocalVectorStore, open_local
+
+from sfm_backend_qdrant._collections import INDEXES
+from sfm_backend_qdrant._encoding import (
+    TEXT_PREFIX_BYTES,
+    order_words,
+    stored_point,
+    term_index,
+    text_numbers,
+    token,
+)
+from sfm_backend_qdrant._filters import enclose, scope
+from sfm_backend_qdrant.vector import QdrantVectorStore
+from sfm_core.errors import ConfigurationError, InvalidFilterError, InvalidInputError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.filters import parse_filter
+from sfm_core.model.memory import MemoryType
+from sfm_core.protocols.vector import Collection, Point, VectorQuery
+from sfm_core.testing.filter_cases import FILTER_CASES, FilterCase
+from sfm_core.testing.samples import HOSTILE_COORDINATES, axis, coordinate, point, unit_vectors
+
+X = axis(0, COLLECTION.dimension)
+
+
+@pytest_asyncio.fixture
+async def store(tmp_path: Path) -> AsyncIterator[LocalVectorStore]:
+    async with open_local(tmp_path, url="qdrant+local:") as store:
+        await store.ensure(COLLECTION)
+        yield store
+
+
+async def found(store: QdrantVectorStore, source: object, *, limit: int = 50) -> set[Coordinate]:
+    query = VectorQuery(
+        namespace="n",
+        limit=limit,
+        vector=X,
+        terms={"said": 1.0},
+        filter=parse_filter(source),
+    )
+    [result] = await store.search(COLLECTION, [query])
+    return {hit.coordinate for hit in result.hits}
+
+
+async def write_texts(store: QdrantVectorStore, texts: list[str]) -> None:
+    vectors = unit_vectors(len(texts), COLLECTION.dimension)
+    points = [
+        point("n", coordinate(float(row)), vectors[row], payload={"t": text}, terms={"said": 1.0})
+        for row, text in enumerate(texts)
+    ]
+    await store.upsert(COLLECTION, points)
+
+
+async def test_a_substring_is_found_however_far_down_it_is(store: QdrantVectorStore) -> None:
+    await write_texts(store, [f"number {row}." for row in range(300)])
+    assert await found(store, {"t": {"$contains": " 250."}}, limit=1) == {coordinate(250.0)}
+
+
+async def test_looking_at_too_many_points_is_refused_and_not_cut_short(tmp_path: Path) -> None:
+    async with open_local(tmp_path, url="qdrant+local:", scan_limit=100) as store:
+        await store.ensure(COLLECTION)
+        await write_texts(store, [f"number {row}." for row in range(300)])
+        with pytest.raises(InvalidFilterError, match="scan_limit"):
+            await found(store, {"t": {"$contains": " 250."}}, limit=2)
+
+
+async def test_texts_that_differ_far_back_are_told_apart(store: QdrantVectorStore) -> None:
+    head = "2026-01-02T03:04:05.678901+00:00 and "
+    await write_texts(store, [head + tail for tail in ("a", "b", "c")])
+    assert await found(store, {"t": {"$gt": head + "b"}}) == {coordinate(2.0)}
+    assert await found(store, {"t": {"$gte": head + "b"}}) == {coordinate(1.0), coordinate(2.0)}
+    assert await found(store, {"t": {"$not": {"$gt": head + "b"}}}) == {
+        coordinate(0.0),
+        coordinate(1.0),
+    }
+
+
+async def test_whole_numbers_beyond_the_floats_are_told_apart(store: QdrantVectorStore) -> None:
+    numbers = (2**53, 2**53 + 1, 2**64 - 1)
+    await store.upsert(
+        COLLECTION,
+        [
+            point("n", coordinate(float(row)), X, payload={"n": number})
+            for row, number in enumerate(numbers)
+        ],
+    )
+    assert await found(store, {"n": {"$gt": 2**53}}) == {coordinate(1.0), coordinate(2.0)}
+    assert await found(store, {"n": {"$lt": 2**53 + 1}}) == {coordinate(0.0)}
+    assert await found(store, {"n": 2**64 - 1}) == {coordinate(2.0)}
+
+
+async def test_a_collection_that_is_not_ours_is_neither_used_nor_listed(
+    store: LocalVectorStore,
+) -> None:
+    await store.make_foreign("other")
+    assert await store.collections() == [COLLECTION]
+    with pytest.raises(ConfigurationError, match="no vectors of ours"):
+        await store.ensure(Collection(name="other", dimension=4))
+
+
+async def test_a_vector_of_another_length_is_refused(store: QdrantVectorStore) -> None:
+    with pytest.raises(InvalidInputError, match="shape"):
+        await store.upsert(COLLECTION, [point("n", coordinate(1.0), axis(0, 3))])
+
+
+async def test_many_points_with_the_same_beginning_are_listed_in_order(
+    store: QdrantVectorStore,
+) -> None:
+    places = [coordinate(1.0, 2.0, 3.0, float(n)) for n in range(7)]
+    places += [coordinate(1.0, float(n)) for n in range(7)] + [coordinate(float(n)) for n in (2, 1)]
+    await store.upsert(COLLECTION, [point("n", where, X) for where in places])
+    listed: list[Coordinate] = []
+    after: Coordinate | None = None
+    while page := await store.scroll(COLLECTION, "n", after=after, limit=3):
+        listed += [state.id.coordinate for state in page]
+        after = listed[-1]
+    assert listed == sorted(places, key=lambda where: where.key)
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+@example("a", "a\0")
+@example("a" * TEXT_PREFIX_BYTES, "a" * TEXT_PREFIX_BYTES + "\0")
+def test_numbers_of_texts_sort_as_the_texts_do(one: str, other: str) -> None:
+    short = min(len(one.encode()), len(other.encode())) <= TEXT_PREFIX_BYTES
+    if short or text_numbers(one)[:-1] != text_numbers(other)[:-1]:
+        assert (text_numbers(one) < text_numbers(other)) == (one < other)
+
+
+def test_order_numbers_sort_as_the_keys_do_and_fit_64_bits() -> None:
+    places = sorted(HOSTILE_COORDINATES, key=lambda where: where.key)
+    words = [order_words(where) for where in places]
+    assert words == sorted(words)
+    assert all(-(2**63) <= word < 2**63 for each in words for word in each)
+
+
+def test_what_is_stored_stays_readable_for_later_versions() -> None:
+    """Hashes are in the collections of users: they may not change."""
+    assert term_index("caf\u00e9") == 755221974
+    assert token("=", "a.b", {"x": [1.0, None, "y"], "a": True}) == 8365652924036498351
+    assert token("=", "a.b", {"a": True, "x": [1, None, "y"]}) == 8365652924036498351
+
+
+def whole_point() -> Point:
+    return Point(
+        id=point("n", coordinate(1.0, -2.0), X).id,
+        version=2**53 + 1,
+        type=MemoryType.SEMANTIC,
+        payload={"n": [1, 2.5, 2**64 - 1], "t": {"deep": ["\0", None, True]}},
+        vector=X,
+        terms={"a": 0.5, "b": 2.0},
+    )
+
+
+def test_what_is_kept_of_a_memory_comes_through_grpc_unchanged() -> None:
+    stored = stored_point(whole_point())
+    assert stored.payload is not None
+    sent = RestToGrpc.convert_payload(stored.payload)
+    assert GrpcToRest.convert_payload(sent) == stored.payload
+    RestToGrpc.convert_point_struct(stored)
+
+
+@pytest.mark.parametrize("case", FILTER_CASES, ids=lambda case: str(case.source))
+def test_every_condition_names_indexed_fields_only_and_can_be_sent_over_grpc(
+    case: FilterCase,
+) -> None:
+    condition = parse_filter(case.source)
+    assert condition is not None
+    within = enclose(condition)
+    for each in (within.certain, within.possible):
+        sent = scope("n", type=MemoryType.EPISODIC, possible=each)
+        RestToGrpc.convert_filter(sent)
+        assert set(fields(sent)) <= INDEXES.keys()
+
+
+def fields(condition: object, inside: str = "") -> Iterator[str]:
+    """Return the fields that a condition names."""
+    match condition:
+        case models.FieldCondition(key=key):
+            yield inside + key
+        case models.NestedCondition(nested=nested):
+            yield from fields(nested.filter, f"{nested.key}[].")
+        case models.Filter():
+            for group in (condition.must, condition.should, condition.must_not):
+                for each in group if isinstance(group, list) else []:
+                    yield from fields(each, inside)
+        case _:
+            raise AssertionError(condition)
