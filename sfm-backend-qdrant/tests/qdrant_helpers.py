@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qdrant_client import models
 
-from sfm_backend_qdrant._client import LocalConnection
+from sfm_backend_qdrant._local import LocalConnection
 from sfm_backend_qdrant.settings import QdrantSettings
 from sfm_backend_qdrant.vector import QdrantVectorStore
 from sfm_core.protocols.vector import Collection

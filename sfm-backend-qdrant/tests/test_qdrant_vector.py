@@ -14,15 +14,10 @@ from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 from qdrant_helpers import COLLECTION, LocalVectorStore, open_local
 
 from sfm_backend_qdrant._collections import INDEXES
-from sfm_backend_qdrant._encoding import (
-    TEXT_PREFIX_BYTES,
-    order_words,
-    stored_point,
-    term_index,
-    text_numbers,
-    token,
-)
+from sfm_backend_qdrant._encoding import order_words, stored_point
 from sfm_backend_qdrant._filters import enclose, scope
+from sfm_backend_qdrant._statements import TEXT_PREFIX_BYTES, text_numbers, token
+from sfm_backend_qdrant._terms import term_index
 from sfm_backend_qdrant.vector import QdrantVectorStore
 from sfm_core.errors import ConfigurationError, InvalidFilterError, InvalidInputError
 from sfm_core.model.coordinate import Coordinate
@@ -165,10 +160,8 @@ def whole_point() -> Point:
 
 def test_what_is_kept_of_a_memory_comes_through_grpc_unchanged() -> None:
     stored = stored_point(whole_point())
-    assert stored.payload is not None
-    sent = RestToGrpc.convert_payload(stored.payload)
-    assert GrpcToRest.convert_payload(sent) == stored.payload
-    RestToGrpc.convert_point_struct(stored)
+    sent = GrpcToRest.convert_point_struct(RestToGrpc.convert_point_struct(stored))
+    assert sent.payload == stored.payload
 
 
 @pytest.mark.parametrize("case", FILTER_CASES, ids=lambda case: str(case.source))

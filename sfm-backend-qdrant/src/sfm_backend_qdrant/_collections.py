@@ -6,20 +6,9 @@ from typing import Final
 
 from qdrant_client import AsyncQdrantClient, models
 
-from sfm_backend_qdrant._client import Connection
-from sfm_backend_qdrant._encoding import (
-    DENSE,
-    NAMESPACE,
-    NUMBERS,
-    ORDER,
-    PATH,
-    TEXT_KEYS,
-    TEXTS,
-    TOKENS,
-    TYPE,
-    VALUE,
-    WORDS,
-)
+from sfm_backend_qdrant._connection import Connection
+from sfm_backend_qdrant._encoding import DENSE, NAMESPACE, ORDER, TYPE, WORDS
+from sfm_backend_qdrant._statements import NUMBERS, PATH, TEXT_KEYS, TEXTS, TOKENS, VALUE
 
 _EQUAL: Final = models.IntegerIndexParams(
     type=models.IntegerIndexType.INTEGER, lookup=True, range=False

@@ -10,19 +10,19 @@ import msgspec
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.conversions.common_types import QueryResponse
 
-from sfm_backend_qdrant._client import Connection
+from sfm_backend_qdrant._comparing import Enclosed
+from sfm_backend_qdrant._connection import Connection
 from sfm_backend_qdrant._encoding import (
     COORDINATE,
     DENSE,
     PAYLOAD,
     VERSION,
     WORDS,
-    query_weights,
-    sparse,
 )
 from sfm_backend_qdrant._errors import RefusedError
-from sfm_backend_qdrant._filters import Enclosed, enclose, scope
+from sfm_backend_qdrant._filters import enclose, scope
 from sfm_backend_qdrant._scrolling import unreadable
+from sfm_backend_qdrant._terms import query_weights, sparse
 from sfm_core.errors import InvalidFilterError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filters import matches

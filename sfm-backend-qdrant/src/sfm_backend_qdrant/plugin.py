@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sfm_backend_qdrant._client import connection
+from sfm_backend_qdrant._connection import Connection
+from sfm_backend_qdrant._local import LocalConnection
+from sfm_backend_qdrant._server import ServerConnection
 from sfm_backend_qdrant.settings import LOCAL_SCHEME, SCHEME, TLS_SCHEME, QdrantSettings
 from sfm_backend_qdrant.vector import QdrantVectorStore
 from sfm_core.hookspecs import hookimpl
@@ -15,7 +17,7 @@ SFM_API_VERSION = 1
 def create_vector(url: str, context: BackendContext) -> QdrantVectorStore:
     """Make the vector store for a URL; see the README for its form."""
     settings = QdrantSettings.parse(url, context.data_folder, context.options)
-    return QdrantVectorStore(connection(settings, context))
+    return QdrantVectorStore(_connection(settings, context))
 
 
 @hookimpl
@@ -29,3 +31,15 @@ def sfm_register_vector_stores(register: Register[VectorStore]) -> None:
         summary="Qdrant's in-process mode, for tests and small data; one process at a time.",
         capabilities=frozenset({LOCAL}),
     )
+
+
+def _connection(settings: QdrantSettings, context: BackendContext) -> Connection:
+    """Return the connection for these settings.
+
+    Stores of one engine share what lives in the process; to a server, each
+    has connections of its own.
+    """
+    if not settings.local:
+        return ServerConnection(settings)
+    key = f"sfm_backend_qdrant:{settings.folder or 'memory'}"
+    return context.share(key, lambda: LocalConnection(settings))

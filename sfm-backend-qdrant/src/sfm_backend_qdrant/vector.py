@@ -10,12 +10,12 @@ from typing import Self
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.conversions.common_types import PointId as Offset
 
-from sfm_backend_qdrant._client import Connection
 from sfm_backend_qdrant._collections import (
     create,
     describe,
     index_missing,
 )
+from sfm_backend_qdrant._connection import Connection
 from sfm_backend_qdrant._encoding import stored_id, stored_point
 from sfm_backend_qdrant._errors import AlreadyExistsError
 from sfm_backend_qdrant._scrolling import FIELDS, Page, Scrolling
