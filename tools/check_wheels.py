@@ -63,12 +63,14 @@ INSTALLATIONS = (
     Installation(wanted={"sfm-core": "[testing]"}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-backend-redis": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-backend-postgres": ""}, absent=("fastapi",)),
+    Installation(wanted={"sfm-core": "", "sfm-backend-qdrant": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-backend-sqlite": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-embedder-local": ""}, absent=("fastapi",)),
     Installation(
         wanted={
             "sfm-core": "",
             "sfm-backend-redis": "",
+            "sfm-backend-qdrant": "",
             "sfm-backend-sqlite": "",
             "sfm-embedder-local": "",
             "sfm-server": "[all]",

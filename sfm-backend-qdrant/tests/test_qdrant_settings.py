@@ -34,9 +34,7 @@ def test_the_other_scheme_encrypts() -> None:
 
 
 def test_every_option_is_read() -> None:
-    url = (
-        "qdrant://db?timeout_seconds=3&grpc=never&grpc_port=7&prefix=mine-&scan_limit=9&ca_file=/ca"
-    )
+    url = "qdrant://db?timeout_seconds=3&grpc=never&grpc_port=7&prefix=mine-&scan_limit=9&ca_file=/ca&replicas=3"
     assert parse(url) == QdrantSettings(
         scheme="qdrant",
         host="db",
@@ -45,6 +43,7 @@ def test_every_option_is_read() -> None:
         grpc_port=7,
         prefix="mine-",
         scan_limit=9,
+        replicas=3,
         ca_file=Path("/ca"),
     )
 

@@ -30,7 +30,7 @@ INDEXES: Final[dict[str, models.PayloadSchemaParams]] = {
 """Every field that a condition or an order names, so that strict mode has nothing to refuse."""
 
 
-async def create(client: AsyncQdrantClient, name: str, dimension: int) -> bool:
+async def create(client: AsyncQdrantClient, name: str, dimension: int, *, replicas: int) -> bool:
     """Make a collection; fails where there is one of that name.
 
     Vectors are normalised by the engine, so their dot product is the cosine.
@@ -39,6 +39,9 @@ async def create(client: AsyncQdrantClient, name: str, dimension: int) -> bool:
         name,
         vectors_config={DENSE: models.VectorParams(size=dimension, distance=models.Distance.DOT)},
         sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        # One is left to the server, which may have been told to make more of its own accord.
+        replication_factor=replicas if replicas > 1 else None,
+        write_consistency_factor=replicas // 2 + 1 if replicas > 1 else None,
     )
 
 

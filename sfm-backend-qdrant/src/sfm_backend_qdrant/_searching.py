@@ -202,6 +202,7 @@ class Searching:
         """
         self._connection = connection
         self._name = name
+        self._consistency = connection.settings.consistency
         self._limit = connection.settings.scan_limit
         self._params = None if connection.settings.local else _WIDELY
 
@@ -230,7 +231,9 @@ class Searching:
         requests = [request for question in questions for request in question.requests()]
 
         async def ask(client: AsyncQdrantClient) -> list[QueryResponse]:
-            return await client.query_batch_points(self._name, requests=requests)
+            return await client.query_batch_points(
+                self._name, requests=requests, consistency=self._consistency
+            )
 
         try:
             responses = iter(await self._connection.run(ask))

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from qdrant_client.models import ReadConsistencyType, WriteOrdering
+
 from sfm_core.errors import ConfigurationError
 
 SCHEME = "qdrant"
@@ -18,7 +20,7 @@ API_KEY_OPTION = "QDRANT_API_KEY"
 
 _REMEDY = (
     'Write "qdrant://host:6333", with ?timeout_seconds=10, &grpc=auto|always|never, '
-    "&grpc_port=6334, &prefix=name, &scan_limit=20000 or &ca_file=/path where wanted; "
+    "&grpc_port=6334, &prefix=name, &replicas=1, &scan_limit=20000 or &ca_file=/path where wanted; "
     '"qdrants://" for TLS.'
 )
 _LOCAL_REMEDY = (
@@ -54,6 +56,9 @@ class QdrantSettings:
         timeout: Longest wait for one answer of the server.
         prefix: What the names of collections on the server begin with, so
             that several memories can share one server. Others are not touched.
+        replicas: On how many nodes of a cluster each point is. With several,
+            writes wait for most of them and reads ask most of them, so that a
+            search sees every write that was acknowledged before it.
         scan_limit: Most candidates per arm that are fetched for a filter that
             the server can only narrow down.
         folder: Where the in-process mode keeps its points; `None` is memory.
@@ -71,12 +76,23 @@ class QdrantSettings:
     timeout: timedelta = timedelta(seconds=10)
     prefix: str = ""
     scan_limit: int = 20_000
+    replicas: int = 1
     folder: Path | None = None
 
     @property
     def local(self) -> bool:
         """Whether the points live inside this process."""
         return self.scheme == LOCAL_SCHEME
+
+    @property
+    def consistency(self) -> ReadConsistencyType | None:
+        """How many replicas a read asks; `None` leaves it to the server."""
+        return ReadConsistencyType.MAJORITY if self.replicas > 1 else None
+
+    @property
+    def ordering(self) -> WriteOrdering | None:
+        """How writes to one point are put in order; `None` leaves it to the server."""
+        return WriteOrdering.STRONG if self.replicas > 1 else None
 
     @property
     def place(self) -> str:
@@ -155,25 +171,34 @@ def _options(parts: SplitResult, url: str) -> list[tuple[str, str]]:
 
 def _with_option(settings: QdrantSettings, name: str, value: str) -> QdrantSettings:
     match name:
-        case "timeout_seconds" if _positive(value):
-            return replace(settings, timeout=timedelta(seconds=int(value)))
-        case "scan_limit" if _positive(value):
-            return replace(settings, scan_limit=int(value))
-        case "grpc_port" if _positive(value) and int(value) <= _LARGEST_PORT:
-            return replace(settings, grpc_port=int(value))
         case "grpc" if value in set(Grpc):
             return replace(settings, grpc=Grpc(value))
         case "prefix" if value:
             return replace(settings, prefix=value)
         case "ca_file" if value:
             return replace(settings, ca_file=Path(value))
+        case _ if value.isascii() and value.isdecimal() and int(value) > 0:
+            changed = _with_number(settings, name, int(value))
         case _:
-            raise ConfigurationError(
-                f"The Qdrant option {name}={value} is unknown or has no such value.",
-                setting=name,
-                remedy=_REMEDY,
-            )
+            changed = None
+    if changed is None:
+        raise ConfigurationError(
+            f"The Qdrant option {name}={value} is unknown or has no such value.",
+            setting=name,
+            remedy=_REMEDY,
+        )
+    return changed
 
 
-def _positive(value: str) -> bool:
-    return value.isascii() and value.isdecimal() and int(value) > 0
+def _with_number(settings: QdrantSettings, name: str, number: int) -> QdrantSettings | None:
+    match name:
+        case "timeout_seconds":
+            return replace(settings, timeout=timedelta(seconds=number))
+        case "replicas":
+            return replace(settings, replicas=number)
+        case "scan_limit":
+            return replace(settings, scan_limit=number)
+        case "grpc_port" if number <= _LARGEST_PORT:
+            return replace(settings, grpc_port=number)
+        case _:
+            return None

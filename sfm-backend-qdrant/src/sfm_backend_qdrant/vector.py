@@ -98,7 +98,11 @@ class QdrantVectorStore:
         if not await connection.run(lambda client: client.collection_exists(name)):
             # If somebody else is faster, what they made is looked at like any other.
             with suppress(AlreadyExistsError):
-                await connection.run(lambda client: create(client, name, collection.dimension))
+                await connection.run(
+                    lambda client: create(
+                        client, name, collection.dimension, replicas=self._settings.replicas
+                    )
+                )
         info = await connection.run(lambda client: client.get_collection(name))
         dimension = describe(info)
         if dimension != collection.dimension:
@@ -126,7 +130,11 @@ class QdrantVectorStore:
         last = {point.id: point for point in points}
         if last:
             stored = [stored_point(point) for point in last.values()]
-            await connection.run(lambda client: client.upsert(name, points=stored, wait=True))
+            await connection.run(
+                lambda client: client.upsert(
+                    name, points=stored, wait=True, ordering=self._settings.ordering
+                )
+            )
 
     async def delete(self, collection: Collection, ids: Sequence[PointId]) -> None:
         """Remove points, and wait until searches do not find them; see `VectorStore.delete`.
@@ -141,7 +149,9 @@ class QdrantVectorStore:
         if ids:
             chosen = models.PointIdsList(points=[stored_id(each) for each in ids])
             await connection.run(
-                lambda client: client.delete(name, points_selector=chosen, wait=True)
+                lambda client: client.delete(
+                    name, points_selector=chosen, wait=True, ordering=self._settings.ordering
+                )
             )
 
     async def search(
@@ -189,6 +199,7 @@ class QdrantVectorStore:
                     limit=size,
                     offset=offset,
                     with_payload=FIELDS,
+                    consistency=self._settings.consistency,
                 )
 
             return await connection.run(ask)
