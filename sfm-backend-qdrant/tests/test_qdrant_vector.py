@@ -16,6 +16,7 @@ from qdrant_helpers import COLLECTION, LocalVectorStore, open_local
 from sfm_backend_qdrant._collections import INDEXES
 from sfm_backend_qdrant._encoding import order_words, stored_point
 from sfm_backend_qdrant._filters import enclose, scope
+from sfm_backend_qdrant._server import at_least
 from sfm_backend_qdrant._statements import TEXT_PREFIX_BYTES, text_numbers, token
 from sfm_backend_qdrant._terms import term_index
 from sfm_backend_qdrant.vector import QdrantVectorStore
@@ -94,6 +95,35 @@ async def test_whole_numbers_beyond_the_floats_are_told_apart(store: QdrantVecto
     assert await found(store, {"n": {"$gt": 2**53}}) == {coordinate(1.0), coordinate(2.0)}
     assert await found(store, {"n": {"$lt": 2**53 + 1}}) == {coordinate(0.0)}
     assert await found(store, {"n": 2**64 - 1}) == {coordinate(2.0)}
+
+
+async def test_terms_are_as_rare_as_they_are_in_the_namespace(store: QdrantVectorStore) -> None:
+    """What other namespaces hold changes no order."""
+    for row in range(20):
+        here = {"often": 1.0} if row else {"seldom": 1.0}
+        there = {"seldom": 1.0}
+        await store.upsert(
+            COLLECTION,
+            [
+                point("n", coordinate(float(row)), X, terms=here),
+                point("other", coordinate(float(row)), X, terms=there),
+            ],
+        )
+    for vector in (None, X):
+        query = VectorQuery(
+            namespace="n", limit=30, vector=vector, terms={"often": 1.0, "seldom": 1.0}
+        )
+        [result] = await store.search(COLLECTION, [query])
+        best = max(result.hits, key=lambda hit: hit.keyword or 0.0)
+        assert best.coordinate == coordinate(0.0)
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("1.19.0", True), ("1.20.3-dev", True), ("2.0", True), ("1.18.9", False), ("", False)],
+)
+def test_versions_of_servers_are_compared_by_number(version: str, expected: bool) -> None:  # noqa: FBT001 - a case
+    assert at_least(version, (1, 19)) is expected
 
 
 async def test_a_collection_that_is_not_ours_is_neither_used_nor_listed(

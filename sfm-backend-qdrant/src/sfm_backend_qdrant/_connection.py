@@ -21,6 +21,11 @@ class Connection(Protocol):
         """What it was made with."""
         ...
 
+    @property
+    def counts_by_namespace(self) -> bool:
+        """Whether it can count how rare a term is in one namespace; known once it is open."""
+        ...
+
     async def open(self) -> None:
         """Open it, or count one more user."""
         ...

@@ -53,7 +53,7 @@ class _Question:
         query: What is asked.
         within: Between what its filter lies; `None` where it has none.
         words: The weights of its terms.
-        params: How the dense arm is searched.
+        params: How each arm is searched.
         size: How many candidates per arm to fetch.
         hits: The answer, once there is one.
         found: The candidates by their coordinates.
@@ -62,13 +62,13 @@ class _Question:
     query: VectorQuery
     within: Enclosed | None
     words: dict[int, float]
-    params: models.SearchParams | None
+    params: dict[str, models.SearchParams]
     size: int
     hits: tuple[Hit, ...] | None = None
     found: dict[str, _Candidate] = field(default_factory=dict[str, _Candidate])
 
     @classmethod
-    def of(cls, query: VectorQuery, params: models.SearchParams | None) -> _Question:
+    def of(cls, query: VectorQuery, params: dict[str, models.SearchParams]) -> _Question:
         within = None if query.filter is None else enclose(query.filter)
         question = cls(query, within, query_weights(query.terms), params, query.limit)
         if not question.exact:
@@ -97,7 +97,7 @@ class _Question:
                 query=query,
                 using=using,
                 filter=None if both else condition,
-                params=self.params if using == DENSE else None,
+                params=self.params.get(using),
                 limit=len(arms) * self.size,
                 with_payload=fields,
             )
@@ -179,7 +179,7 @@ class _Question:
                 query=query,
                 using=using,
                 filter=condition,
-                params=self.params if using == DENSE else None,
+                params=self.params.get(using),
                 limit=self.size,
             )
             for query, using in arms
@@ -204,7 +204,6 @@ class Searching:
         self._name = name
         self._consistency = connection.settings.consistency
         self._limit = connection.settings.scan_limit
-        self._params = None if connection.settings.local else _WIDELY
 
     async def answers(self, queries: Sequence[VectorQuery]) -> list[SearchResult]:
         """Answer every query.
@@ -219,13 +218,22 @@ class Searching:
             InvalidFilterError: The server refuses the conditions of a filter,
                 or more points would have to be looked at than the settings allow.
         """
-        questions = [_Question.of(query, self._params) for query in queries]
+        questions = [_Question.of(query, self._params(query.namespace)) for query in queries]
         while waiting := [each for each in questions if each.hits is None]:
             await self._ask(waiting)
             for question in waiting:
                 if question.hits is None:
                     self._widen(question)
         return [SearchResult(hits=question.hits or ()) for question in questions]
+
+    def _params(self, namespace: str) -> dict[str, models.SearchParams]:
+        params: dict[str, models.SearchParams] = {}
+        if not self._connection.settings.local:
+            params[DENSE] = _WIDELY
+        if self._connection.counts_by_namespace:
+            corpus = models.IdfCorpusParams(corpus=scope(namespace))
+            params[WORDS] = models.SearchParams(idf=corpus)
+        return params
 
     async def _ask(self, questions: Sequence[_Question]) -> None:
         requests = [request for question in questions for request in question.requests()]

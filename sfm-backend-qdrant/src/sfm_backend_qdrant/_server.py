@@ -14,6 +14,7 @@ from sfm_backend_qdrant._errors import translated
 from sfm_backend_qdrant.settings import Grpc, QdrantSettings
 
 _PROBE_SECONDS: Final = 1.0
+_COUNTS_BY_NAMESPACE: Final = (1, 19)
 
 
 class ServerConnection:
@@ -21,6 +22,7 @@ class ServerConnection:
 
     def __init__(self, settings: QdrantSettings) -> None:
         self.settings = settings
+        self.counts_by_namespace = False
         self._client: AsyncQdrantClient | None = None
 
     async def open(self) -> None:
@@ -35,6 +37,8 @@ class ServerConnection:
             self._client = self._make(over_grpc=over_grpc)
         try:
             await self.run(lambda client: client.get_collections())
+            about = await self.run(lambda client: client.info())
+            self.counts_by_namespace = at_least(about.version, _COUNTS_BY_NAMESPACE)
         except BaseException:
             await self.close()
             raise
@@ -93,3 +97,9 @@ class ServerConnection:
         with suppress(OSError):
             await writer.wait_closed()
         return True
+
+
+def at_least(version: str, wanted: tuple[int, int]) -> bool:
+    """Tell whether a server's version, such as "1.19.2-dev", is one or a later one."""
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    return numbers >= wanted
