@@ -61,16 +61,17 @@ INSTALLATIONS = (
     # A program that embeds the core gets no test runner and no web framework with it.
     Installation(wanted={"sfm-core": ""}, absent=("fastapi", "hypothesis", "pydantic", "pytest")),
     Installation(wanted={"sfm-core": "[testing]"}, absent=("fastapi",)),
-    Installation(wanted={"sfm-core": "", "sfm-backend-redis": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-backend-postgres": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-backend-qdrant": ""}, absent=("fastapi",)),
+    Installation(wanted={"sfm-core": "", "sfm-backend-redis": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-backend-sqlite": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-embedder-local": ""}, absent=("fastapi",)),
     Installation(
         wanted={
             "sfm-core": "",
-            "sfm-backend-redis": "",
+            "sfm-backend-postgres": "",
             "sfm-backend-qdrant": "",
+            "sfm-backend-redis": "",
             "sfm-backend-sqlite": "",
             "sfm-embedder-local": "",
             "sfm-server": "[all]",
