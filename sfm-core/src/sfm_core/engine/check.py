@@ -21,10 +21,8 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import (
     LINK,
     MEMORY,
-    KeyRange,
     link_key,
     memory_key,
-    parse_link_key,
 )
 from sfm_core.model.report import CheckReport
 from sfm_core.protocols.graph import EdgeId
@@ -66,11 +64,11 @@ class Checking:
         rebuilt = 0
         for namespace in await self._reading.namespaces():
             for kind in (MEMORY, LINK):
-                async for keys in self._pages(namespace, kind):
-                    await self._indexer.repair(namespace, keys)
-                    rebuilt += len(keys)
+                async for page in self._truth.pages(namespace, kind):
+                    await self._indexer.repair(namespace, [key for key, _ in page])
+                    rebuilt += len(page)
                     if progress:
-                        progress(len(keys))
+                        progress(len(page))
             await self._compare(namespace, Counter(), repair=True, progress=None)
         return rebuilt
 
@@ -108,48 +106,36 @@ class Checking:
                 await self._indexer.repair(namespace, broken)
         found["counters_wrong"] += await self._counting.compare(namespace, counted, repair=repair)
 
-    async def _pages(self, namespace: str, kind: bytes) -> AsyncGenerator[list[bytes]]:
-        rest: KeyRange | None = KeyRange.prefix(kind)
-        while rest is not None:
-            [page] = await self._stores.kv.scan(namespace, [rest], limit=PAGE)
-            if page:
-                yield [key for key, _ in page]
-            rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
-
     async def _living_memories(
         self, namespace: str, counted: Counter[str], progress: Progress | None
     ) -> AsyncGenerator[tuple[bytes, int]]:
-        async for keys in self._pages(namespace, MEMORY):
-            coordinates = [Coordinate.from_key(key[1:]) for key in keys]
-            states = await self._truth.memories(namespace, coordinates)
+        async for page in self._truth.pages(namespace, MEMORY):
             now = self._stores.clock.now()
-            for key, state in zip(keys, states, strict=True):
-                if state.record is None or state.record.deleted:
+            for key, entry in page:
+                record = self._truth.memory_record(namespace, key, entry)
+                if record.deleted:
                     continue
-                counted[state.record.type] += 1
-                if state.record.alive(now):
-                    yield key, state.version
+                counted[record.type] += 1
+                if record.alive(now):
+                    yield key, entry.version
             if progress:
-                progress(len(keys))
+                progress(len(page))
 
     async def _living_links(
         self, namespace: str, counted: Counter[str], progress: Progress | None
     ) -> AsyncGenerator[tuple[bytes, int]]:
-        async for keys in self._pages(namespace, LINK):
-            states = await self._truth.links(namespace, keys)
-            ends = [parse_link_key(key) for key in keys]
-            wanted = list(dict.fromkeys(end for s, _, t in ends for end in (s, t)))
-            memories = dict(zip(wanted, await self._truth.memories(namespace, wanted), strict=True))
+        async for page in self._truth.pages(namespace, LINK):
+            ends = await self._truth.link_ends(namespace, [key for key, _ in page])
             now = self._stores.clock.now()
-            for key, state, (source, _, target) in zip(keys, states, ends, strict=True):
-                if state.record is None or state.record.deleted:
+            for (key, entry), (source, target) in zip(page, ends, strict=True):
+                record = self._truth.link_state(namespace, key, entry).record
+                if record is None or record.deleted:
                     continue
                 counted["links"] += 1
-                one, other = memories[source].record, memories[target].record
-                if link_alive(state.record, one, other, now):
-                    yield key, state.version
+                if link_alive(record, source, target, now):
+                    yield key, entry.version
             if progress:
-                progress(len(keys))
+                progress(len(page))
 
     async def _points(self, namespace: str) -> AsyncGenerator[tuple[bytes, int]]:
         after: Coordinate | None = None

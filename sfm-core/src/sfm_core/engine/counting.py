@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
-from sfm_core.model.keys import LINK, MEMORY, KeyRange
-from sfm_core.protocols.kv import Commit, Entry
+from sfm_core.model.keys import LINK, MEMORY
+from sfm_core.protocols.kv import Commit
 
-PAGE = 500
 MAX_TRIES = 3
 
 
@@ -74,23 +73,17 @@ class Counting:
     async def _tally(self, namespace: str) -> _Tally:
         counted: Counter[str] = Counter()
         digest = hashlib.blake2b()
-        async for key, entry in self._entries(namespace, MEMORY):
-            digest.update(key + entry.version.to_bytes(8))
-            record = self._truth.memory_record(namespace, key, entry)
-            counted[record.type] += not record.deleted
-        async for key, entry in self._entries(namespace, LINK):
-            digest.update(key + entry.version.to_bytes(8))
-            link = self._truth.link_state(namespace, key, entry).record
-            counted["links"] += link is not None and not link.deleted
+        async for page in self._truth.pages(namespace, MEMORY):
+            for key, entry in page:
+                digest.update(key + entry.version.to_bytes(8))
+                record = self._truth.memory_record(namespace, key, entry)
+                counted[record.type] += not record.deleted
+        async for page in self._truth.pages(namespace, LINK):
+            for key, entry in page:
+                digest.update(key + entry.version.to_bytes(8))
+                link = self._truth.link_state(namespace, key, entry).record
+                counted["links"] += link is not None and not link.deleted
         return _Tally(counted, digest.digest())
-
-    async def _entries(self, namespace: str, kind: bytes) -> AsyncGenerator[tuple[bytes, Entry]]:
-        rest: KeyRange | None = KeyRange.prefix(kind)
-        while rest is not None:
-            [page] = await self._stores.kv.scan(namespace, [rest], limit=PAGE)
-            for item in page:
-                yield item
-            rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
 
 
 def _difference(counted: Mapping[str, int], kept: Mapping[str, int]) -> dict[str, int]:

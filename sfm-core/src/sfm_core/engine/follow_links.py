@@ -33,13 +33,11 @@ class LinkFollower:
         """
         states = await self._truth.links(namespace, keys)
         ids = [EdgeId(source=s, type=t, target=d) for s, t, d in map(parse_link_key, keys)]
-        ends = list(dict.fromkeys(end for edge in ids for end in (edge.source, edge.target)))
-        memories = dict(zip(ends, await self._truth.memories(namespace, ends), strict=True))
+        ends = await self._truth.link_ends(namespace, keys)
         now = self._stores.clock.now()
         upserts: list[Edge] = []
         deletes: list[EdgeId] = []
-        for edge, state in zip(ids, states, strict=True):
-            source, target = memories[edge.source].record, memories[edge.target].record
+        for edge, state, (source, target) in zip(ids, states, ends, strict=True):
             if state.record is not None and link_alive(state.record, source, target, now):
                 upserts.append(Edge(id=edge, weight=state.record.weight, version=state.version))
             else:

@@ -184,20 +184,12 @@ class Linking:
             BackendError: The truth did not answer.
         """
         states = await self._truth.links(namespace, keys)
-        found = [
-            (key, link_of(key, state.version, state.record), state.record)
-            for key, state in zip(keys, states, strict=True)
-            if state.record is not None
-        ]
-        ends = list(
-            dict.fromkeys(end for _, link, _ in found for end in (link.source, link.target))
-        )
-        memories = dict(zip(ends, await self._truth.memories(namespace, ends), strict=True))
+        ends = await self._truth.link_ends(namespace, keys)
         now = self._stores.clock.now()
         return [
-            link
-            for _, link, record in found
-            if link_alive(record, memories[link.source].record, memories[link.target].record, now)
+            link_of(key, state.version, state.record)
+            for key, state, (source, target) in zip(keys, states, ends, strict=True)
+            if state.record is not None and link_alive(state.record, source, target, now)
         ]
 
 

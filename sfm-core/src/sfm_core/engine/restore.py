@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias, cast
 
@@ -274,13 +275,7 @@ def _with_access(commit: Commit, key: bytes, line: MemoryLine) -> Commit:
     if not line.access_count:
         return commit
     access = AccessStatistics(count=line.access_count, last_accessed_at=line.last_accessed_at)
-    return Commit(
-        namespace=commit.namespace,
-        writes=(*commit.writes, Write(key, encode_record(access))),
-        counters=commit.counters,
-        dirty=commit.dirty,
-        events=commit.events,
-    )
+    return replace(commit, writes=(*commit.writes, Write(key, encode_record(access))))
 
 
 def _coordinate(value: list[float] | str, field: str) -> Coordinate:

@@ -36,7 +36,6 @@ from sfm_core.model.keys import (
     MEMORY,
     KeyRange,
     access_key,
-    parse_link_key,
 )
 from sfm_core.model.names import check_name
 from sfm_core.model.payload import JsonValue
@@ -78,7 +77,7 @@ class Exporting:
         yield _line({"kind": "footer", "memories": memories, "links": links})
 
     async def _memories(self, namespace: str) -> AsyncGenerator[dict[str, JsonValue]]:
-        async for page in self._pages(namespace, MEMORY):
+        async for page in self._truth.pages(namespace, MEMORY):
             coordinates = [Coordinate.from_key(key[1:]) for key, _ in page]
             reads = await self._stores.kv.get_many(namespace, list(map(access_key, coordinates)))
             ranges = [KeyRange.prefix(HISTORY + coordinate.key) for coordinate in coordinates]
@@ -103,26 +102,13 @@ class Exporting:
         return history_document(self._truth.memory(namespace, coordinate, entry.version, record))
 
     async def _links(self, namespace: str) -> AsyncGenerator[dict[str, JsonValue]]:
-        async for page in self._pages(namespace, LINK):
-            parts = [parse_link_key(key) for key, _ in page]
-            ends = list(dict.fromkeys(end for s, _, t in parts for end in (s, t)))
-            memories = dict(zip(ends, await self._truth.memories(namespace, ends), strict=True))
+        async for page in self._truth.pages(namespace, LINK):
+            ends = await self._truth.link_ends(namespace, [key for key, _ in page])
             now = self._stores.clock.now()
-            for (key, entry), (source, _, target) in zip(page, parts, strict=True):
+            for (key, entry), (source, target) in zip(page, ends, strict=True):
                 state = self._truth.link_state(namespace, key, entry)
-                one, other = memories[source].record, memories[target].record
-                if state.record is not None and link_alive(state.record, one, other, now):
+                if state.record is not None and link_alive(state.record, source, target, now):
                     yield link_document(namespace, link_of(key, state.version, state.record))
-
-    async def _pages(
-        self, namespace: str, kind: bytes
-    ) -> AsyncGenerator[list[tuple[bytes, Entry]]]:
-        rest: KeyRange | None = KeyRange.prefix(kind)
-        while rest is not None:
-            [page] = await self._stores.kv.scan(namespace, [rest], limit=PAGE)
-            if page:
-                yield page
-            rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
 
 
 @dataclass(slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sfm_core.errors import CorruptDataError
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.keys import memory_key, parse_link_key
+from sfm_core.model.keys import KeyRange, memory_key, parse_link_key
 from sfm_core.model.link import Link
 from sfm_core.model.memory import AccessStatistics, Memory
 from sfm_core.model.record import (
@@ -21,6 +21,9 @@ from sfm_core.model.record import (
 )
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Entry, KeyValueStore
+
+PAGE = 500
+"""Entries that are read at a time where all of a kind are gone through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,46 @@ class Truth:
         return [
             self.link_state(namespace, key, entry) for key, entry in zip(keys, entries, strict=True)
         ]
+
+    async def pages(self, namespace: str, kind: bytes) -> AsyncGenerator[list[tuple[bytes, Entry]]]:
+        """Go through all entries of a kind, a page at a time.
+
+        Args:
+            namespace: Where to read.
+            kind: First byte of their keys.
+
+        Yields:
+            Keys and entries in byte order of the keys; no page is empty.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
+        rest: KeyRange | None = KeyRange.prefix(kind)
+        while rest is not None:
+            [page] = await self._kv.scan(namespace, [rest], limit=PAGE)
+            if page:
+                yield page
+            rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
+
+    async def link_ends(
+        self, namespace: str, keys: Sequence[bytes]
+    ) -> list[tuple[MemoryRecord | None, MemoryRecord | None]]:
+        """Read the memories at both ends of many links, each once.
+
+        Args:
+            namespace: Where the links are.
+            keys: Link keys.
+
+        Returns:
+            What the truth says of source and target, in the order of `keys`.
+
+        Raises:
+            CorruptDataError: An entry is no memory record.
+        """
+        ends = [(source, target) for source, _, target in map(parse_link_key, keys)]
+        wanted = list(dict.fromkeys(end for pair in ends for end in pair))
+        states = dict(zip(wanted, await self.memories(namespace, wanted), strict=True))
+        return [(states[source].record, states[target].record) for source, target in ends]
 
     async def entries(self, namespace: str, keys: Sequence[bytes]) -> list[Entry | None]:
         """Read any number of entries, though one call of the store takes only so many.
