@@ -34,6 +34,11 @@ def create_vector(url: str, context: BackendContext) -> SqliteVectorStore:
     return SqliteVectorStore(shared_database(settings, context), context.clock)
 
 
+def is_set_up(url: str, context: BackendContext) -> bool:
+    """Tell whether the file is there."""
+    return SqliteSettings.parse(url, context.data_folder).path.exists()
+
+
 @hookimpl
 def sfm_register_kv_stores(register: Register[KeyValueStore]) -> None:
     """Offer the truth in a file."""
@@ -42,6 +47,7 @@ def sfm_register_kv_stores(register: Register[KeyValueStore]) -> None:
         create_kv,
         summary="One SQLite file; safe for many processes.",
         capabilities=frozenset({LOCAL}),
+        is_set_up=is_set_up,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import pluggy
 
+from sfm_core.modes import RegisterMode
 from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.events import EventSink
@@ -57,3 +58,8 @@ def sfm_register_event_sinks(register: Register[EventSink]) -> None:
 @hookspec
 def sfm_register_embedders(register: Register[Embedder]) -> None:
     """Fires at start-up: call `register` once per embedder."""
+
+
+@hookspec
+def sfm_register_modes(register: RegisterMode) -> None:
+    """Fires at start-up: call `register` once per mode."""

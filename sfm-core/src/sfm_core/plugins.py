@@ -22,6 +22,7 @@ a hook with arguments that its specification lacks     `PluginError`
 a hook that is a coroutine function or a generator     `PluginError`
 a malformed scheme, a factory that cannot be called    `PluginError`
 a scheme offered twice on one port                     `PluginError`, naming both
+a malformed name of a mode, or one offered twice       `PluginError`, naming both
 =====================================================  =======================
 
 The remedy for each error that stops the start is to mend the plugin, to
@@ -36,7 +37,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
 from types import MappingProxyType
 from typing import cast
 
@@ -48,10 +48,19 @@ from importlib_metadata import (
 
 from sfm_core import hookspecs
 from sfm_core.errors import PluginError
+from sfm_core.modes import Mode, Modes
 from sfm_core.protocols.lifecycle import Backend
-from sfm_core.registry import Factory, PortName, Registration, Registry, Unusable
+from sfm_core.registry import (
+    Factory,
+    IsSetUp,
+    PortName,
+    Registration,
+    Registry,
+    Unusable,
+    never_set_up,
+)
 
-_HOOKS: Mapping[str, PortName] = MappingProxyType(
+_PORT_HOOKS: Mapping[str, PortName] = MappingProxyType(
     {
         "sfm_register_caches": PortName.CACHE,
         "sfm_register_kv_stores": PortName.KV,
@@ -61,6 +70,8 @@ _HOOKS: Mapping[str, PortName] = MappingProxyType(
         "sfm_register_embedders": PortName.EMBEDDER,
     }
 )
+_MODES_HOOK = "sfm_register_modes"
+_HOOKS = (*_PORT_HOOKS, _MODES_HOOK)
 _VERSION_ATTRIBUTE = "SFM_API_VERSION"
 _DISABLE = "Mend or uninstall the plugin, or name it in SFM_DISABLED_PLUGINS."
 
@@ -102,11 +113,13 @@ class Plugins:
 
     Attributes:
         registry: The backends of all active plugins.
+        modes: The modes of all active plugins.
         installed: Every plugin, by name and distribution.
         unknown_disabled: Names that were to be disabled and that no plugin has.
     """
 
     registry: Registry
+    modes: Modes
     installed: list[PluginInfo]
     unknown_disabled: tuple[str, ...] = ()
 
@@ -151,11 +164,7 @@ def _candidates(
     ]
     yield from sorted(found, key=lambda one: (one[0].name, one[0].distribution))
     for name, plugin in extra.items():
-        yield PluginInfo(name=name, distribution="", version=""), partial(_same, plugin)
-
-
-def _same(plugin: object) -> object:
-    return plugin
+        yield PluginInfo(name=name, distribution="", version=""), iter((plugin,)).__next__
 
 
 def _described(point: EntryPoint) -> PluginInfo:
@@ -169,6 +178,7 @@ class _Loader:
 
     def __init__(self, *, disabled: Collection[str]) -> None:
         self._registry = Registry()
+        self._modes = Modes()
         self._installed: list[PluginInfo] = []
         self._loaded: dict[int, tuple[object, PluginInfo]] = {}
         self._disabled = {_normalised(name): name for name in disabled}
@@ -196,7 +206,10 @@ class _Loader:
         for name in unknown:
             _logger.warning("No installed plugin or distribution is called %r, to disable.", name)
         return Plugins(
-            registry=self._registry, installed=self._installed, unknown_disabled=tuple(unknown)
+            registry=self._registry,
+            modes=self._modes,
+            installed=self._installed,
+            unknown_disabled=tuple(unknown),
         )
 
     def _is_disabled(self, info: PluginInfo) -> bool:
@@ -222,8 +235,9 @@ class _Loader:
         offer = _Offer(distribution=_origin(info))
         failure: Exception | None = None
         try:
-            for hook, port in _HOOKS.items():
+            for hook, port in _PORT_HOOKS.items():
                 getattr(manager.hook, hook)(register=offer.register_for(port))
+            getattr(manager.hook, _MODES_HOOK)(register=offer.register_mode)
         # A hook can fail in any way; the plugin is listed with the reason.
         except Exception as error:  # noqa: BLE001
             failure = error
@@ -235,6 +249,8 @@ class _Loader:
             return
         for registration in offer.registry:
             self._registry.add(registration)
+        for name, mode, distribution in offer.modes:
+            self._modes.add(name, mode, distribution)
         self._installed.append(replace(info, backends=tuple(offer.registry)))
 
     def _quarantine(
@@ -267,6 +283,7 @@ class _Offer:
 
     distribution: str
     registry: Registry = field(default_factory=Registry)
+    modes: Modes = field(default_factory=Modes)
     breach: PluginError | None = None
 
     @property
@@ -280,9 +297,21 @@ class _Offer:
             *,
             summary: str,
             capabilities: frozenset[str] = frozenset(),
+            is_set_up: IsSetUp = never_set_up,
         ) -> None:
             try:
-                self._add(port, scheme, factory, summary, capabilities)
+                _refuse_uncallable(self.distribution, port, scheme, factory)
+                self.registry.add(
+                    Registration(
+                        port=port,
+                        scheme=scheme,
+                        factory=factory,
+                        summary=summary,
+                        capabilities=frozenset(capabilities),
+                        distribution=self.distribution,
+                        is_set_up=is_set_up,
+                    )
+                )
             except PluginError as error:
                 # Remembered, because the plugin may hide it, and to tell it from errors of its own.
                 self.breach = error
@@ -290,29 +319,22 @@ class _Offer:
 
         return register
 
-    def _add(
-        self,
-        port: PortName,
-        scheme: str,
-        factory: Factory[Backend],
-        summary: str,
-        capabilities: frozenset[str],
-    ) -> None:
-        if not callable(factory):
-            raise PluginError(
-                f"{self.distribution} registers {factory!r} as the factory of the {port} "
-                f"scheme {scheme!r}, which cannot be called.",
-                remedy="Register a function or class that takes a URL and a BackendContext.",
-            )
-        self.registry.add(
-            Registration(
-                port=port,
-                scheme=scheme,
-                factory=factory,
-                summary=summary,
-                capabilities=frozenset(capabilities),
-                distribution=self.distribution,
-            )
+    def register_mode(self, name: str, mode: Mode) -> None:
+        try:
+            self.modes.add(name, mode, self.distribution)
+        except PluginError as error:
+            self.breach = error
+            raise
+
+
+def _refuse_uncallable(
+    distribution: str, port: PortName, scheme: str, factory: Factory[Backend]
+) -> None:
+    if not callable(factory):
+        raise PluginError(
+            f"{distribution} registers {factory!r} as the factory of the {port} "
+            f"scheme {scheme!r}, which cannot be called.",
+            remedy="Register a function or class that takes a URL and a BackendContext.",
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 from sfm_core.clock import Clock, SystemClock
@@ -29,6 +29,14 @@ LOCAL = "local"
 
 It takes its time but cannot be cut off, so the engine does not put deadlines,
 repetition and a breaker around it, as it does around every other backend.
+"""
+
+SECURE = "secure"
+"""Capability of a backend that can be held to encryption and credentials.
+
+It refuses to be made from anything less where `BackendContext.secure` is set, and names
+the variable that is missing. Where security is required, no other backend is made
+but those that are `LOCAL`.
 """
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
@@ -55,12 +63,15 @@ class BackendContext:
         data_folder: Where embedded backends keep their files.
         clock: Source of time.
         options: Settings of backends by environment variable name, for those
-            that take more than a URL (credentials, TLS).
+            that take more than a URL (credentials, TLS) or that are chosen by
+            a bare scheme (addresses).
+        secure: Whether connections must be encrypted and carry credentials.
     """
 
     data_folder: Path
     clock: Clock = field(default_factory=SystemClock)
     options: Mapping[str, str] = field(default_factory=dict[str, str])
+    secure: bool = False
     _shared: dict[str, object] = field(default_factory=dict[str, object], repr=False)
 
     def share(self, key: str, make: Callable[[], SharedT]) -> SharedT:
@@ -100,6 +111,16 @@ class Factory(Protocol[BackendT_co]):
         ...
 
 
+IsSetUp: TypeAlias = Callable[[str, BackendContext], bool]
+"""Tells whether what a URL chooses was set up on purpose: a file that is there, a variable that
+names the server. Does no I/O beyond a look at the file system, and makes nothing."""
+
+
+def never_set_up(url: str, context: BackendContext) -> bool:  # noqa: ARG001 - an `IsSetUp`
+    """Tell nobody that there may be data; the answer for what ends with its process."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration(Generic[BackendT_co]):
     """One backend that can be chosen.
@@ -111,6 +132,7 @@ class Registration(Generic[BackendT_co]):
         summary: One line for listings.
         capabilities: What it can do beyond the port, by name.
         distribution: The installed distribution it came from.
+        is_set_up: Tells whether there may be data from before.
     """
 
     port: PortName
@@ -119,6 +141,7 @@ class Registration(Generic[BackendT_co]):
     summary: str
     capabilities: frozenset[str]
     distribution: str
+    is_set_up: IsSetUp = never_set_up
 
 
 class Register(Protocol[BackendT_contra]):
@@ -131,6 +154,7 @@ class Register(Protocol[BackendT_contra]):
         *,
         summary: str,
         capabilities: frozenset[str] = frozenset(),
+        is_set_up: IsSetUp = never_set_up,
     ) -> None:
         """Offer a backend under a URL scheme.
 
@@ -139,6 +163,9 @@ class Register(Protocol[BackendT_contra]):
             factory: What makes the backend.
             summary: One line for listings.
             capabilities: What it can do beyond the port, by name.
+            is_set_up: For a key-value store: tells whether there may be
+                memories from before. A truth is only looked for in stores
+                that say so.
 
         Raises:
             PluginError: The scheme is malformed, or taken on this port.

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from sfm_core.engine.stores import Stores
+from sfm_core.errors import ConfigurationError
 from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.embedder import Embedder, Fingerprint
 from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.protocols.vector import Collection, VectorStore
-from sfm_core.registry import LOCAL, BackendContext, PortName, Registry
+from sfm_core.registry import LOCAL, SECURE, BackendContext, PortName, Registry
 from sfm_core.resilience import (
     EMBEDDER_POLICY,
     Policy,
@@ -134,7 +136,16 @@ class BackendMaker:
         return ResilientEmbedder(made, clock=self._context.clock, policy=EMBEDDER_POLICY)
 
     def _is_local(self, port: PortName, url: str) -> bool:
-        return LOCAL in self._registry.find(port, url).capabilities
+        capabilities = self._registry.find(port, url).capabilities
+        local = LOCAL in capabilities
+        if self._context.secure and not local and SECURE not in capabilities:
+            raise ConfigurationError(
+                f"The {port} backend {urlsplit(url).scheme!r} cannot be held to encryption and "
+                "credentials, which this mode requires.",
+                setting=f"SFM_{port.upper()}_URL",
+                remedy="Choose a backend with the capability `secure`, or another mode.",
+            )
+        return local
 
 
 def collection_for(fingerprint: Fingerprint, rule: TextRule) -> Collection:
