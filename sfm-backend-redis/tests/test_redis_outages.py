@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from fix_redis import Server, free_port, tell
 from redis_helpers import LEASE, open_cache, open_graph, open_kv, put, with_options
+from redis_server import Server, free_port, tell
 
 from sfm_core.errors import (
     BackendUnavailableError,
