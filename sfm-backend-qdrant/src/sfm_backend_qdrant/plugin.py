@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from sfm_backend_qdrant._connection import Connection
+from sfm_backend_qdrant._environment import SCHEME, TLS_SCHEME
 from sfm_backend_qdrant._local import LocalConnection
 from sfm_backend_qdrant._server import ServerConnection
-from sfm_backend_qdrant.settings import LOCAL_SCHEME, SCHEME, TLS_SCHEME, QdrantSettings
+from sfm_backend_qdrant.settings import LOCAL_SCHEME, QdrantSettings
 from sfm_backend_qdrant.vector import QdrantVectorStore
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.vector import VectorStore
-from sfm_core.registry import LOCAL, BackendContext, Register
+from sfm_core.registry import LOCAL, SECURE, BackendContext, Register
 
 SFM_API_VERSION = 1
 
 
 def create_vector(url: str, context: BackendContext) -> QdrantVectorStore:
     """Make the vector store for a URL; see the README for its form."""
-    settings = QdrantSettings.parse(url, context.data_folder, context.options)
+    settings = QdrantSettings.parse(
+        url, context.data_folder, context.options, secure=context.secure
+    )
     return QdrantVectorStore(_connection(settings, context))
 
 
 @hookimpl
 def sfm_register_vector_stores(register: Register[VectorStore]) -> None:
     """Offer the points on a server and in the process."""
-    register(SCHEME, create_vector, summary="A Qdrant server.")
-    register(TLS_SCHEME, create_vector, summary="A Qdrant server over TLS.")
+    secure = frozenset({SECURE})
+    register(SCHEME, create_vector, summary="A Qdrant server.", capabilities=secure)
+    register(TLS_SCHEME, create_vector, summary="A Qdrant server over TLS.", capabilities=secure)
     register(
         LOCAL_SCHEME,
         create_vector,

@@ -11,23 +11,30 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from qdrant_client.models import ReadConsistencyType, WriteOrdering
 
+from sfm_backend_qdrant._environment import (
+    HOST_OPTION,
+    LARGEST_PORT,
+    TLS_OPTION,
+    TLS_SCHEME,
+    URL_OPTION,
+    completed,
+    is_bare,
+)
 from sfm_core.errors import ConfigurationError
 
-SCHEME = "qdrant"
-TLS_SCHEME = "qdrants"
 LOCAL_SCHEME = "qdrant+local"
 API_KEY_OPTION = "QDRANT_API_KEY"
+VECTOR_SETTING = "SFM_VECTOR_URL"
 
 _REMEDY = (
     'Write "qdrant://host:6333", with ?timeout_seconds=10, &grpc=auto|always|never, '
     "&grpc_port=6334, &prefix=name, &replicas=1, &scan_limit=20000 or &ca_file=/path where wanted; "
-    '"qdrants://" for TLS.'
+    '"qdrants://" for TLS; or "qdrant:" to take the server from QDRANT_URL or QDRANT_HOST.'
 )
 _LOCAL_REMEDY = (
     'Write "qdrant+local:" for points in memory, "qdrant+local:name" for a folder in the '
     'data folder, or "qdrant+local:///absolute/folder".'
 )
-_LARGEST_PORT = 65_535
 
 
 class Grpc(StrEnum):
@@ -102,41 +109,81 @@ class QdrantSettings:
         return f"Qdrant at {self.host}:{self.port}"
 
     @classmethod
-    def parse(cls, url: str, data_folder: Path, options: Mapping[str, str]) -> QdrantSettings:
+    def parse(
+        cls, url: str, data_folder: Path, options: Mapping[str, str], *, secure: bool = False
+    ) -> QdrantSettings:
         """Read a URL.
 
         Args:
             url: See the README for its forms.
             data_folder: Where `qdrant+local:name` is.
-            options: May hold the API key under `QDRANT_API_KEY`.
+            options: Environment variables by name: those that a bare URL leaves the
+                server to, and `QDRANT_API_KEY`.
+            secure: Whether a server must be asked over TLS and with a key.
 
         Returns:
             The settings.
 
         Raises:
-            ConfigurationError: The URL is malformed, holds a credential, names
-                an unknown option, or an option has an impossible value.
+            ConfigurationError: The URL or a variable is malformed, holds a
+                credential, names an unknown option, has an impossible value,
+                or is less secure than required.
         """
         parts = urlsplit(url)
         if parts.scheme == LOCAL_SCHEME:
             return _local(parts, url, data_folder)
-        if parts.username is not None or parts.password is not None:
-            raise ConfigurationError(
-                "The Qdrant URL holds a credential, which logs and listings would show.",
-                setting=API_KEY_OPTION,
-                remedy=f"Take it out and set {API_KEY_OPTION}.",
-            )
-        settings = cls(
-            scheme=parts.scheme,
-            host=_host(parts, url),
-            port=_url_port(parts, url),
-            path=unquote(parts.path).strip("/"),
-            tls=parts.scheme == TLS_SCHEME,
-            api_key=options.get(API_KEY_OPTION, ""),
-        )
-        for name, value in _options(parts, url):
-            settings = _with_option(settings, name, value)
+        bare = is_bare(parts)
+        server = completed(parts, options) if bare else parts
+        settings = _at(server, parts.scheme, options.get(API_KEY_OPTION, ""))
+        if secure:
+            _demand_security(settings, _naming(options) if bare else VECTOR_SETTING)
         return settings
+
+
+def _at(parts: SplitResult, scheme: str, api_key: str) -> QdrantSettings:
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(
+            "The Qdrant URL holds a credential, which logs and listings would show.",
+            setting=API_KEY_OPTION,
+            remedy=f"Take it out and set {API_KEY_OPTION}.",
+        )
+    settings = QdrantSettings(
+        scheme=scheme,
+        host=_host(parts),
+        port=_url_port(parts),
+        path=unquote(parts.path).strip("/"),
+        tls=parts.scheme == TLS_SCHEME,
+        api_key=api_key,
+    )
+    for name, value in _options(parts):
+        settings = _with_option(settings, name, value)
+    return settings
+
+
+def _naming(options: Mapping[str, str]) -> str:
+    """Return the variable in which somebody who chose the server so would ask for TLS."""
+    by_host = options.get(HOST_OPTION) and not options.get(URL_OPTION)
+    return TLS_OPTION if by_host else URL_OPTION
+
+
+def _demand_security(settings: QdrantSettings, naming: str) -> None:
+    if not settings.tls:
+        remedies = {
+            TLS_OPTION: f"Set {TLS_OPTION}=true.",
+            URL_OPTION: f'Set {URL_OPTION}, beginning with "https://".',
+            VECTOR_SETTING: f'Let {VECTOR_SETTING} begin with "qdrants://".',
+        }
+        raise ConfigurationError(
+            f"The connection to {settings.place} is not encrypted, which this mode requires.",
+            setting=naming,
+            remedy=remedies[naming],
+        )
+    if not settings.api_key:
+        raise ConfigurationError(
+            f"There is no API key for {settings.place}, which this mode requires.",
+            setting=API_KEY_OPTION,
+            remedy=f"Set {API_KEY_OPTION}.",
+        )
 
 
 def _local(parts: SplitResult, url: str, data_folder: Path) -> QdrantSettings:
@@ -149,24 +196,26 @@ def _local(parts: SplitResult, url: str, data_folder: Path) -> QdrantSettings:
     return QdrantSettings(scheme=LOCAL_SCHEME, folder=folder)
 
 
-def _host(parts: SplitResult, url: str) -> str:
+def _host(parts: SplitResult) -> str:
     if not parts.hostname or parts.fragment:
-        raise ConfigurationError(f"{url!r} names no host.", remedy=_REMEDY)
+        raise ConfigurationError("The Qdrant URL names no host.", remedy=_REMEDY)
     return parts.hostname
 
 
-def _url_port(parts: SplitResult, url: str) -> int:
+def _url_port(parts: SplitResult) -> int:
     try:
         return parts.port or 6333
     except ValueError as error:
-        raise ConfigurationError(f"{url!r} has an impossible port.", remedy=_REMEDY) from error
+        raise ConfigurationError(
+            "The Qdrant URL has an impossible port.", remedy=_REMEDY
+        ) from error
 
 
-def _options(parts: SplitResult, url: str) -> list[tuple[str, str]]:
+def _options(parts: SplitResult) -> list[tuple[str, str]]:
     try:
         return parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError as error:
-        raise ConfigurationError(f"{url!r} has a malformed query.", remedy=_REMEDY) from error
+        raise ConfigurationError("The Qdrant URL has a malformed query.", remedy=_REMEDY) from error
 
 
 def _with_option(settings: QdrantSettings, name: str, value: str) -> QdrantSettings:
@@ -183,7 +232,7 @@ def _with_option(settings: QdrantSettings, name: str, value: str) -> QdrantSetti
             changed = None
     if changed is None:
         raise ConfigurationError(
-            f"The Qdrant option {name}={value} is unknown or has no such value.",
+            f"The Qdrant option {name} is unknown or cannot have that value.",
             setting=name,
             remedy=_REMEDY,
         )
@@ -198,7 +247,7 @@ def _with_number(settings: QdrantSettings, name: str, number: int) -> QdrantSett
             return replace(settings, replicas=number)
         case "scan_limit":
             return replace(settings, scan_limit=number)
-        case "grpc_port" if number <= _LARGEST_PORT:
+        case "grpc_port" if number <= LARGEST_PORT:
             return replace(settings, grpc_port=number)
         case _:
             return None
