@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from sfm_core.errors import ConfigurationError, PluginError
+from sfm_core.registry import Unusable
 from sfm_core.settings import Slots
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -68,9 +69,19 @@ class OfferedMode(NamedTuple):
 class Modes:
     """All modes that can be chosen, in the order in which they were offered."""
 
-    def __init__(self) -> None:
-        """Start with none."""
+    def __init__(self, offered: Iterable[OfferedMode] = ()) -> None:
+        """Start with some.
+
+        Args:
+            offered: Modes that are there before any plugin is asked.
+
+        Raises:
+            PluginError: A name is malformed, or there twice.
+        """
         self._offered: dict[str, OfferedMode] = {}
+        self._unusable: list[Unusable] = []
+        for one in offered:
+            self.add(*one)
 
     def __iter__(self) -> Iterator[OfferedMode]:
         """Go through the modes."""
@@ -100,6 +111,14 @@ class Modes:
                 remedy="Uninstall one of them, or name it in SFM_DISABLED_PLUGINS.",
             )
 
+    def set_aside(self, unusable: Unusable) -> None:
+        """Remember a plugin that offers nothing, so that `find` can say so.
+
+        Args:
+            unusable: The plugin and why it offers nothing.
+        """
+        self._unusable.append(unusable)
+
     def find(self, name: str) -> Mode:
         """Return the mode of a name.
 
@@ -110,13 +129,23 @@ class Modes:
             The mode.
 
         Raises:
+            PluginError: There is no such mode, but not every installed plugin
+                is usable: the message says which are not, and why.
             ConfigurationError: There is no such mode.
         """
         offered = self._offered.get(name)
-        if offered is None:
-            raise ConfigurationError(
-                f"MEMORY_MODE is {name!r}, which is no mode.",
+        if offered is not None:
+            return offered.mode
+        known = f"se one of: {', '.join(self._offered) or 'none'}."
+        if self._unusable:
+            raise PluginError(
+                f"MEMORY_MODE is {name!r}, which no usable plugin offers; not usable are: "
+                f"{'; '.join(map(str, self._unusable))}.",
                 setting="MEMORY_MODE",
-                remedy=f"Use one of: {', '.join(self._offered) or 'none'}.",
+                remedy=f"Mend or enable the one you mean, or u{known}",
             )
-        return offered.mode
+        raise ConfigurationError(
+            f"MEMORY_MODE is {name!r}, which is no mode.",
+            setting="MEMORY_MODE",
+            remedy=f"U{known}",
+        )

@@ -22,6 +22,7 @@ a hook with arguments that its specification lacks     `PluginError`
 a hook that is a coroutine function or a generator     `PluginError`
 a malformed scheme, a factory that cannot be called    `PluginError`
 a scheme offered twice on one port                     `PluginError`, naming both
+a malformed name of a variable that a backend reads    `PluginError`
 a malformed name of a mode, or one offered twice       `PluginError`, naming both
 =====================================================  =======================
 
@@ -35,7 +36,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import cast
@@ -48,17 +49,10 @@ from importlib_metadata import (
 
 from sfm_core import hookspecs
 from sfm_core.errors import PluginError
-from sfm_core.modes import Mode, Modes
+from sfm_core.modes import Modes, OfferedMode
+from sfm_core.offers import Offer
 from sfm_core.protocols.lifecycle import Backend
-from sfm_core.registry import (
-    Factory,
-    IsSetUp,
-    PortName,
-    Registration,
-    Registry,
-    Unusable,
-    never_set_up,
-)
+from sfm_core.registry import PortName, Registration, Registry, Unusable
 
 _PORT_HOOKS: Mapping[str, PortName] = MappingProxyType(
     {
@@ -97,6 +91,7 @@ class PluginInfo:
         state: What became of it.
         reason: Why it is not active; "" where it is.
         backends: What it offers, by port and scheme; empty where it is not active.
+        modes: The modes it offers; empty where it is not active.
     """
 
     name: str
@@ -105,6 +100,7 @@ class PluginInfo:
     state: PluginState = PluginState.ACTIVE
     reason: str = ""
     backends: tuple[Registration[Backend], ...] = ()
+    modes: tuple[OfferedMode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +109,7 @@ class Plugins:
 
     Attributes:
         registry: The backends of all active plugins.
-        modes: The modes of all active plugins.
+        modes: The modes of the caller and of all active plugins.
         installed: Every plugin, by name and distribution.
         unknown_disabled: Names that were to be disabled and that no plugin has.
     """
@@ -129,6 +125,7 @@ def load_plugins(
     disabled: Collection[str] = (),
     extra: Mapping[str, object] = MappingProxyType({}),
     group: str = hookspecs.PROJECT,
+    modes: Iterable[OfferedMode] = (),
 ) -> Plugins:
     """Load every installed plugin and ask it what it offers.
 
@@ -141,15 +138,17 @@ def load_plugins(
         extra: Plugins that are not installed, by name: modules or objects with
             hook implementations.
         group: Entry-point group to look in.
+        modes: Modes of the caller, whose names no plugin can take.
 
     Returns:
         The registry of what can be chosen, and the list of what is installed.
 
     Raises:
         PluginError: A plugin breaks a rule of the plugin API, or two offer the
-            same scheme on one port; see the table of this module.
+            same mode, or the same scheme on one port; see the table of this
+            module.
     """
-    loader = _Loader(disabled=disabled)
+    loader = _Loader(disabled=disabled, modes=modes)
     for info, get in _candidates(group, extra):
         loader.load(info, get)
     return loader.finish()
@@ -176,9 +175,9 @@ def _described(point: EntryPoint) -> PluginInfo:
 class _Loader:
     """Collects the outcome of loading one plugin after the other."""
 
-    def __init__(self, *, disabled: Collection[str]) -> None:
+    def __init__(self, *, disabled: Collection[str], modes: Iterable[OfferedMode]) -> None:
         self._registry = Registry()
-        self._modes = Modes()
+        self._modes = Modes(modes)
         self._installed: list[PluginInfo] = []
         self._loaded: dict[int, tuple[object, PluginInfo]] = {}
         self._disabled = {_normalised(name): name for name in disabled}
@@ -232,7 +231,7 @@ class _Loader:
 
     def _activate(self, info: PluginInfo, plugin: object) -> None:
         manager = _checked_manager(info, plugin)
-        offer = _Offer(distribution=_origin(info))
+        offer = Offer(distribution=_origin(info))
         failure: Exception | None = None
         try:
             for hook, port in _PORT_HOOKS.items():
@@ -251,7 +250,9 @@ class _Loader:
             self._registry.add(registration)
         for name, mode, distribution in offer.modes:
             self._modes.add(name, mode, distribution)
-        self._installed.append(replace(info, backends=tuple(offer.registry)))
+        self._installed.append(
+            replace(info, backends=tuple(offer.registry), modes=tuple(offer.modes))
+        )
 
     def _quarantine(
         self,
@@ -272,70 +273,11 @@ class _Loader:
         offers: frozenset[tuple[PortName, str]] = frozenset(),
     ) -> None:
         self._installed.append(replace(info, state=state, reason=reason))
-        self._registry.set_aside(
-            Unusable(plugin=info.name, distribution=_origin(info), reason=reason, offers=offers)
+        unusable = Unusable(
+            plugin=info.name, distribution=_origin(info), reason=reason, offers=offers
         )
-
-
-@dataclass(kw_only=True)
-class _Offer:
-    """What one plugin registers, kept apart until all of its hooks have returned."""
-
-    distribution: str
-    registry: Registry = field(default_factory=Registry)
-    modes: Modes = field(default_factory=Modes)
-    breach: PluginError | None = None
-
-    @property
-    def schemes(self) -> frozenset[tuple[PortName, str]]:
-        return frozenset((one.port, one.scheme) for one in self.registry)
-
-    def register_for(self, port: PortName) -> Callable[..., None]:
-        def register(
-            scheme: str,
-            factory: Factory[Backend],
-            *,
-            summary: str,
-            capabilities: frozenset[str] = frozenset(),
-            is_set_up: IsSetUp = never_set_up,
-        ) -> None:
-            try:
-                _refuse_uncallable(self.distribution, port, scheme, factory)
-                self.registry.add(
-                    Registration(
-                        port=port,
-                        scheme=scheme,
-                        factory=factory,
-                        summary=summary,
-                        capabilities=frozenset(capabilities),
-                        distribution=self.distribution,
-                        is_set_up=is_set_up,
-                    )
-                )
-            except PluginError as error:
-                # Remembered, because the plugin may hide it, and to tell it from errors of its own.
-                self.breach = error
-                raise
-
-        return register
-
-    def register_mode(self, name: str, mode: Mode) -> None:
-        try:
-            self.modes.add(name, mode, self.distribution)
-        except PluginError as error:
-            self.breach = error
-            raise
-
-
-def _refuse_uncallable(
-    distribution: str, port: PortName, scheme: str, factory: Factory[Backend]
-) -> None:
-    if not callable(factory):
-        raise PluginError(
-            f"{distribution} registers {factory!r} as the factory of the {port} "
-            f"scheme {scheme!r}, which cannot be called.",
-            remedy="Register a function or class that takes a URL and a BackendContext.",
-        )
+        self._registry.set_aside(unusable)
+        self._modes.set_aside(unusable)
 
 
 def _checked_manager(info: PluginInfo, plugin: object) -> pluggy.PluginManager:

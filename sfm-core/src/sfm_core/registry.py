@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -40,6 +41,7 @@ but those that are `LOCAL`.
 """
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_VARIABLE = re.compile(r"(?!SFM_(?!PLUGIN_))[A-Z][A-Z0-9_]*")
 
 
 class PortName(StrEnum):
@@ -133,6 +135,8 @@ class Registration(Generic[BackendT_co]):
         capabilities: What it can do beyond the port, by name.
         distribution: The installed distribution it came from.
         is_set_up: Tells whether there may be data from before.
+        options: The variables that its factory reads from
+            `BackendContext.options`, each with its meaning in one line.
     """
 
     port: PortName
@@ -142,6 +146,10 @@ class Registration(Generic[BackendT_co]):
     capabilities: frozenset[str]
     distribution: str
     is_set_up: IsSetUp = never_set_up
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class Register(Protocol[BackendT_contra]):
@@ -155,6 +163,7 @@ class Register(Protocol[BackendT_contra]):
         summary: str,
         capabilities: frozenset[str] = frozenset(),
         is_set_up: IsSetUp = never_set_up,
+        options: Mapping[str, str] = NO_OPTIONS,
     ) -> None:
         """Offer a backend under a URL scheme.
 
@@ -166,9 +175,17 @@ class Register(Protocol[BackendT_contra]):
             is_set_up: For a key-value store: tells whether there may be
                 memories from before. A truth is only looked for in stores
                 that say so.
+            options: The variables that the factory reads from
+                `BackendContext.options`, each with its meaning in one line:
+                with its default, where it has one. What is declared here
+                reaches the factory whatever its name is, and is listed by
+                `sfm config`, hidden where the name speaks of a password, key,
+                token or secret. A name that begins with `SFM_` must begin
+                with `SFM_PLUGIN_`.
 
         Raises:
-            PluginError: The scheme is malformed, or taken on this port.
+            PluginError: The scheme or the name of a variable is malformed, or
+                the scheme is taken on this port.
         """
         ...
 
@@ -212,7 +229,8 @@ class Registry:
             registration: What is offered.
 
         Raises:
-            PluginError: The scheme is malformed, or taken; both distributions are named.
+            PluginError: The scheme or a variable is malformed, or the scheme is
+                taken; both distributions are named.
         """
         if not _SCHEME.fullmatch(registration.scheme):
             raise PluginError(
@@ -220,6 +238,14 @@ class Registry:
                 f"{registration.scheme!r}.",
                 remedy="A scheme is lower-case letters, digits, +, - and dots.",
             )
+        for variable in registration.options:
+            if not _VARIABLE.fullmatch(variable):
+                raise PluginError(
+                    f"{registration.distribution} declares the variable {variable!r} for its "
+                    f"{registration.port} scheme {registration.scheme!r}, which cannot be one.",
+                    remedy="A variable is capital letters, digits and underscores, and does not "
+                    "begin with SFM_ unless it begins with SFM_PLUGIN_.",
+                )
         key = (registration.port, registration.scheme)
         taken = self._registrations.setdefault(key, registration)
         if taken is not registration:

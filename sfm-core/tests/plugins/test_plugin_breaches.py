@@ -104,6 +104,39 @@ BREACHES = {
         """,
         r"bad registers 'dict' as the factory",
     ),
+    "malformed variable": (
+        """
+        from sfm_core.hookspecs import hookimpl
+
+        @hookimpl
+        def sfm_register_caches(register):
+            register("bad", dict, summary="Bad.", options={"bad-url": "Where it is."})
+        """,
+        r"bad declares the variable 'bad-url' for its cache scheme 'bad'",
+    ),
+    "variable of the server": (
+        """
+        from sfm_core.hookspecs import hookimpl
+
+        @hookimpl
+        def sfm_register_caches(register):
+            register("bad", dict, summary="Bad.", options={"SFM_CACHE_URL": "Where it is."})
+        """,
+        r"bad declares the variable 'SFM_CACHE_URL'",
+    ),
+    "malformed mode": (
+        """
+        from sfm_core.hookspecs import hookimpl
+        from sfm_core.modes import Mode
+        from sfm_core.settings import Slots
+
+        @hookimpl
+        def sfm_register_modes(register):
+            slots = Slots(kv="a:", vector="a:", graph="a:", cache="a:", embedder="a:")
+            register("Edge Case", Mode(summary="Bad.", slots=slots))
+        """,
+        r"bad registers a mode with the malformed name 'Edge Case'",
+    ),
     "one scheme twice": (
         """
         from sfm_core.hookspecs import hookimpl

@@ -27,7 +27,13 @@ GOOD = """
 
     @hookimpl
     def sfm_register_caches(register):
-        register("{scheme}", Cache, summary="A cache.", capabilities=frozenset({{"fast"}}))
+        register(
+            "{scheme}",
+            Cache,
+            summary="A cache.",
+            capabilities=frozenset({{"fast"}}),
+            options={{"ACME_KEY": "The key."}},
+        )
 """
 
 
@@ -67,6 +73,7 @@ def test_an_active_plugin_is_listed_with_its_distribution_and_backends(install: 
     assert (backend.port, backend.scheme) == (PortName.CACHE, "acme")
     assert backend.distribution == "acme-cache"
     assert backend.capabilities == {"fast"}
+    assert backend.options == {"ACME_KEY": "The key."}
 
 
 def test_our_own_backends_are_found_by_entry_point() -> None:
