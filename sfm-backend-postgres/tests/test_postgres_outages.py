@@ -112,26 +112,6 @@ async def test_tls_that_the_server_does_not_have_is_not_left_out(database_url: s
     assert caught.value.setting == "POSTGRES_SSL_MODE"
 
 
-async def test_tls_is_verified_by_what_the_environment_names(
-    tls_postgres_url: tuple[str, Path], tmp_path: Path
-) -> None:
-    url, certificate = tls_postgres_url
-    trusted = {"POSTGRES_SSL_MODE": "verify-full", "POSTGRES_SSL_ROOT_CERT": str(certificate)}
-    async with create_kv(url, BackendContext(data_folder=tmp_path, options=trusted)) as store:
-        await store.ping()
-        with psycopg.connect(url) as raw:
-            query = (
-                "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
-                "WHERE application_name = 'somafractalmemory'"
-            )
-            assert raw.execute(query).fetchone() == (True,)
-    unknown = trusted | {"POSTGRES_SSL_ROOT_CERT": str(tmp_path / "absent.pem")}
-    with pytest.raises(ConfigurationError) as caught:
-        async with create_kv(url, BackendContext(data_folder=tmp_path, options=unknown)):
-            pass
-    assert "POSTGRES_SSL_ROOT_CERT" in caught.value.remedy
-
-
 async def test_a_database_that_accepts_no_writes_can_be_read(postgres_url: str) -> None:
     database_url = make_database(postgres_url)
     async with open_kv(database_url) as store:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from sfm_backend_postgres.plugin import is_set_up
 from sfm_backend_postgres.settings import PostgresSettings
 from sfm_core.errors import ConfigurationError
+from sfm_core.registry import BackendContext
 
 URL = "postgresql://user:se%2Fcret@db.example:5433/memories"
 
@@ -68,6 +71,59 @@ def test_a_malformed_host_is_refused_without_the_password() -> None:
     with pytest.raises(ConfigurationError) as caught:
         PostgresSettings.parse("postgresql://user:secret@[::1/memories", {})
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_a_bare_scheme_stands_for_the_address_in_the_environment(scheme: str) -> None:
+    options = {"POSTGRES_URL": f"{URL}?pool_size=3&connect_timeout=2"}
+    settings = PostgresSettings.parse(f"{scheme}:?pool_size=4", options)
+    assert settings.place == "db.example:5433/memories"
+    assert settings.pool_size == 4
+    assert conninfo_to_dict(settings.conninfo)["connect_timeout"] == "2"
+
+
+def test_a_url_without_a_host_is_not_a_bare_scheme() -> None:
+    options = {"POSTGRES_URL": URL}
+    settings = PostgresSettings.parse("postgresql:///other", options)
+    assert settings.place == "localhost:5432/other"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"POSTGRES_URL": ""},
+        {"POSTGRES_URL": "postgresql:"},
+        {"POSTGRES_URL": "mysql://user:secret@db.example/memories"},
+        {"POSTGRES_URL": "db.example:5432"},
+    ],
+)
+def test_a_bare_scheme_without_an_address_names_the_variable(options: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        PostgresSettings.parse("postgresql:", options)
+    assert caught.value.setting == "POSTGRES_URL"
+    assert "secret" not in str(caught.value)
+
+
+def test_a_tls_mode_that_does_not_exist_names_the_variable() -> None:
+    with pytest.raises(ConfigurationError, match="verify-full") as caught:
+        PostgresSettings.parse(URL, {"POSTGRES_SSL_MODE": "yes"})
+    assert caught.value.setting == "POSTGRES_SSL_MODE"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "expected"),
+    [
+        ("postgresql:", {}, False),
+        ("postgresql:", {"POSTGRES_URL": ""}, False),
+        ("postgresql:", {"POSTGRES_URL": URL}, True),
+        (URL, {}, True),
+    ],
+)
+def test_there_may_be_memories_where_a_server_is_named(
+    url: str, options: dict[str, str], *, expected: bool
+) -> None:
+    assert is_set_up(url, BackendContext(data_folder=Path(), options=options)) is expected
 
 
 def test_a_plus_sign_in_an_option_stays() -> None:

@@ -3,38 +3,59 @@
 from __future__ import annotations
 
 from sfm_backend_postgres._client import shared_database
+from sfm_backend_postgres._variables import ADDRESS, OPTIONS
 from sfm_backend_postgres.graph import PostgresGraphStore
 from sfm_backend_postgres.kv import PostgresKeyValueStore
-from sfm_backend_postgres.settings import SCHEME, SHORT_SCHEME, PostgresSettings
+from sfm_backend_postgres.settings import SCHEME, SHORT_SCHEME, PostgresSettings, is_bare
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
-from sfm_core.registry import BackendContext, Register
+from sfm_core.registry import SECURE, BackendContext, Register
 
 SFM_API_VERSION = 1
+
+_CAPABILITIES = frozenset({SECURE})
 
 
 def create_kv(url: str, context: BackendContext) -> PostgresKeyValueStore:
     """Make the key-value store for a URL; see `PostgresSettings.parse` for its form."""
-    settings = PostgresSettings.parse(url, context.options)
+    settings = PostgresSettings.parse(url, context.options, secure=context.secure)
     return PostgresKeyValueStore(shared_database(settings, context))
 
 
 def create_graph(url: str, context: BackendContext) -> PostgresGraphStore:
     """Make the graph store for a URL; see `PostgresSettings.parse` for its form."""
-    settings = PostgresSettings.parse(url, context.options)
+    settings = PostgresSettings.parse(url, context.options, secure=context.secure)
     return PostgresGraphStore(shared_database(settings, context))
+
+
+def is_set_up(url: str, context: BackendContext) -> bool:
+    """Tell whether a server is named: by the URL itself, or for a bare one by `POSTGRES_URL`."""
+    return not is_bare(url) or bool(context.options.get(ADDRESS))
 
 
 @hookimpl
 def sfm_register_kv_stores(register: Register[KeyValueStore]) -> None:
     """Offer the truth in PostgreSQL."""
     for scheme in (SCHEME, SHORT_SCHEME):
-        register(scheme, create_kv, summary="A PostgreSQL database, 15 or later.")
+        register(
+            scheme,
+            create_kv,
+            summary="A PostgreSQL database, 15 or later.",
+            capabilities=_CAPABILITIES,
+            options=OPTIONS,
+            is_set_up=is_set_up,
+        )
 
 
 @hookimpl
 def sfm_register_graph_stores(register: Register[GraphStore]) -> None:
     """Offer the graph in PostgreSQL."""
     for scheme in (SCHEME, SHORT_SCHEME):
-        register(scheme, create_graph, summary="Edges in a PostgreSQL database.")
+        register(
+            scheme,
+            create_graph,
+            summary="Edges in a PostgreSQL database.",
+            capabilities=_CAPABILITIES,
+            options=OPTIONS,
+        )

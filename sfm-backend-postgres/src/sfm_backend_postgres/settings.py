@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from sfm_backend_postgres._security import check_security
+from sfm_backend_postgres._variables import ADDRESS, TLS_CERT, TLS_KEY, TLS_MODE, TLS_ROOT_CERT
 from sfm_core.errors import ConfigurationError
 
 SCHEME = "postgresql"
@@ -19,10 +21,10 @@ _REMEDY = (
     "?pool_size=10, &migrations=all|pre or &prepared_statements=on|off where wanted."
 )
 _TLS = {
-    "POSTGRES_SSL_MODE": "sslmode",
-    "POSTGRES_SSL_ROOT_CERT": "sslrootcert",
-    "POSTGRES_SSL_CERT": "sslcert",
-    "POSTGRES_SSL_KEY": "sslkey",
+    TLS_MODE: "sslmode",
+    TLS_ROOT_CERT: "sslrootcert",
+    TLS_CERT: "sslcert",
+    TLS_KEY: "sslkey",
 }
 # A server that is gone without a word must not hold a call for the quarter of an
 # hour that the system's own settings allow.
@@ -35,6 +37,7 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
+_TLS_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 _CHOICES = {
     "pool_size": None,
     "migrations": frozenset({"all", "pre"}),
@@ -63,39 +66,50 @@ class PostgresSettings:
     prepared_statements: bool = True
 
     @classmethod
-    def parse(cls, url: str, options: Mapping[str, str]) -> PostgresSettings:
+    def parse(
+        cls, url: str, options: Mapping[str, str], *, secure: bool = False
+    ) -> PostgresSettings:
         """Read a URL and the options beside it.
 
         Args:
-            url: A libpq URL, with options of this package in its query.
-            options: `POSTGRES_SSL_MODE`, `POSTGRES_SSL_ROOT_CERT`,
-                `POSTGRES_SSL_CERT` and `POSTGRES_SSL_KEY` count where the URL
-                does not say otherwise.
+            url: A libpq URL, with options of this package in its query; or a
+                bare `postgresql:`, which stands for `POSTGRES_URL`. Options
+                after the bare scheme count before those of `POSTGRES_URL`.
+            options: `POSTGRES_URL` for a bare scheme. `POSTGRES_SSL_MODE`,
+                `POSTGRES_SSL_ROOT_CERT`, `POSTGRES_SSL_CERT` and
+                `POSTGRES_SSL_KEY` count where the URL does not say otherwise.
+            secure: Whether to insist on TLS that verifies the server, and on
+                credentials.
 
         Returns:
             The settings.
 
         Raises:
-            ConfigurationError: The URL is malformed, or an option is unknown
-                or has an impossible value. The password is not in the message.
+            ConfigurationError: The URL is malformed or missing, an option is
+                unknown or has an impossible value, or what `secure` asks for is
+                lacking. The password is not in the message.
         """
         parts = _split(url)
         query = _query(parts)
+        if is_bare(url):
+            parts = _named_by_the_environment(options)
+            query = _query(parts) | query
         own = {name: query.pop(name) for name in _CHOICES if name in query}
         for name, value in own.items():
             _check(name, value)
         tls = {name: options[key] for key, name in _TLS.items() if options.get(key)}
+        _check_tls_mode(query.get("sslmode", tls.get("sslmode", "prefer")))
         defaults = _DEFAULTS | tls
         try:
-            given = conninfo_to_dict(
-                urlunsplit(
-                    (SCHEME, parts.netloc, parts.path, urlencode(query, quote_via=quote), "")
-                )
-            )
+            # Not `urlunsplit`, which leaves out the slashes where no host is named.
+            options_of_libpq = urlencode(query, quote_via=quote)
+            given = conninfo_to_dict(f"{SCHEME}://{parts.netloc}{parts.path}?{options_of_libpq}")
             conninfo = make_conninfo("", **(defaults | given))
         except psycopg.Error as error:
             # The driver's own message may quote the password, so it is no cause either.
             raise ConfigurationError(_malformed(error), remedy=_REMEDY) from None
+        if secure:
+            check_security({**tls, **given})
         return cls(
             conninfo=conninfo,
             place=_place(given),
@@ -103,6 +117,24 @@ class PostgresSettings:
             post_migrations=own.get("migrations", "all") == "all",
             prepared_statements=own.get("prepared_statements", "on") == "on",
         )
+
+
+def is_bare(url: str) -> bool:
+    """Tell whether a URL is a scheme alone, perhaps with options, so that it names no server."""
+    _, _, rest = url.partition(":")
+    return not rest or rest.startswith("?")
+
+
+def _named_by_the_environment(options: Mapping[str, str]) -> SplitResult:
+    url = options.get(ADDRESS, "")
+    parts = _split(url)
+    if parts.scheme not in {SCHEME, SHORT_SCHEME} or not url.partition(":")[2].startswith("//"):
+        raise ConfigurationError(
+            f"{ADDRESS} is no PostgreSQL URL." if url else f"{ADDRESS} is not set.",
+            setting=ADDRESS,
+            remedy=_REMEDY,
+        )
+    return parts
 
 
 def _split(url: str) -> SplitResult:
@@ -130,6 +162,15 @@ def _check(name: str, value: str) -> None:
     if not fits:
         raise ConfigurationError(
             f"The PostgreSQL option {name} cannot be {value!r}.", setting=name, remedy=_REMEDY
+        )
+
+
+def _check_tls_mode(mode: str) -> None:
+    if mode not in _TLS_MODES:
+        raise ConfigurationError(
+            f"The TLS mode cannot be {mode!r}.",
+            setting=TLS_MODE,
+            remedy=f"Use one of {', '.join(sorted(_TLS_MODES))}.",
         )
 
 
