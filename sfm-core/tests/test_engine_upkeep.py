@@ -147,6 +147,30 @@ async def test_health_tells_how_far_the_index_is_behind(house: House) -> None:
         await house.clock.advance(timedelta(seconds=3))
         health = await engine.health()
         assert (health.outbox_depth, health.outbox_oldest_at) == (1, since)
+        for follower in ("vector", "graph"):
+            assert health.ports[follower].backlog == 1
+            assert health.ports[follower].lag == timedelta(seconds=3)
+        assert health.ports["kv"].lag is None
+
+
+async def test_health_tells_how_far_events_are_behind(house: House) -> None:
+    faults = Faults()
+    async with house.open(faults=faults, events=True) as engine:
+        assert (await engine.health()).ports["events"].lag == timedelta()
+        faults.sink.fail("publish", times=None)
+        await engine.store(NS, new(A))
+        await house.clock.advance(timedelta(seconds=2))
+        assert (await engine.health()).ports["events"].lag == timedelta(seconds=2)
+
+
+@pytest.mark.parametrize(("port", "usable"), [("kv", False), ("vector", True), ("embedder", True)])
+async def test_only_without_the_truth_nothing_works(
+    house: House, port: str, *, usable: bool
+) -> None:
+    faults = Faults()
+    async with house.open(faults=faults) as engine:
+        getattr(faults, port).fail("ping", times=None)
+        assert (await engine.health()).usable is usable
 
 
 async def test_upkeep_outlives_every_failure(house: House) -> None:

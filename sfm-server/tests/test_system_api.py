@@ -1,16 +1,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import httpx
 import pytest
+from faulty_plugin import FaultyPlugin
 
 from sfm_server.app import MemoryApp, create_app
 from sfm_server.files import FileWorker
 from sfm_server.lifespan import write_openapi
 from sfm_server.settings import Settings
+
+
+@pytest.fixture
+def faults() -> FaultyPlugin:
+    return FaultyPlugin()
+
+
+@pytest.fixture
+async def fragile(tmp_path: Path, faults: FaultyPlugin) -> AsyncGenerator[httpx.AsyncClient]:
+    """The API on backends that fail as `faults` says."""
+    settings = Settings(
+        memory_mode="test",
+        data_folder=tmp_path,
+        kv_url="faulty:",
+        vector_url="faulty:",
+        embedder_url="faulty:",
+    )
+    app = create_app(settings, extra_plugins={"faulty": faults})
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://sfm") as client,
+    ):
+        yield client
 
 
 @pytest.fixture
@@ -38,9 +63,58 @@ async def test_health_has_a_flag_per_store(api: httpx.AsyncClient) -> None:
     assert [answer.json()[flag] for flag in flags] == [True] * len(flags)
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-async def test_probes_answer(api: httpx.AsyncClient, path: str) -> None:
-    assert (await api.get(path)).json() == {"status": "ok"}
+async def test_liveness_answers(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/healthz")).json() == {"status": "ok"}
+
+
+async def test_readiness_answers(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/readyz")).json() == {"status": "ok", "down": []}
+
+
+async def test_health_tells_latency_and_lag_of_each_backend(api: httpx.AsyncClient) -> None:
+    ports = (await api.get("/health")).json()["ports"]
+    assert {name: port["scheme"] for name, port in ports.items()} == {
+        "kv": "memory",
+        "vector": "memory",
+        "graph": "memory",
+        "cache": "memory",
+        "embedder": "hashing",
+    }
+    assert all(port["latency_seconds"] >= 0 for port in ports.values())
+    lags = {name: port["lag_seconds"] for name, port in ports.items() if port["backlog"] == 0}
+    assert lags == {"vector": 0, "graph": 0}
+
+
+@pytest.mark.parametrize(
+    ("port", "status", "ready"),
+    [("kv", "unusable", 503), ("vector", "degraded", 200), ("embedder", "degraded", 200)],
+)
+async def test_a_backend_that_does_not_answer_degrades_the_service_or_ends_it(
+    fragile: httpx.AsyncClient, faults: FaultyPlugin, port: str, status: str, ready: int
+) -> None:
+    getattr(faults, port).fail("ping", times=None)
+    health = await fragile.get("/health")
+    assert (health.status_code, health.json()["status"]) == (503, status)
+    assert health.json()["ports"][port]["without"] == status
+    assert (await fragile.get("/readyz")).status_code == ready
+
+
+async def test_readiness_names_what_is_down_though_requests_are_served(
+    fragile: httpx.AsyncClient, faults: FaultyPlugin
+) -> None:
+    faults.vector.fail("ping", times=None)
+    answer = await fragile.get("/readyz")
+    assert answer.json() == {"status": "degraded", "down": ["vector"]}
+
+
+async def test_health_tells_how_far_a_store_that_is_down_is_behind(
+    fragile: httpx.AsyncClient, faults: FaultyPlugin
+) -> None:
+    faults.vector.fail("upsert", times=None)
+    await fragile.post("/store", json={"coord": "1", "payload": {"text": "late"}})
+    port = (await fragile.get("/health")).json()["ports"]["vector"]
+    assert port["backlog"] == 1
+    assert port["lag_seconds"] > 0
 
 
 async def test_before_the_start_only_liveness_answers(app: MemoryApp) -> None:

@@ -240,6 +240,7 @@ def health(source: Health) -> answers.HealthAnswer:
 
     return answers.HealthAnswer(
         ok=source.ok,
+        status="ok" if source.ok else "degraded" if source.usable else "unusable",
         kv_store=answered(PortName.KV),
         vector_store=answered(PortName.VECTOR),
         graph_store=answered(PortName.GRAPH),
@@ -259,6 +260,9 @@ def _port(source: PortHealth) -> answers.PortAnswer:
         ok=source.ok,
         latency_seconds=source.latency.total_seconds(),
         error=source.error,
+        without="unusable" if source.vital else "degraded",
+        lag_seconds=None if source.lag is None else source.lag.total_seconds(),
+        backlog=source.backlog,
     )
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Awaitable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
 
+from sfm_core.engine.relay import unpublished_since
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import SfmError
 from sfm_core.model.report import Health, PortHealth
-from sfm_core.protocols.kv import OutboxStatus
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.registry import PortName
+
+AnswerT = TypeVar("AnswerT")
 
 PATIENCE = timedelta(seconds=2)
 """How long a backend may take to answer before it counts as down."""
@@ -36,10 +41,21 @@ async def check_health(stores: Stores, *, rebuilding: bool) -> Health:
     }
     if stores.sink is not None:
         backends[PortName.EVENTS] = stores.sink
-    answers = await asyncio.gather(*(_ping(stores, backend) for backend in backends.values()))
-    outbox = await _outbox(stores)
+    answers, outbox, event_lag = await asyncio.gather(
+        asyncio.gather(*(_ping(stores, backend) for backend in backends.values())),
+        _patiently(stores.kv.outbox_status()),
+        _patiently(_event_lag(stores)),
+    )
+    ports = dict(zip(backends, answers, strict=True))
+    ports[PortName.KV] = replace(ports[PortName.KV], vital=True)
+    if outbox is not None:
+        lag = _age(stores, outbox.oldest_at)
+        for follower in (PortName.VECTOR, PortName.GRAPH):
+            ports[follower] = replace(ports[follower], lag=lag, backlog=outbox.depth)
+    if stores.sink is not None:
+        ports[PortName.EVENTS] = replace(ports[PortName.EVENTS], lag=event_lag)
     return Health(
-        ports=dict(zip(map(str, backends), answers, strict=True)),
+        ports={str(name): port for name, port in ports.items()},
         outbox_depth=outbox.depth if outbox else None,
         outbox_oldest_at=outbox.oldest_at if outbox else None,
         rebuilding=rebuilding,
@@ -60,10 +76,19 @@ async def _ping(stores: Stores, backend: Backend) -> PortHealth:
     return PortHealth(scheme=backend.scheme, ok=not error, latency=latency, error=error)
 
 
-async def _outbox(stores: Stores) -> OutboxStatus | None:
+async def _event_lag(stores: Stores) -> timedelta | None:
+    return None if stores.sink is None else _age(stores, await unpublished_since(stores))
+
+
+def _age(stores: Stores, since: datetime | None) -> timedelta:
+    """Return how long ago something was; clocks of two machines may disagree a little."""
+    return timedelta() if since is None else max(timedelta(), stores.clock.now() - since)
+
+
+async def _patiently(question: Awaitable[AnswerT]) -> AnswerT | None:
+    """Ask the truth something; `None` where it does not answer, which its own entry says."""
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            return await stores.kv.outbox_status()
+            return await question
     except (TimeoutError, SfmError):
-        # The truth's own entry says that it does not answer.
         return None

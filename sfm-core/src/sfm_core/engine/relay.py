@@ -9,7 +9,7 @@ of different machines need not agree.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sfm_core.engine.events import materialize
@@ -103,6 +103,23 @@ class Relay:
             if not old:
                 return
             await self._stores.kv.trim_events(through=old[-1].position)
+
+
+async def unpublished_since(stores: Stores) -> datetime | None:
+    """Tell since when the oldest event that no sink has acknowledged is in the log.
+
+    Args:
+        stores: The backends.
+
+    Returns:
+        When it was logged, or `None` where all are published.
+
+    Raises:
+        BackendError: The truth failed.
+    """
+    [cursor] = await stores.kv.get_many(SYSTEM_NAMESPACE, [_CURSOR_KEY])
+    logged = await stores.kv.read_events(after=_position(cursor)[0], limit=1)
+    return logged[0].note.at if logged else None
 
 
 def _position(entry: Entry | None) -> tuple[Position, int]:

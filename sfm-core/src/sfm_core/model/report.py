@@ -120,12 +120,21 @@ class PortHealth:
         ok: Whether it answered.
         latency: How long it took.
         error: Why it did not answer, or "".
+        vital: Whether nothing works without it. Without any other, what
+            needs it fails or waits and the rest goes on.
+        lag: For how long the oldest change has waited to reach it; `None`
+            where nothing follows the truth there, or that is not known.
+        backlog: How many changes wait to reach it; `None` as with `lag`, and
+            where they are not counted.
     """
 
     scheme: str
     ok: bool
     latency: timedelta
     error: str = ""
+    vital: bool = False
+    lag: timedelta | None = None
+    backlog: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +158,8 @@ class Health:
     def ok(self) -> bool:
         """Whether every backend answered."""
         return all(port.ok for port in self.ports.values())
+
+    @property
+    def usable(self) -> bool:
+        """Whether every backend that nothing works without answered."""
+        return all(port.ok for port in self.ports.values() if port.vital)

@@ -65,11 +65,13 @@ async def alive() -> JsonAnswer:
     return JsonAnswer(answers.AliveAnswer())
 
 
-@router.get("/readyz", response_model=answers.AliveAnswer, responses=failures())
+@router.get("/readyz", response_model=answers.ReadyAnswer, responses=failures())
 async def ready(request: Request) -> JsonAnswer:
-    """Tell whether requests can be served now: the truth answers."""
-    _need_truth(await engine_of(request).health())
-    return JsonAnswer(answers.AliveAnswer())
+    """Tell whether requests can be served now: the truth answers, the others may be down."""
+    found = await engine_of(request).health()
+    _need_truth(found)
+    down = [name for name, port in found.ports.items() if not port.ok]
+    return JsonAnswer(answers.ReadyAnswer(status="degraded" if down else "ok", down=down))
 
 
 @router.get("/metrics", response_class=Response)

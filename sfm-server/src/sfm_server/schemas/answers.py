@@ -250,12 +250,20 @@ class PortAnswer:
         ok: Whether it answered.
         latency_seconds: How long it took.
         error: Why it did not answer, or "".
+        without: How the service is without it: "degraded", where what needs
+            it fails or waits and the rest goes on, or "unusable".
+        lag_seconds: For how long the oldest change has waited to reach it;
+            null where nothing follows the truth there, or that is unknown.
+        backlog: How many changes wait to reach it; null where unknown.
     """
 
     scheme: str
     ok: bool
     latency_seconds: float
     error: str = ""
+    without: Literal["degraded", "unusable"] = "degraded"
+    lag_seconds: float | None = None
+    backlog: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +272,8 @@ class HealthAnswer:
 
     Attributes:
         ok: Whether every backend answered.
+        status: "ok"; "degraded" where a backend does not answer without which
+            the service goes on; "unusable" where the truth does not.
         kv_store: Whether the truth answered.
         vector_store: Whether the vector store answered.
         graph_store: Whether the graph store answered.
@@ -277,6 +287,7 @@ class HealthAnswer:
     """
 
     ok: bool
+    status: Literal["ok", "degraded", "unusable"]
     kv_store: bool
     vector_store: bool
     graph_store: bool
@@ -294,6 +305,19 @@ class AliveAnswer:
     """The process answers; no backend was asked."""
 
     status: Literal["ok"] = "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyAnswer:
+    """Requests can be served.
+
+    Attributes:
+        status: "ok", or "degraded" where a backend other than the truth does not answer.
+        down: The ports that do not answer.
+    """
+
+    status: Literal["ok", "degraded"]
+    down: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
