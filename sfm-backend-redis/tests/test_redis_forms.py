@@ -8,11 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fix_redis import Encrypted
 from redis_helpers import LEASE, open_cache, open_graph, open_kv, put, with_options
 from redis_server import Server, free_port, tell
 
-from sfm_core.errors import BackendError, BackendUnavailableError, ConfigurationError
+from sfm_core.errors import BackendError, ConfigurationError
 from sfm_core.model.events import START
 from sfm_core.protocols.cache import Cached
 from sfm_core.protocols.graph import Edge, EdgeId
@@ -66,17 +65,6 @@ async def test_a_server(redis_url: str) -> None:
 async def test_a_unix_socket(start_server: Start, tmp_path: Path) -> None:
     start_server("--unixsocket", str(tmp_path / "s"))
     await check_all_ports(f"redis+unix://{tmp_path / 's'}?db=1")
-
-
-async def test_an_encrypted_server(encrypted: Encrypted) -> None:
-    await check_all_ports(with_options(encrypted.url, f"ca_file={encrypted.ca_file}"))
-
-
-async def test_an_encrypted_server_that_nobody_vouches_for_is_refused(
-    encrypted: Encrypted,
-) -> None:
-    with pytest.raises(BackendUnavailableError, match="certificate"):
-        await open_kv(encrypted.url).__aenter__()
 
 
 async def test_a_cluster(cluster_url: str) -> None:

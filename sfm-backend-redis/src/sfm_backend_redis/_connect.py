@@ -141,8 +141,7 @@ def _to_server(settings: RedisSettings) -> Link:
 
 
 def _to_cluster(settings: RedisSettings) -> Link:
-    options = _options(settings) | _tls(settings)
-    del options["db"]
+    options = _without_database(_options(settings)) | _tls(settings)
     make = cast(Callable[..., _Driver], RedisCluster)
     driver = make(
         startup_nodes=[ClusterNode(each.host, each.port) for each in settings.addresses],
@@ -160,7 +159,7 @@ def _to_watched(settings: RedisSettings) -> Link:
     make = cast(Callable[..., _Sentinel], Sentinel)
     sentinel = make(
         [(each.host, each.port) for each in settings.addresses],
-        sentinel_kwargs={key: value for key, value in options.items() if key not in _LOGIN},
+        sentinel_kwargs=_without_database(options) | _sentinel_login(settings),
     )
     driver = sentinel.master_for(settings.service, **options)
     return Link(driver=driver, watchers=tuple(sentinel.sentinels), gate=_gate(settings))
@@ -170,8 +169,15 @@ def _gate(settings: RedisSettings) -> asyncio.Semaphore:
     return asyncio.Semaphore(settings.max_connections)
 
 
-# Sentinels have no databases, and logins of their own.
-_LOGIN = frozenset({"db", "username", "password"})
+def _without_database(options: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if name != "db"}
+
+
+def _sentinel_login(settings: RedisSettings) -> dict[str, object]:
+    return {
+        "username": settings.sentinel_username or None,
+        "password": settings.sentinel_password or None,
+    }
 
 
 def _options(settings: RedisSettings) -> dict[str, object]:

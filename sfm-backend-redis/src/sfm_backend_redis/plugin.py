@@ -6,15 +6,17 @@ from sfm_backend_redis._client import RedisClient
 from sfm_backend_redis.cache import RedisCache
 from sfm_backend_redis.graph import RedisGraphStore
 from sfm_backend_redis.kv import RedisKeyValueStore
-from sfm_backend_redis.settings import Form, RedisSettings
+from sfm_backend_redis.settings import Form
+from sfm_backend_redis.variables import choose, is_set_up
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
-from sfm_core.registry import BackendContext, Register
+from sfm_core.registry import SECURE, BackendContext, Register
 
 SFM_API_VERSION = 1
 
+_CAPABILITIES = frozenset({SECURE})
 _REACHED = {
     Form.PLAIN: "a Redis or Valkey server",
     Form.TLS: "a Redis or Valkey server, encrypted",
@@ -25,36 +27,52 @@ _REACHED = {
 
 
 def create_kv(url: str, context: BackendContext) -> RedisKeyValueStore:
-    """Make the key-value store for a URL; see `RedisSettings.parse` for its form."""
-    return RedisKeyValueStore(RedisClient(RedisSettings.parse(url, context.options)))
+    """Make the key-value store for a URL; see `choose` for its form."""
+    return RedisKeyValueStore(RedisClient(choose(url, context, setting="SFM_KV_URL")))
 
 
 def create_graph(url: str, context: BackendContext) -> RedisGraphStore:
-    """Make the graph store for a URL; see `RedisSettings.parse` for its form."""
-    return RedisGraphStore(RedisClient(RedisSettings.parse(url, context.options)))
+    """Make the graph store for a URL; see `choose` for its form."""
+    return RedisGraphStore(RedisClient(choose(url, context, setting="SFM_GRAPH_URL")))
 
 
 def create_cache(url: str, context: BackendContext) -> RedisCache:
-    """Make the cache for a URL; see `RedisSettings.parse` for its form."""
-    return RedisCache(RedisClient(RedisSettings.parse(url, context.options)))
+    """Make the cache for a URL; see `choose` for its form."""
+    return RedisCache(RedisClient(choose(url, context, setting="SFM_CACHE_URL")))
 
 
 @hookimpl
 def sfm_register_kv_stores(register: Register[KeyValueStore]) -> None:
     """Offer the truth in a Redis."""
     for form, reached in _REACHED.items():
-        register(form.value, create_kv, summary=f"The truth on {reached}.")
+        register(
+            form.value,
+            create_kv,
+            capabilities=_CAPABILITIES,
+            is_set_up=is_set_up,
+            summary=f"The truth on {reached}.",
+        )
 
 
 @hookimpl
 def sfm_register_graph_stores(register: Register[GraphStore]) -> None:
     """Offer the graph in a Redis."""
     for form, reached in _REACHED.items():
-        register(form.value, create_graph, summary=f"Edges on {reached}.")
+        register(
+            form.value,
+            create_graph,
+            capabilities=_CAPABILITIES,
+            summary=f"Edges on {reached}.",
+        )
 
 
 @hookimpl
 def sfm_register_caches(register: Register[Cache]) -> None:
     """Offer the cache in a Redis."""
     for form, reached in _REACHED.items():
-        register(form.value, create_cache, summary=f"Copies and shared counters on {reached}.")
+        register(
+            form.value,
+            create_cache,
+            capabilities=_CAPABILITIES,
+            summary=f"Copies and shared counters on {reached}.",
+        )

@@ -14,9 +14,20 @@ from sfm_core.errors import ConfigurationError
 
 DEFAULT_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
-USERNAME_OPTION: Final = "REDIS_USERNAME"
-_LONGEST_SECONDS: Final = 3600
 PASSWORD_OPTION: Final = "REDIS_PASSWORD"  # noqa: S105 - the name of a variable
+_LONGEST_SECONDS: Final = 3600
+
+# Attributes that variables give where the URL does not.
+_LOGIN: Final = {"username": "REDIS_USERNAME", "password": PASSWORD_OPTION}
+_SENTINEL_LOGIN: Final = {
+    "sentinel_username": "REDIS_SENTINEL_USERNAME",
+    "sentinel_password": "REDIS_SENTINEL_PASSWORD",
+}
+_TLS_FILES: Final = {
+    "ca_file": "REDIS_TLS_CA_FILE",
+    "cert_file": "REDIS_TLS_CERT_FILE",
+    "key_file": "REDIS_TLS_KEY_FILE",
+}
 
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _REMEDY = (
@@ -80,6 +91,8 @@ class RedisSettings:
         database: Number of the logical database; a cluster has only 0.
         username: Who logs in, or nothing.
         password: The password, or nothing.
+        sentinel_username: Who logs in at the sentinels, or nothing.
+        sentinel_password: The password of the sentinels, or nothing.
         tls: Whether connections are encrypted.
         ca_file: Certificates to trust in place of the system's.
         cert_file: Certificate of this client.
@@ -100,6 +113,8 @@ class RedisSettings:
     database: int = 0
     username: str = ""
     password: str = field(default="", repr=False)
+    sentinel_username: str = ""
+    sentinel_password: str = field(default="", repr=False)
     tls: bool = False
     ca_file: str = ""
     cert_file: str = ""
@@ -123,7 +138,7 @@ class RedisSettings:
 
         Args:
             url: One of the forms in this package's README.
-            options: `REDIS_USERNAME` and `REDIS_PASSWORD`, for a URL without them.
+            options: Variables for what the URL does not say: see `completed`.
 
         Returns:
             The settings.
@@ -132,23 +147,65 @@ class RedisSettings:
             ConfigurationError: The URL is malformed or has an unknown option,
                 or an option has an impossible value.
         """
-        parts = urlsplit(url)
-        if parts.fragment or parts.scheme not in set(Form):
-            raise ConfigurationError("The Redis URL is not of a known form.", remedy=_REMEDY)
+        parts = _split(url)
         form = Form(parts.scheme)
         credentials, _, hosts = parts.netloc.rpartition("@")
         username, _, password = credentials.partition(":")
         settings = cls(
             form=form,
             addresses=_addresses(hosts, SENTINEL_PORT if form is Form.SENTINEL else DEFAULT_PORT),
-            username=unquote(username) or options.get(USERNAME_OPTION, ""),
-            password=unquote(password) or options.get(PASSWORD_OPTION, ""),
+            username=unquote(username),
+            password=unquote(password),
             tls=form is Form.TLS,
         )
-        settings = _with_path(settings, unquote(parts.path))
-        for name, value in _query(parts):
+        return _with_path(settings, unquote(parts.path)).with_query(parts.query).completed(options)
+
+    def with_query(self, query: str) -> RedisSettings:
+        """Return these settings with what stands after the question mark of a URL.
+
+        Args:
+            query: Options as a URL has them; none where it is empty.
+
+        Returns:
+            The settings.
+
+        Raises:
+            ConfigurationError: An option is unknown or has an impossible value.
+        """
+        settings = self
+        for name, value in _pairs(query):
             settings = _with_option(settings, name, value)
         return settings
+
+    def completed(self, options: Mapping[str, str]) -> RedisSettings:
+        """Return these settings with logins and certificates from variables where there are none.
+
+        Args:
+            options: `REDIS_USERNAME`, `REDIS_PASSWORD`, with sentinels also
+                `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`, and with
+                TLS `REDIS_TLS_CA_FILE`, `REDIS_TLS_CERT_FILE` and `REDIS_TLS_KEY_FILE`.
+
+        Returns:
+            The settings.
+        """
+        wanted = _LOGIN
+        if self.form is Form.SENTINEL:
+            wanted = wanted | _SENTINEL_LOGIN
+        if self.tls:
+            wanted = wanted | _TLS_FILES
+        given = {name: options.get(variable, "") for name, variable in wanted.items()}
+        return _replaced(self, **{n: v for n, v in given.items() if v and not getattr(self, n)})
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Its message may quote the password.
+        raise ConfigurationError("The Redis URL is malformed.", remedy=_REMEDY) from None
+    if parts.fragment or parts.scheme not in set(Form):
+        raise ConfigurationError("The Redis URL is not of a known form.", remedy=_REMEDY)
+    return parts
 
 
 def _addresses(hosts: str, default: int) -> tuple[Address, ...]:
@@ -156,13 +213,18 @@ def _addresses(hosts: str, default: int) -> tuple[Address, ...]:
 
 
 def _address(host: str, default: int) -> Address:
-    parts = urlsplit(f"//{host}")
     try:
+        parts = urlsplit(f"//{host}")
         port = parts.port or default
-    except ValueError as error:
-        raise ConfigurationError(f"{host!r} has no possible port.", remedy=_REMEDY) from error
+    except ValueError:
+        # What stands there may be half of a password with a slash in it.
+        raise ConfigurationError(
+            "A host of the Redis URL has no possible port, or the password has a character "
+            "that must be percent-encoded.",
+            remedy=_REMEDY,
+        ) from None
     if not parts.hostname:
-        raise ConfigurationError(f"{host!r} names no host.", remedy=_REMEDY)
+        raise ConfigurationError("The Redis URL has a port without a host.", remedy=_REMEDY)
     return Address(host=parts.hostname, port=port)
 
 
@@ -187,11 +249,11 @@ def _with_path(settings: RedisSettings, path: str) -> RedisSettings:
     return replace(settings, database=int(first or "0"))
 
 
-def _query(parts: SplitResult) -> list[tuple[str, str]]:
+def _pairs(query: str) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-    except ValueError as error:
-        raise ConfigurationError("The Redis URL has a malformed query.", remedy=_REMEDY) from error
+        return parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise ConfigurationError("The Redis URL has a malformed query.", remedy=_REMEDY) from None
 
 
 def _with_option(settings: RedisSettings, name: str, value: str) -> RedisSettings:
@@ -200,7 +262,7 @@ def _with_option(settings: RedisSettings, name: str, value: str) -> RedisSetting
         changed = _with_number(settings, name, value)
     if changed is None:
         raise ConfigurationError(
-            f"The Redis option {name}={value} is unknown or has no such value.",
+            f"The Redis option {name} is unknown here, or cannot have the value it is given.",
             setting=name,
             remedy=_REMEDY,
         )
@@ -221,6 +283,9 @@ def _with_text(settings: RedisSettings, name: str, value: str) -> RedisSettings 
             return replace(settings, prefix=value)
         case "tls" if value in {"true", "false"} and settings.form in {Form.SENTINEL, Form.CLUSTER}:
             return replace(settings, tls=value == "true")
+        case "username" | "password" if settings.form is Form.UNIX:
+            # Where a socket has no place for them, the driver and others write them so.
+            return _replaced(settings, **{name: value})
         case _:
             return None
 

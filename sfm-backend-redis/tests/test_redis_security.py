@@ -1,0 +1,126 @@
+"""A server that wants TLS and a password, and modes that do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from fix_redis import Secured
+from redis_helpers import put
+
+from sfm_backend_redis.plugin import create_cache, create_graph, create_kv
+from sfm_core.errors import BackendUnavailableError, ConfigurationError
+from sfm_core.plugins import load_plugins
+from sfm_core.protocols.kv import Committed
+from sfm_core.protocols.lifecycle import Backend
+from sfm_core.registry import SECURE, BackendContext, PortName
+
+LOGIN = {"REDIS_PASSWORD": "right"}
+HOSTED = LOGIN | {"REDIS_HOST": "localhost", "REDIS_TLS": "true"}
+
+
+def context(options: Mapping[str, str]) -> BackendContext:
+    return BackendContext(data_folder=Path("unused"), options=options, secure=True)
+
+
+def by_url(secured: Secured) -> dict[str, str]:
+    query = f"ca_file={secured.ca_file}"
+    return {"REDIS_URL": f"rediss://:{secured.password}@localhost:{secured.port}/0?{query}"}
+
+
+def by_host(secured: Secured) -> dict[str, str]:
+    return HOSTED | {"REDIS_PORT": str(secured.port), "REDIS_TLS_CA_FILE": str(secured.ca_file)}
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("say", [by_url, by_host])
+async def test_a_server_with_tls_and_password_is_used(
+    secured: Secured, say: Callable[[Secured], dict[str, str]]
+) -> None:
+    async with create_kv(f"redis:?prefix={say.__name__}", context(say(secured))) as store:
+        assert isinstance(await put(store, b"k"), Committed)
+
+
+async def test_every_port_is_used_so(secured: Secured) -> None:
+    chosen = context(by_host(secured))
+    async with create_graph("redis:", chosen) as graph, create_cache("redis:", chosen) as cache:
+        assert await graph.scroll("n", after=None, limit=1) == []
+        assert await cache.get_many("n", [b"k"]) == [None]
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(secured: Secured) -> None:
+    options = HOSTED | {"REDIS_PORT": str(secured.port)}
+    with pytest.raises(BackendUnavailableError, match="certificate"):
+        await create_kv("redis:", context(options)).__aenter__()
+
+
+async def test_the_certificate_of_another_host_is_refused(secured: Secured) -> None:
+    options = by_host(secured) | {"REDIS_HOST": "127.0.0.1"}
+    with pytest.raises(BackendUnavailableError, match="certificate"):
+        await create_kv("redis:", context(options)).__aenter__()
+
+
+async def test_a_wrong_password_is_refused(secured: Secured) -> None:
+    options = by_host(secured) | {"REDIS_PASSWORD": "wrong"}
+    with pytest.raises(ConfigurationError) as caught:
+        await create_kv("redis:", context(options)).__aenter__()
+    assert caught.value.setting == "REDIS_PASSWORD"
+
+
+@pytest.mark.parametrize("create", [create_kv, create_graph, create_cache])
+@pytest.mark.parametrize(
+    ("url", "options", "setting"),
+    [
+        ("redis:", {}, "REDIS_URL"),
+        ("redis:", LOGIN | {"REDIS_URL": "redis://host"}, "REDIS_URL"),
+        ("redis:", LOGIN | {"REDIS_URL": "unix:///run/redis.sock"}, "REDIS_URL"),
+        ("redis:", LOGIN | {"REDIS_URL": "redis+sentinel://host/service"}, "REDIS_URL"),
+        ("redis:", LOGIN | {"REDIS_HOST": "host"}, "REDIS_TLS"),
+        ("redis:", {"REDIS_URL": "rediss://host"}, "REDIS_PASSWORD"),
+        ("redis:", {"REDIS_HOST": "host", "REDIS_TLS": "true"}, "REDIS_PASSWORD"),
+        ("rediss:", {"REDIS_HOST": "host"}, "REDIS_PASSWORD"),
+        ("rediss://host", {}, "REDIS_PASSWORD"),
+    ],
+)
+def test_what_is_not_secure_is_refused_where_that_is_required(
+    create: Callable[[str, BackendContext], Backend],
+    url: str,
+    options: dict[str, str],
+    setting: str,
+) -> None:
+    with pytest.raises(ConfigurationError, match="this mode requires") as caught:
+        create(url, context(options))
+    assert caught.value.setting == setting
+
+
+@pytest.mark.parametrize(
+    ("create", "setting"),
+    [(create_kv, "SFM_KV_URL"), (create_graph, "SFM_GRAPH_URL"), (create_cache, "SFM_CACHE_URL")],
+)
+def test_a_plaintext_url_is_refused_under_its_own_name(
+    create: Callable[[str, BackendContext], Backend], setting: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="this mode requires") as caught:
+        create("redis://host", context(LOGIN))
+    assert caught.value.setting == setting
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://host",
+        "redis+sentinel://host/service?tls=true",
+        "redis+cluster://host?tls=true",
+        "rediss:?prefix=x",
+    ],
+)
+def test_every_encrypted_form_with_a_password_is_accepted(url: str) -> None:
+    assert create_kv(url, context(LOGIN)).shared
+
+
+@pytest.mark.parametrize("port", [PortName.KV, PortName.GRAPH, PortName.CACHE])
+def test_the_backends_say_that_they_can_be_held_to_it(port: PortName) -> None:
+    offered = [found for found in load_plugins().registry if found.port is port]
+    ours = [found for found in offered if found.distribution.endswith("-redis")]
+    assert {SECURE in found.capabilities for found in ours} == {True}
