@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.catalog import Catalog, Role, change_catalog, read_catalog
 from sfm_core.engine.check import Checking
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.follow_links import LinkFollower
@@ -15,7 +16,7 @@ from sfm_core.engine.follow_memories import MemoryFollower
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.links import Linking
-from sfm_core.engine.manifest import mark_complete, read_manifest
+from sfm_core.engine.manifest import read_manifest
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.opening import BackendMaker, open_stores
 from sfm_core.engine.operations.parts import Parts
@@ -72,14 +73,15 @@ async def open_engine(
     async with AsyncExitStack() as stack:
         maker = BackendMaker(registry, context, policy or Policy())
         stores = await open_stores(stack, slots, maker, settings or EngineSettings())
-        manifest = await read_manifest(stores.kv, stores.owner)
+        await read_manifest(stores.kv, stores.owner)
         known = {collection.name for collection in await stores.vector.collections()}
-        name = stores.collection.name
-        complete = name in manifest.complete and name in known
-        if name in manifest.complete and not complete:
+        name = stores.index.name
+        record = (await read_catalog(stores.kv)).find(name)
+        complete = record is not None and record.complete and name in known
+        if not complete:
             # It is about to be empty. A start that finds it half built must know.
-            await mark_complete(stores.kv, name, stores.owner, complete=False)
-        await stores.vector.ensure(stores.collection)
+            await _mark(stores, complete=False)
+        await stores.vector.ensure(stores.index.collection)
         yield await _start(stack, stores, complete=complete)
 
 
@@ -136,21 +138,30 @@ async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> Me
 async def _build(stack: AsyncExitStack, stores: Stores, engine: MemoryEngine) -> None:
     """Fill a new collection from the truth in the background; an empty truth needs no filling."""
     if not await stores.kv.namespaces(limit=1):
-        await mark_complete(stores.kv, stores.collection.name, stores.owner, complete=True)
+        await _mark(stores, complete=True)
         return
     engine.rebuilding = True
 
     async def build() -> None:
         try:
             rebuilt = await engine.rebuild()
-            await mark_complete(stores.kv, stores.collection.name, stores.owner, complete=True)
-            log.info("built collection %s from %d entries", stores.collection.name, rebuilt)
+            await _mark(stores, complete=True)
+            log.info("built collection %s from %d entries", stores.index.name, rebuilt)
         except SfmError as error:
             log.warning("the next start goes on building: %s: %s", error.code, error)
         finally:
             engine.rebuilding = False
 
     _run(stack, build())
+
+
+async def _mark(stores: Stores, *, complete: bool) -> None:
+    def change(catalog: Catalog) -> Catalog:
+        known = catalog.find(stores.index.name)
+        record = known or stores.index.record(Role.SERVING, stores.clock.now())
+        return catalog.put(record.changed(complete=complete))
+
+    await change_catalog(stores.kv, stores.owner, change)
 
 
 async def _flush(access: AccessRecorder) -> None:

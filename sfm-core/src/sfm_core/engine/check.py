@@ -140,7 +140,7 @@ class Checking:
     async def _points(self, namespace: str) -> AsyncGenerator[tuple[bytes, int]]:
         after: Coordinate | None = None
         while page := await self._stores.vector.scroll(
-            self._stores.collection, namespace, after=after, limit=PAGE
+            self._stores.index.collection, namespace, after=after, limit=PAGE
         ):
             for state in page:
                 yield memory_key(state.id.coordinate), state.version

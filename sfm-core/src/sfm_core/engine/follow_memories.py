@@ -171,7 +171,7 @@ class MemoryFollower:
                 for memory in living
             ],
         )
-        collection = self._stores.collection
+        collection = self._stores.index.collection
         if points:
             await self._stores.vector.upsert(collection, points)
         if dead:
@@ -206,7 +206,7 @@ class MemoryFollower:
                 for memory, context in zip(memories, contexts, strict=True)
             ]
 
-        vectors = await self._stores.embedder.embed(texts)
+        vectors = await self._stores.index.embedder.embed(texts)
         small = sum(map(len, texts)) <= MAX_CHARACTERS_INLINE
         terms = compute_terms() if small else await asyncio.to_thread(compute_terms)
         return [

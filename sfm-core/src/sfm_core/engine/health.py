@@ -37,7 +37,7 @@ async def check_health(stores: Stores, *, rebuilding: bool) -> Health:
         PortName.VECTOR: stores.vector,
         PortName.GRAPH: stores.graph,
         PortName.CACHE: stores.cache,
-        PortName.EMBEDDER: stores.embedder,
+        PortName.EMBEDDER: stores.index.embedder,
     }
     if stores.sink is not None:
         backends[PortName.EVENTS] = stores.sink

@@ -1,4 +1,4 @@
-"""What a truth says of itself: its format, and which collections are complete."""
+"""What a truth says of itself: its format, and its name among all truths."""
 
 from __future__ import annotations
 
@@ -24,12 +24,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         format: Format of keys and records.
         truth_id: Tells this truth from every other one.
-        complete: Names of the collections that were built to the end.
     """
 
     format: int = FORMAT
     truth_id: str
-    complete: tuple[str, ...] = ()
 
 
 _decoder = msgspec.json.Decoder(Manifest)
@@ -56,31 +54,6 @@ async def read_manifest(kv: KeyValueStore, owner: str) -> Manifest:
             return fresh
         entry = await _entry(kv)
     return _decode(kv, entry)
-
-
-async def mark_complete(kv: KeyValueStore, collection: str, owner: str, *, complete: bool) -> None:
-    """Note whether a collection holds every memory.
-
-    Args:
-        kv: The truth.
-        collection: Name of the collection.
-        owner: Who says so.
-        complete: What to note.
-
-    Raises:
-        CorruptDataError: The manifest cannot be read.
-    """
-    while True:
-        await read_manifest(kv, owner)
-        entry = await _entry(kv)
-        if entry is None:
-            continue
-        manifest = _decode(kv, entry)
-        names = set(manifest.complete)
-        wanted = names | {collection} if complete else names - {collection}
-        changed = msgspec.structs.replace(manifest, complete=tuple(sorted(wanted)))
-        if wanted == names or await _write(kv, changed, entry.version, owner):
-            return
 
 
 async def _entry(kv: KeyValueStore) -> Entry | None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from sfm_core.engine.index import index_for
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import ConfigurationError
 from sfm_core.protocols.cache import Cache
-from sfm_core.protocols.embedder import Embedder, Fingerprint
+from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
-from sfm_core.protocols.vector import Collection, VectorStore
+from sfm_core.protocols.vector import VectorStore
 from sfm_core.registry import LOCAL, SECURE, BackendContext, PortName, Registry
 from sfm_core.resilience import (
     EMBEDDER_POLICY,
@@ -27,7 +27,6 @@ from sfm_core.resilience import (
     ResilientVectorStore,
 )
 from sfm_core.settings import EngineSettings, Slots
-from sfm_core.text.composing import TextRule
 
 
 async def open_stores(
@@ -64,9 +63,8 @@ async def open_stores(
         vector=vector,
         graph=graph,
         cache=cache,
-        embedder=embedder,
         sink=sink,
-        collection=collection_for(embedder.fingerprint, settings.text),
+        index=index_for(slots.embedder, embedder, settings.text),
         settings=settings,
         clock=maker.clock,
         owner=str(uuid4()),
@@ -146,13 +144,3 @@ class BackendMaker:
                 remedy="Choose a backend with the capability `secure`, or another mode.",
             )
         return local
-
-
-def collection_for(fingerprint: Fingerprint, rule: TextRule) -> Collection:
-    """Name the collection whose points fit an embedder and a text rule.
-
-    Another embedder or another rule means another collection, so vectors and
-    words that cannot be compared never meet.
-    """
-    digest = hashlib.sha256(f"{fingerprint.digest}/{rule.fingerprint}".encode()).hexdigest()
-    return Collection(name=f"memories_{digest[:16]}", dimension=fingerprint.dimension)

@@ -159,7 +159,7 @@ class Recalling:
         found: list[NDArray[np.float32] | None] = [None] * len(questions)
         if wanted:
             texts = [_cue(questions[at].query) for at in wanted]
-            vectors = await self._stores.embedder.embed(texts)
+            vectors = await self._stores.index.embedder.embed(texts)
             for row, at in enumerate(wanted):
                 found[at] = vectors[row]
         return found
@@ -188,7 +188,7 @@ class Recalling:
         )
 
     async def _search(self, queries: Sequence[VectorQuery]) -> list[SearchResult]:
-        return await self._stores.vector.search(self._stores.collection, queries)
+        return await self._stores.vector.search(self._stores.index.collection, queries)
 
     def _rank(self, question: _Question, result: SearchResult) -> None:
         question.fused = fuse(result.hits, self._stores.settings.ranking)

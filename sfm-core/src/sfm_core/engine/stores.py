@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sfm_core.clock import Clock
+from sfm_core.engine.index import Index
 from sfm_core.protocols.cache import Cache
-from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
-from sfm_core.protocols.vector import Collection, VectorStore
+from sfm_core.protocols.vector import VectorStore
 from sfm_core.settings import EngineSettings
 
 
@@ -23,9 +23,8 @@ class Stores:
         vector: Vector store.
         graph: Graph store.
         cache: Cache and shared counters.
-        embedder: Embedder.
         sink: Event sink, if events leave the house.
-        collection: The collection that belongs to embedder and text rule.
+        index: The index that belongs to the chosen embedder and text rule.
         settings: Settings of the engine.
         clock: Source of time.
         owner: Names this engine among all that share the truth.
@@ -35,9 +34,8 @@ class Stores:
     vector: VectorStore
     graph: GraphStore
     cache: Cache
-    embedder: Embedder
     sink: EventSink | None
-    collection: Collection
+    index: Index
     settings: EngineSettings
     clock: Clock
     owner: str
