@@ -13,6 +13,7 @@ from qdrant_client import models
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 from qdrant_helpers import COLLECTION, LocalVectorStore, open_local
 
+from sfm_backend_qdrant._client import struct
 from sfm_backend_qdrant._collections import INDEXES
 from sfm_backend_qdrant._encoding import order_words, stored_point
 from sfm_backend_qdrant._filters import enclose, scope
@@ -163,11 +164,11 @@ def test_numbers_of_texts_sort_as_the_texts_do(one: str, other: str) -> None:
         assert (text_numbers(one) < text_numbers(other)) == (one < other)
 
 
-def test_order_numbers_sort_as_the_keys_do_and_fit_64_bits() -> None:
+def test_order_numbers_sort_as_the_keys_do_and_fit_floats() -> None:
     places = sorted(HOSTILE_COORDINATES, key=lambda where: where.key)
     words = [order_words(where) for where in places]
     assert words == sorted(words)
-    assert all(-(2**63) <= word < 2**63 for each in words for word in each)
+    assert all(0 <= word <= 2**53 for each in words for word in each)
 
 
 def test_what_is_stored_stays_readable_for_later_versions() -> None:
@@ -189,7 +190,7 @@ def whole_point() -> Point:
 
 
 def test_what_is_kept_of_a_memory_comes_through_grpc_unchanged() -> None:
-    stored = stored_point(whole_point())
+    stored = struct(stored_point(whole_point()))
     sent = GrpcToRest.convert_point_struct(RestToGrpc.convert_point_struct(stored))
     assert sent.payload == stored.payload
 

@@ -6,10 +6,12 @@ Its payload is kept as JSON text, beside what filters and listings ask of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import msgspec
-from qdrant_client import models
+import numpy as np
+from numpy.typing import NDArray
 
 from sfm_backend_qdrant._statements import (
     EQUALS,
@@ -26,7 +28,7 @@ from sfm_backend_qdrant._statements import (
     text_numbers,
     token,
 )
-from sfm_backend_qdrant._terms import document_weights, sparse
+from sfm_backend_qdrant._terms import document_weights
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import point_id
 from sfm_core.model.payload import JsonValue, Payload
@@ -40,12 +42,30 @@ COORDINATE: Final = "coordinate"
 VERSION: Final = "version"
 TYPE: Final = "type"
 PAYLOAD: Final = "payload"
-ORDER: Final = ("order_0", "order_1", "order_2")
+ORDER: Final = ("order_0", "order_1", "order_2", "order_3")
 
-_ORDER_BYTES: Final = 8
-_SIGN: Final = 1 << 63
+# Qdrant reads where an ordered listing begins as a 64-bit float, which tells integers apart
+# up to 53 bits.
+_ORDER_BYTES: Final = 6
 
-_Field: TypeAlias = "str | int | Sequence[int] | Sequence[Mapping[str, float]]"
+Field: TypeAlias = "str | int | Sequence[int] | Sequence[Mapping[str, float]]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPoint:
+    """A point as Qdrant keeps it.
+
+    Attributes:
+        id: See `stored_id`.
+        vector: What the dense arm compares.
+        words: What the keyword arm compares; empty for a memory without terms.
+        fields: Its payload.
+    """
+
+    id: str
+    vector: NDArray[np.float32]
+    words: Mapping[int, float]
+    fields: Mapping[str, Field]
 
 
 def stored_id(of: PointId) -> str:
@@ -53,13 +73,13 @@ def stored_id(of: PointId) -> str:
     return str(point_id(of.namespace, of.coordinate))
 
 
-def stored_point(point: Point) -> models.PointStruct:
+def stored_point(point: Point) -> StoredPoint:
     """Return a point as Qdrant keeps it."""
-    vectors: dict[str, models.Vector] = {DENSE: point.vector.tolist()}
-    if words := document_weights(point.terms):
-        vectors[WORDS] = sparse(words)
-    return models.PointStruct(
-        id=stored_id(point.id), vector=dict(vectors), payload=dict(_fields(point))
+    return StoredPoint(
+        id=stored_id(point.id),
+        vector=point.vector,
+        words=document_weights(point.terms),
+        fields=_fields(point),
     )
 
 
@@ -67,10 +87,10 @@ def order_words(coordinate: Coordinate) -> tuple[int, ...]:
     """Return the first bytes of a coordinate's key as numbers that sort as they do."""
     key = coordinate.key.ljust(_ORDER_BYTES * len(ORDER), b"\0")
     starts = range(0, _ORDER_BYTES * len(ORDER), _ORDER_BYTES)
-    return tuple(int.from_bytes(key[at : at + _ORDER_BYTES]) - _SIGN for at in starts)
+    return tuple(int.from_bytes(key[at : at + _ORDER_BYTES]) for at in starts)
 
 
-def _fields(point: Point) -> dict[str, _Field]:
+def _fields(point: Point) -> dict[str, Field]:
     tokens: set[int] = set()
     numbers: set[tuple[int, float]] = set()
     texts: set[tuple[int, ...]] = set()

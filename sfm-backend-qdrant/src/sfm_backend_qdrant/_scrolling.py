@@ -1,51 +1,47 @@
 """Lists points in the order of their coordinates.
 
-Qdrant orders by numbers only. The first 24 bytes of each key are kept as three
+Qdrant orders by numbers only. The first 24 bytes of each key are kept as four
 numbers: points are read in the order of the first, those that share it in the
-order of the second, and so on. Those that share all three, which begin with
+order of the second, and so on. Those that share all four, which begin with
 the same two components and nearly all of a third, are read together and
 sorted here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 from qdrant_client import models
-from qdrant_client.conversions.common_types import PointId as Offset
 
 from sfm_backend_qdrant._encoding import COORDINATE, ORDER, VERSION, order_words
 from sfm_backend_qdrant._filters import scope
+from sfm_backend_qdrant._qdrant import Listed, Offset, Order, Qdrant
 from sfm_core.errors import CorruptDataError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.protocols.vector import PointId, PointState
 
 State: TypeAlias = tuple[bytes, int]
-Page: TypeAlias = tuple[Sequence[models.Record], Offset | None]
-Scroll: TypeAlias = Callable[
-    [models.Filter, models.OrderBy | None, int, Offset | None], Awaitable[Page]
-]
-
 FIELDS: Final = [COORDINATE, VERSION]
 _PAGE: Final = 1000
-_LAST: Final = 2**63 - 1
+_LAST: Final = 2**48 - 1
 
 
 class Scrolling:
     """Reads the points of one namespace in order."""
 
-    def __init__(self, scroll: Scroll, namespace: str, scheme: str) -> None:
+    def __init__(self, qdrant: Qdrant, name: str, namespace: str) -> None:
         """Keep where to read.
 
         Args:
-            scroll: Reads a page, given a filter, an order, a limit and an offset.
+            qdrant: Where the points are.
+            name: Name of their collection there.
             namespace: Whose points.
-            scheme: Who to blame for a point that cannot be read.
         """
-        self._scroll = scroll
+        self._qdrant = qdrant
+        self._name = name
         self._namespace = namespace
-        self._scheme = scheme
 
     async def after(self, coordinate: Coordinate | None, limit: int) -> list[PointState]:
         """Return the next points.
@@ -93,9 +89,11 @@ class Scrolling:
         self, shared: tuple[int, ...], start: int | None, limit: int
     ) -> tuple[list[State], int | None]:
         """Return points from a number on, and where to go on; `None` at the end."""
-        order = models.OrderBy(key=ORDER[len(shared)], start_from=start)
-        records, _ = await self._scroll(self._sharing(shared), order, limit + 1, None)
-        states = sorted(map(self._state, records))
+        order = Order(key=ORDER[len(shared)], start=start)
+        page = await self._qdrant.scroll(
+            self._name, self._sharing(shared), FIELDS, size=limit + 1, order=order
+        )
+        states = sorted(map(self._state, page.points))
         if len(states) <= limit:
             return states, None
         # There may be more points with the last number than fit on this page.
@@ -109,8 +107,11 @@ class Scrolling:
         states: list[State] = []
         offset: Offset | None = None
         while True:
-            records, offset = await self._scroll(self._sharing(shared), None, _PAGE, offset)
-            states += map(self._state, records)
+            page = await self._qdrant.scroll(
+                self._name, self._sharing(shared), FIELDS, size=_PAGE, offset=offset
+            )
+            states += map(self._state, page.points)
+            offset = page.offset
             if offset is None:
                 return sorted(states)
 
@@ -123,15 +124,34 @@ class Scrolling:
         )
         return scope(self._namespace, possible=condition if shared else None)
 
-    def _state(self, record: models.Record) -> State:
-        payload = record.payload or {}
-        try:
-            return bytes.fromhex(payload[COORDINATE]), int(payload[VERSION])
-        except (KeyError, TypeError, ValueError) as error:
-            raise unreadable(record.id, self._scheme) from error
+    def _state(self, listed: Listed) -> State:
+        key, version = said_by(listed.fields, listed.id, self._qdrant.settings.scheme)
+        return bytes.fromhex(key), version
 
 
-def unreadable(id: models.ExtendedPointId, scheme: str) -> CorruptDataError:  # noqa: A002 - Qdrant's name
+def said_by(fields: Mapping[str, object], id: str, scheme: str) -> tuple[str, int]:  # noqa: A002 - Qdrant's name
+    """Return which coordinate and version a point says it is.
+
+    Args:
+        fields: Its payload.
+        id: Its id.
+        scheme: Who to blame for a point that cannot be read.
+
+    Returns:
+        The coordinate's key in hexadecimal, and the version.
+
+    Raises:
+        CorruptDataError: It does not say.
+    """
+    key, version = fields.get(COORDINATE), fields.get(VERSION)
+    if isinstance(key, str) and isinstance(version, int):
+        with suppress(ValueError):
+            bytes.fromhex(key)
+            return key, version
+    raise _unreadable(id, scheme)
+
+
+def _unreadable(id: str, scheme: str) -> CorruptDataError:  # noqa: A002 - Qdrant's name
     """Return the error for a point that does not say which memory it is."""
     return CorruptDataError(
         f"The point {id} was not written by this package.",

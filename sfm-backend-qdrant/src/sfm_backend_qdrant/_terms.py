@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
 
-from qdrant_client import models
-
 BM25_K1: Final = 0.9
 BM25_B: Final = 0.4
 AVERAGE_LENGTH: Final = 30.0
@@ -17,12 +15,6 @@ Qdrant knows how rare a term is, but not how long texts are on average, and a
 weight, once written, stays. A fixed average only moves the point where length
 begins to count against a text; the order among texts of one length is as ever.
 """
-
-
-def sparse(weights: Mapping[int, float]) -> models.SparseVector:
-    """Return a sparse vector, its indexes in order."""
-    indices = sorted(weights)
-    return models.SparseVector(indices=indices, values=[weights[index] for index in indices])
 
 
 def document_weights(terms: Mapping[str, float]) -> dict[int, float]:

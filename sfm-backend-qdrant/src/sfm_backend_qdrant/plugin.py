@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sfm_backend_qdrant._client import ClientQdrant
 from sfm_backend_qdrant._connection import Connection
 from sfm_backend_qdrant._environment import SCHEME, TLS_SCHEME
 from sfm_backend_qdrant._local import LocalConnection
@@ -20,7 +21,7 @@ def create_vector(url: str, context: BackendContext) -> QdrantVectorStore:
     settings = QdrantSettings.parse(
         url, context.data_folder, context.options, secure=context.secure
     )
-    return QdrantVectorStore(_connection(settings, context))
+    return QdrantVectorStore(ClientQdrant(_connection(settings, context)))
 
 
 @hookimpl

@@ -23,6 +23,7 @@ from sfm_backend_qdrant._environment import (
 from sfm_core.errors import ConfigurationError
 
 LOCAL_SCHEME = "qdrant+local"
+EDGE_SCHEME = "qdrant+edge"
 API_KEY_OPTION = "QDRANT_API_KEY"
 VECTOR_SETTING = "SFM_VECTOR_URL"
 
@@ -90,6 +91,11 @@ class QdrantSettings:
     def local(self) -> bool:
         """Whether the points live inside this process."""
         return self.scheme == LOCAL_SCHEME
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the points are on this machine, where one process has them for itself."""
+        return self.scheme in {LOCAL_SCHEME, EDGE_SCHEME}
 
     @property
     def consistency(self) -> ReadConsistencyType | None:

@@ -7,18 +7,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.conversions.common_types import PointId as Offset
-
-from sfm_backend_qdrant._collections import (
-    create,
-    describe,
-    index_missing,
-)
-from sfm_backend_qdrant._connection import Connection
 from sfm_backend_qdrant._encoding import stored_id, stored_point
 from sfm_backend_qdrant._errors import AlreadyExistsError
-from sfm_backend_qdrant._scrolling import FIELDS, Page, Scrolling
+from sfm_backend_qdrant._qdrant import Qdrant
+from sfm_backend_qdrant._scrolling import Scrolling
 from sfm_backend_qdrant._searching import Searching
 from sfm_core.errors import (
     ClosedError,
@@ -41,9 +33,9 @@ from sfm_core.protocols.vector import (
 class QdrantVectorStore:
     """Points in collections of Qdrant, each with a dense and a sparse vector."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._shared_connection = connection
-        self._settings = connection.settings
+    def __init__(self, qdrant: Qdrant) -> None:
+        self._unchecked = qdrant
+        self._settings = qdrant.settings
         self._open = False
 
     @property
@@ -54,18 +46,18 @@ class QdrantVectorStore:
     @property
     def shared(self) -> bool:
         """Whether the points are on a server, where other processes see them."""
-        return not self._settings.local
+        return not self._settings.embedded
 
     @property
-    def _connection(self) -> Connection:
+    def _qdrant(self) -> Qdrant:
         if not self._open:
             raise ClosedError(
                 "This Qdrant store is not open.", remedy="Use it inside `async with`."
             )
-        return self._shared_connection
+        return self._unchecked
 
     async def __aenter__(self) -> Self:
-        await self._shared_connection.open()
+        await self._unchecked.open()
         self._open = True
         return self
 
@@ -77,15 +69,15 @@ class QdrantVectorStore:
     ) -> None:
         if self._open:
             self._open = False
-            await self._shared_connection.close()
+            await self._unchecked.close()
 
     async def ping(self) -> None:
-        """List the names of collections, which also proves that the API key is good.
+        """Ask something that needs a right API key, where there is one.
 
         Raises:
             BackendError: It does not work.
         """
-        await self._connection.run(lambda client: client.get_collections())
+        await self._qdrant.ping()
 
     async def ensure(self, collection: Collection) -> None:
         """Make sure that a collection exists; see `VectorStore.ensure`.
@@ -94,25 +86,18 @@ class QdrantVectorStore:
             ConfigurationError: It exists with another dimension, or is not one of ours.
             BackendUnavailableError: The server was not reached.
         """
-        connection, name = self._connection, self._name(collection)
-        if not await connection.run(lambda client: client.collection_exists(name)):
+        qdrant, name = self._qdrant, self._name(collection)
+        if not await qdrant.exists(name):
             # If somebody else is faster, what they made is looked at like any other.
             with suppress(AlreadyExistsError):
-                await connection.run(
-                    lambda client: create(
-                        client, name, collection.dimension, replicas=self._settings.replicas
-                    )
-                )
-        info = await connection.run(lambda client: client.get_collection(name))
-        dimension = describe(info)
+                await qdrant.create(name, collection.dimension)
+        dimension = await qdrant.complete(name)
         if dimension != collection.dimension:
             found = "no vectors of ours" if dimension is None else f"{dimension} dimensions"
             raise ConfigurationError(
                 f"The collection {name!r} has {found}, not {collection.dimension} dimensions.",
                 remedy="Drop it, or use another name.",
             )
-        if not self._settings.local:
-            await index_missing(connection, name, info)
 
     async def upsert(self, collection: Collection, points: Sequence[Point]) -> None:
         """Write points, and wait until searches see them; see `VectorStore.upsert`.
@@ -123,18 +108,13 @@ class QdrantVectorStore:
             ConfigurationError: There is no such collection.
             BackendUnavailableError: The server was not reached.
         """
-        connection, name = self._connection, self._name(collection)
+        qdrant, name = self._qdrant, self._name(collection)
         _check_batch("points", len(points))
         for point in points:
             _check_vector(point, collection)
         last = {point.id: point for point in points}
         if last:
-            stored = [stored_point(point) for point in last.values()]
-            await connection.run(
-                lambda client: client.upsert(
-                    name, points=stored, wait=True, ordering=self._settings.ordering
-                )
-            )
+            await qdrant.upsert(name, [stored_point(point) for point in last.values()])
 
     async def delete(self, collection: Collection, ids: Sequence[PointId]) -> None:
         """Remove points, and wait until searches do not find them; see `VectorStore.delete`.
@@ -144,15 +124,10 @@ class QdrantVectorStore:
             ConfigurationError: There is no such collection.
             BackendUnavailableError: The server was not reached.
         """
-        connection, name = self._connection, self._name(collection)
+        qdrant, name = self._qdrant, self._name(collection)
         _check_batch("ids", len(ids))
         if ids:
-            chosen = models.PointIdsList(points=[stored_id(each) for each in ids])
-            await connection.run(
-                lambda client: client.delete(
-                    name, points_selector=chosen, wait=True, ordering=self._settings.ordering
-                )
-            )
+            await qdrant.delete(name, [stored_id(each) for each in ids])
 
     async def search(
         self, collection: Collection, queries: Sequence[VectorQuery]
@@ -169,9 +144,9 @@ class QdrantVectorStore:
             ConfigurationError: There is no such collection.
             BackendUnavailableError: The server was not reached.
         """
-        connection, name = self._connection, self._name(collection)
+        qdrant, name = self._qdrant, self._name(collection)
         _check_batch("queries", len(queries))
-        return await Searching(connection, name).answers(queries) if queries else []
+        return await Searching(qdrant, name).answers(queries) if queries else []
 
     async def scroll(
         self, collection: Collection, namespace: str, *, after: Coordinate | None, limit: int
@@ -183,28 +158,8 @@ class QdrantVectorStore:
             CorruptDataError: A point was not written by this package.
             BackendUnavailableError: The server was not reached.
         """
-        connection, name = self._connection, self._name(collection)
-
-        async def scroll(
-            condition: models.Filter,
-            order: models.OrderBy | None,
-            size: int,
-            offset: Offset | None,
-        ) -> Page:
-            async def ask(client: AsyncQdrantClient) -> Page:
-                return await client.scroll(
-                    name,
-                    scroll_filter=condition,
-                    order_by=order,
-                    limit=size,
-                    offset=offset,
-                    with_payload=FIELDS,
-                    consistency=self._settings.consistency,
-                )
-
-            return await connection.run(ask)
-
-        return await Scrolling(scroll, namespace, self.scheme).after(after, limit)
+        qdrant, name = self._qdrant, self._name(collection)
+        return await Scrolling(qdrant, name, namespace).after(after, limit)
 
     async def drop(self, collection: Collection) -> None:
         """Remove a collection with all its points; see `VectorStore.drop`.
@@ -212,9 +167,9 @@ class QdrantVectorStore:
         Raises:
             BackendUnavailableError: The server was not reached.
         """
-        connection, name = self._connection, self._name(collection)
-        if await connection.run(lambda client: client.collection_exists(name)):
-            await connection.run(lambda client: client.delete_collection(name))
+        qdrant, name = self._qdrant, self._name(collection)
+        if await qdrant.exists(name):
+            await qdrant.drop(name)
 
     async def collections(self) -> list[Collection]:
         """List the collections that this package made; see `VectorStore.collections`.
@@ -224,27 +179,27 @@ class QdrantVectorStore:
         Raises:
             BackendUnavailableError: The server was not reached.
         """
-        connection, prefix = self._connection, self._settings.prefix
+        qdrant, prefix = self._qdrant, self._settings.prefix
         found: list[Collection] = []
-        listed = await connection.run(lambda client: client.get_collections())
-        for name in sorted(each.name for each in listed.collections):
+        for name in sorted(await qdrant.names()):
             if name.startswith(prefix):
-                dimension = await self._dimension(connection, name)
+                dimension = await _dimension(qdrant, name)
                 if dimension is not None:
                     found.append(Collection(name=name.removeprefix(prefix), dimension=dimension))
         return found
 
-    async def _dimension(self, connection: Connection, name: str) -> int | None:
-        try:
-            return describe(await connection.run(lambda client: client.get_collection(name)))
-        except ConfigurationError:
-            # It was dropped after it was listed.
-            if await connection.run(lambda client: client.collection_exists(name)):
-                raise
-            return None
-
     def _name(self, collection: Collection) -> str:
         return self._settings.prefix + collection.name
+
+
+async def _dimension(qdrant: Qdrant, name: str) -> int | None:
+    try:
+        return await qdrant.dimension(name)
+    except ConfigurationError:
+        # It was dropped after it was listed.
+        if await qdrant.exists(name):
+            raise
+        return None
 
 
 def _check_batch(field: str, count: int) -> None:
