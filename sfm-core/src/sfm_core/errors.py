@@ -17,6 +17,7 @@
     │   │   └── DeadlineExceededError
     │   ├── StorageFullError
     │   ├── ReadOnlyStorageError
+    │   │   └── SupersededError
     │   ├── CorruptDataError
     │   └── UnsupportedError
     └── ClosedError
@@ -206,6 +207,16 @@ class ReadOnlyStorageError(BackendError):
     """The store accepts no writes; the call had no effect."""
 
     code = "storage-read-only"
+
+
+class SupersededError(ReadOnlyStorageError):
+    """Another truth has taken over from this one, so this one takes no more writes.
+
+    The call had no effect. Memories can still be read; they are as they were
+    when the other truth took over.
+    """
+
+    code = "truth-superseded"
 
 
 class CorruptDataError(BackendError):

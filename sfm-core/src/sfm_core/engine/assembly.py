@@ -21,6 +21,7 @@ from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.opening import BackendMaker, open_stores
 from sfm_core.engine.operations.parts import Parts
 from sfm_core.engine.paths import PathFinding
+from sfm_core.engine.presence import Presence
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.reap_links import LinkReaper
 from sfm_core.engine.recall import Recalling
@@ -87,9 +88,12 @@ async def open_engine(
 
 async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> MemoryEngine:
     """Wire the parts, start the upkeep, and have everything closed in reverse order."""
+    presence = Presence(stores.kv, stores.clock, stores.owner)
+    stack.push_async_callback(_leave, presence)
+    await presence.renew()
     truth = Truth(stores.kv)
     analyzer = Analyzer(stores.settings.text.language)
-    committer = Committer(stores)
+    committer = Committer(stores, presence)
     stack.push_async_callback(committer.close)
     reaper = LinkReaper(stores, truth, committer)
     indexer = Indexer(
@@ -128,6 +132,7 @@ async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> Me
         forgetting=forgetting,
         access=access,
         relay=Relay(stores, truth),
+        presence=presence,
     )
     _run(stack, sweeper.run())
     if not complete:
@@ -169,6 +174,13 @@ async def _flush(access: AccessRecorder) -> None:
         await access.flush()
     except SfmError as error:
         log.warning("the last reads are not counted: %s: %s", error.code, error)
+
+
+async def _leave(presence: Presence) -> None:
+    try:
+        await presence.leave()
+    except SfmError as error:
+        log.warning("what takes over from this truth will wait: %s: %s", error.code, error)
 
 
 def _run(stack: AsyncExitStack, work: Coroutine[object, object, None]) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from sfm_core.engine.coalescer import Coalescer
+from sfm_core.engine.presence import Presence
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import BackendUnavailableError, SfmError
 from sfm_core.protocols.kv import Commit, CommitResult, Committed, DirtyNote, Entry, Write
@@ -98,9 +99,10 @@ class _Group:
 class Committer:
     """Brings changes to the truth."""
 
-    def __init__(self, stores: Stores) -> None:
-        """Commit to the truth of `stores`."""
+    def __init__(self, stores: Stores, presence: Presence) -> None:
+        """Commit to the truth of `stores` while `presence` has the right to."""
         self._kv = stores.kv
+        self._presence = presence
         self._owner = stores.owner
         self._lease = stores.settings.lease
         self._coalescer: Coalescer[Change, Written] = Coalescer(self._process, max_batch=MAX_GROUP)
@@ -169,7 +171,8 @@ class Committer:
         chains, unsure = self._plan(group, todo)
         if chains:
             commits = [chain.commit() for chain in chains]
-            results = await self._kv.commit(commits, owner=self._owner, lease=self._lease)
+            async with self._presence.writing():
+                results = await self._kv.commit(commits, owner=self._owner, lease=self._lease)
             for chain, result in zip(chains, results, strict=True):
                 _settle(group, chain, result)
         if unsure:

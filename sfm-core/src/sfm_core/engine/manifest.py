@@ -1,7 +1,8 @@
-"""What a truth says of itself: its format, and its name among all truths."""
+"""What a truth says of itself: its format, and its place among other truths."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
 
@@ -18,16 +19,41 @@ _KEY = b"manifest"
 _LEASE = timedelta(seconds=1)
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Successor(msgspec.Struct, frozen=True, kw_only=True):
+    """The truth that took over from another one.
+
+    Attributes:
+        truth_id: Which truth.
+        epoch: Its epoch from then on.
+        place: How its URL began, for messages; without credentials.
+    """
+
+    truth_id: str
+    epoch: int
+    place: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a truth says of itself.
 
     Attributes:
         format: Format of keys and records.
         truth_id: Tells this truth from every other one.
+        epoch: Grows each time the truth takes over from another.
+        lineage: Which truths it holds everything of: the epoch of each, by id.
+        superseded_by: The truth that has taken over, or is about to; `None`
+            while this one takes writes.
+        passed_over: Truths that it was told to go on without: the epoch of each, by id.
+        taking_over: The id of the truth whose content is on its way here.
     """
 
     format: int = FORMAT
     truth_id: str
+    epoch: int = 1
+    lineage: dict[str, int] = {}
+    passed_over: dict[str, int] = {}
+    superseded_by: Successor | None = None
+    taking_over: str | None = None
 
 
 _decoder = msgspec.json.Decoder(Manifest)
@@ -54,6 +80,51 @@ async def read_manifest(kv: KeyValueStore, owner: str) -> Manifest:
             return fresh
         entry = await _entry(kv)
     return _decode(kv, entry)
+
+
+async def peek_manifest(kv: KeyValueStore) -> Manifest | None:
+    """Read the manifest, if there is one; an empty truth stays empty.
+
+    Args:
+        kv: The truth.
+
+    Returns:
+        The manifest; `None` where no engine has worked on this truth yet.
+
+    Raises:
+        ConfigurationError: The truth was written by a newer release.
+        CorruptDataError: The manifest cannot be read.
+    """
+    entry = await _entry(kv)
+    return None if entry is None else _decode(kv, entry)
+
+
+async def change_manifest(
+    kv: KeyValueStore, owner: str, change: Callable[[Manifest], Manifest]
+) -> Manifest:
+    """Change what a truth says of itself, in one step that no other change comes between.
+
+    Args:
+        kv: The truth.
+        owner: Who changes it.
+        change: Makes the new manifest of the present one; may be called again.
+
+    Returns:
+        The manifest as it is then.
+
+    Raises:
+        ConfigurationError: The truth was written by a newer release.
+        CorruptDataError: The manifest cannot be read.
+    """
+    while True:
+        entry = await _entry(kv)
+        if entry is None:
+            await read_manifest(kv, owner)
+            continue
+        manifest = _decode(kv, entry)
+        changed = change(manifest)
+        if changed == manifest or await _write(kv, changed, entry.version, owner):
+            return changed
 
 
 async def _entry(kv: KeyValueStore) -> Entry | None:

@@ -17,7 +17,7 @@ from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
 from sfm_core.model.events import START, Position
 from sfm_core.model.names import SYSTEM_NAMESPACE
-from sfm_core.protocols.kv import Commit, Committed, Entry, Write
+from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
 
 PAGE = 500
 _LEASE_KEY = b"relay/lease"
@@ -120,6 +120,22 @@ async def unpublished_since(stores: Stores) -> datetime | None:
     [cursor] = await stores.kv.get_many(SYSTEM_NAMESPACE, [_CURSOR_KEY])
     logged = await stores.kv.read_events(after=_position(cursor)[0], limit=1)
     return logged[0].note.at if logged else None
+
+
+async def cursor_of(kv: KeyValueStore) -> Position:
+    """Read up to where a truth's events have been published.
+
+    Args:
+        kv: The truth.
+
+    Returns:
+        The position of the last event that was; `START` where none was.
+
+    Raises:
+        BackendUnavailableError: The truth did not answer.
+    """
+    [entry] = await kv.get_many(SYSTEM_NAMESPACE, [_CURSOR_KEY])
+    return _position(entry)[0]
 
 
 def _position(entry: Entry | None) -> tuple[Position, int]:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.presence import Presence
 from sfm_core.engine.relay import Relay
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import CorruptDataError, SfmError
@@ -31,6 +32,7 @@ class Sweeper:
         forgetting: Forgetting,
         access: AccessRecorder,
         relay: Relay,
+        presence: Presence,
     ) -> None:
         """Have each part do its share."""
         self._stores = stores
@@ -38,7 +40,10 @@ class Sweeper:
         self._forgetting = forgetting
         self._access = access
         self._relay = relay
+        self._presence = presence
         self._expired_up_to = ""
+        # What follows the truth goes on after another one has taken over; what changes it does not.
+        self._writing = (self._expire, self._relay.run_once, self._access.flush)
 
     async def run(self) -> None:
         """Sweep until cancelled. What fails is logged and tried again in the next round."""
@@ -49,6 +54,7 @@ class Sweeper:
     async def sweep(self) -> None:
         """Do one round; the failure of one job does not keep the others from running."""
         jobs: Sequence[tuple[str, Callable[[], Awaitable[object]]]] = (
+            ("say that this engine is here", self._presence.renew),
             ("follow up the outbox", self.adopt),
             ("delete expired memories", self._expire),
             ("publish events", self._relay.run_once),
@@ -56,6 +62,8 @@ class Sweeper:
             ("keep up backends", self._maintain),
         )
         for name, job in jobs:
+            if self._presence.successor is not None and job in self._writing:
+                continue
             try:
                 await job()
             except asyncio.CancelledError:

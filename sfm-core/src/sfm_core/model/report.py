@@ -112,6 +112,76 @@ class CheckReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TruthSummary:
+    """What a truth holds, in numbers that are the same for the same content.
+
+    Attributes:
+        namespaces: How many namespaces hold something.
+        entries: How many entries they hold: memories and links with their
+            history, their tombstones and what makes them found.
+        memories: Entries of memories, tombstones included.
+        links: Entries of links, tombstones included.
+        digest: BLAKE2b of every entry, in order: namespace, key, version and
+            value; and of the counters.
+    """
+
+    namespaces: int
+    entries: int
+    memories: int
+    links: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationReport:
+    """What a migration did, or would do.
+
+    Attributes:
+        source: How the URL of the old truth begins.
+        target: How the URL of the new truth begins.
+        written: Entries that were written to the new truth.
+        removed: Entries that were removed from it.
+        unchanged: Entries that were there already.
+        events: Events of the log that were taken along.
+        verified: What both truths hold, read once more after the last write;
+            `None` in a dry run.
+    """
+
+    source: str
+    target: str
+    written: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    events: int = 0
+    verified: TruthSummary | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TruthDifference:
+    """How two truths differ.
+
+    Attributes:
+        same: Memories and links that are the same in both.
+        only_here: Memories and links that only this truth has.
+        only_there: Memories and links that only the other one has.
+        different: Memories and links that both have, but not alike.
+        examples: Some that differ, as `namespace: coordinate` or
+            `namespace: from>type>to`, with what is different.
+    """
+
+    same: int = 0
+    only_here: int = 0
+    only_there: int = 0
+    different: int = 0
+    examples: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether both hold the same memories and links."""
+        return not (self.only_here or self.only_there or self.different)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortHealth:
     """How one backend does.
 
