@@ -88,9 +88,7 @@ async def open_engine(
 
 async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> MemoryEngine:
     """Wire the parts, start the upkeep, and have everything closed in reverse order."""
-    presence = Presence(stores.kv, stores.clock, stores.owner)
-    stack.push_async_callback(_leave, presence)
-    await presence.renew()
+    presence = await _enter(stack, stores)
     truth = Truth(stores.kv)
     analyzer = Analyzer(stores.settings.text.language)
     committer = Committer(stores, presence)
@@ -174,6 +172,13 @@ async def _flush(access: AccessRecorder) -> None:
         await access.flush()
     except SfmError as error:
         log.warning("the last reads are not counted: %s: %s", error.code, error)
+
+
+async def _enter(stack: AsyncExitStack, stores: Stores) -> Presence:
+    presence = Presence(stores.kv, stores.clock, stores.owner)
+    stack.push_async_callback(_leave, presence)
+    await presence.renew()
+    return presence
 
 
 async def _leave(presence: Presence) -> None:

@@ -117,8 +117,7 @@ async def unpublished_since(stores: Stores) -> datetime | None:
     Raises:
         BackendError: The truth failed.
     """
-    [cursor] = await stores.kv.get_many(SYSTEM_NAMESPACE, [_CURSOR_KEY])
-    logged = await stores.kv.read_events(after=_position(cursor)[0], limit=1)
+    logged = await stores.kv.read_events(after=await cursor_of(stores.kv), limit=1)
     return logged[0].note.at if logged else None
 
 

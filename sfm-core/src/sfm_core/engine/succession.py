@@ -214,6 +214,7 @@ async def bring_up_to_date(
     Raises:
         ConfigurationError: A newer truth cannot be reached or is in use, or
             it cannot be told which is the newest. Nothing was changed.
+        BackendUnavailableError: Other processes keep changing which truth is the newest.
         BackendError: A truth failed.
     """
     owner = str(uuid4())
