@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from sfm_core.clock import Clock
+from sfm_core.engine.catalog import distrust_derived_stores
 from sfm_core.engine.copying import Progress, copy_entries, copy_events, verify
 from sfm_core.engine.lineage import KnownTruth, Relation, Surroundings, decide
 from sfm_core.engine.locking import locked
@@ -94,6 +95,7 @@ async def take_over(
         copied = await copy_entries(source.kv, target.kv, owner, progress=progress)
         verified = await verify(source.kv, target.kv, progress)
         await _refuse_if_reclaimed(source, successor)
+        await distrust_derived_stores(target.kv, owner)
         await _change(
             target,
             owner,
@@ -101,8 +103,6 @@ async def take_over(
             lineage=_lineage(old, new.truth_id),
             taking_over=None,
             superseded_by=None,
-            # The derived stores have yet to follow.
-            complete=(),
         )
     return MigrationReport(
         source=source.place,
