@@ -22,7 +22,6 @@ from sfm_core.model.keys import KeyRange
 from sfm_core.protocols.kv import Commit, Committed, Write
 
 _MOMENT = datetime(2026, 5, 17, tzinfo=UTC)
-_LOG = statements("events")["log"]
 
 
 def noted(key: bytes) -> Commit:
@@ -33,14 +32,9 @@ def noted(key: bytes) -> Commit:
 def log_slowly(connection: psycopg.Connection, key: bytes) -> None:
     """Append an event in a transaction that stays open."""
     connection.execute(
-        _LOG,
-        {
-            "namespaces": ["n"],
-            "types": ["memory.stored"],
-            "keys": [key],
-            "versions": [1],
-            "times": [_MOMENT],
-        },
+        "INSERT INTO sfm.event_arrived (namespace, type, key, version, at) "
+        "VALUES ('n', 'memory.stored', %s, 1, %s)",
+        (key, _MOMENT),
     )
 
 

@@ -7,14 +7,17 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from selectors import EVENT_READ, DefaultSelector
 from typing import TypeAlias, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
+from psycopg.pq import ConnStatus
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from sfm_backend_postgres._errors import is_lost, is_repeatable, translate, translate_login
+from sfm_backend_postgres._packing import Packed, PackedDumper
 from sfm_backend_postgres._schema import migrate
 from sfm_backend_postgres._types import Connection, Pool
 from sfm_backend_postgres.settings import PostgresSettings
@@ -209,7 +212,27 @@ def shared_database(settings: PostgresSettings, context: BackendContext) -> Post
     return context.share(key, lambda: PostgresDatabase(settings))
 
 
+def check_alive(connection: Connection) -> None:
+    """Notice that the server has closed an idle connection, before anything is sent on it.
+
+    What was sent may have happened, so losing the connection later cannot be
+    made up for. It costs no round trip.
+
+    Raises:
+        psycopg.OperationalError: The connection is lost.
+    """
+    raw = connection.pgconn
+    # Not select(), which takes only small numbers of files.
+    with DefaultSelector() as selector:
+        selector.register(raw.socket, EVENT_READ)
+        if selector.select(0):
+            raw.consume_input()
+    if raw.status != ConnStatus.OK:
+        raise psycopg.OperationalError("the server has closed the connection")
+
+
 async def _configure(connection: Connection) -> None:
+    connection.adapters.register_dumper(Packed, PackedDumper)
     # It becomes part of each BEGIN, so it also holds where a pooler shares sessions.
     await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
 

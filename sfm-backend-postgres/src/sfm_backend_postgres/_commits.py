@@ -1,14 +1,19 @@
-"""Deciding which commits happen, and gathering what they change."""
+"""Turning commits into calls of the server's function, and its answers into results."""
 
 from __future__ import annotations
 
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from sfm_core.model.events import EventNote
+from sfm_backend_postgres._packing import (
+    pack_bigints,
+    pack_bytes,
+    pack_integers,
+    pack_texts,
+    pack_times,
+)
 from sfm_core.protocols.kv import (
     Commit,
     CommitResult,
@@ -23,14 +28,82 @@ from sfm_core.protocols.kv import (
 # with very many keys does not exhaust the server's table of locks.
 STRIPES = 256
 
-Place: TypeAlias = tuple[str, bytes]
-"""Namespace and key."""
+
+class Answer(NamedTuple):
+    """What `sfm.commit` returns; see there."""
+
+    refused: list[int]
+    notes: list[int]
+    found_places: list[int] | None
+    found_keys: list[bytes] | None
+    found_versions: list[int] | None
+    found_values: list[bytes] | None
 
 
-def places_expected(commits: Iterable[Commit]) -> list[Place]:
-    """Return what commits have expectations about, without duplicates."""
-    found = {(commit.namespace, key): None for commit in commits for key in commit.expect}
-    return list(found)
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Commits that one call carries out: none rests on what one before it writes.
+
+    Attributes:
+        commits: The commits, in order.
+    """
+
+    commits: Sequence[Commit]
+
+    def parameters(self) -> dict[str, object]:
+        """Return what `sfm.commit` is told of the commits."""
+        placed = list(enumerate(self.commits, 1))
+        expected = [(place, *pair) for place, one in placed for pair in one.expect.items()]
+        written = [(place, write) for place, one in placed for write in last_writes(one)]
+        counted = [(place, *pair) for place, one in placed for pair in one.counters.items()]
+        dirty = [(place, key) for place, one in placed for key in one.dirty]
+        events = [(place, note) for place, one in placed for note in one.events]
+        return {
+            "namespaces": pack_texts([one.namespace for one in self.commits]),
+            "expect_places": pack_integers([place for place, _, _ in expected]),
+            "expect_keys": pack_bytes([key for _, key, _ in expected]),
+            "expect_versions": pack_bigints([version for _, _, version in expected]),
+            "write_places": pack_integers([place for place, _ in written]),
+            "write_keys": pack_bytes([write.key for _, write in written]),
+            "write_versions": pack_bigints([write.version for _, write in written]),
+            "write_values": pack_bytes([write.value for _, write in written]),
+            "count_places": pack_integers([place for place, _, _ in counted]),
+            "count_names": pack_texts([name for _, name, _ in counted]),
+            "count_amounts": pack_bigints([amount for _, _, amount in counted]),
+            "dirty_places": pack_integers([place for place, _ in dirty]),
+            "dirty_keys": pack_bytes([key for _, key in dirty]),
+            "event_places": pack_integers([place for place, _ in events]),
+            "event_types": pack_texts([note.type.value for _, note in events]),
+            "event_keys": pack_bytes([note.key for _, note in events]),
+            "event_versions": pack_bigints([note.version for _, note in events]),
+            "event_times": pack_times([note.at for _, note in events]),
+        }
+
+    def results(self, answer: Answer) -> list[CommitResult]:
+        """Return the result of each commit."""
+        current = _current(answer)
+        ids = iter(answer.notes)
+        return [
+            _conflict(one, current.get(place, {}))
+            if place in answer.refused
+            else _committed(one, ids)
+            for place, one in enumerate(self.commits, 1)
+        ]
+
+
+def calls(commits: Iterable[Commit]) -> list[Call]:
+    """Spread commits over as few calls as their order allows."""
+    found: list[list[Commit]] = []
+    written: set[tuple[str, bytes]] = set()
+    for commit in commits:
+        writes = {(commit.namespace, write.key) for write in commit.writes}
+        touched = writes.union((commit.namespace, key) for key in commit.expect)
+        if not found or not written.isdisjoint(touched):
+            found.append([])
+            written.clear()
+        found[-1].append(commit)
+        written |= writes
+    return list(map(Call, found))
 
 
 def stripes(commits: Iterable[Commit]) -> list[int]:
@@ -47,96 +120,35 @@ def stripes(commits: Iterable[Commit]) -> list[int]:
     )
 
 
-@dataclass(slots=True)
-class Changes:
-    """What some commits change together, later ones on top of earlier ones.
+def last_writes(commit: Commit) -> Iterable[Write]:
+    """Return the last write of each key of a commit."""
+    return {write.key: write for write in commit.writes}.values()
 
-    Attributes:
-        entries: What stands under the keys that are looked at.
-        writes: What is left to write, the last write of each key.
-        namespaces: Those that something is put into.
-        counts: What to add to which counter.
-        notes: What to note in the outbox.
-        events: What to append to the log.
-    """
 
-    entries: dict[Place, Entry | None]
-    writes: dict[Place, Write] = field(default_factory=dict[Place, Write])
-    namespaces: set[str] = field(default_factory=set[str])
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
-    notes: list[Place] = field(default_factory=list[Place])
-    events: list[tuple[str, EventNote]] = field(default_factory=list[tuple[str, EventNote]])
-    _results: list[Conflict | range] = field(default_factory=list[Conflict | range])
+def _current(answer: Answer) -> Mapping[int, dict[bytes, Entry]]:
+    current: dict[int, dict[bytes, Entry]] = {}
+    for place, key, version, value in zip(
+        answer.found_places or (),
+        answer.found_keys or (),
+        answer.found_versions or (),
+        answer.found_values or (),
+        strict=True,
+    ):
+        current.setdefault(place, {})[key] = Entry(value, version)
+    return current
 
-    @classmethod
-    def decide(cls, commits: Sequence[Commit], current: Mapping[Place, Entry]) -> Changes:
-        """Find out which commits happen.
 
-        Args:
-            commits: What was asked for, in order.
-            current: What stands now under the keys they have expectations about.
+def _conflict(commit: Commit, current: Mapping[bytes, Entry]) -> Conflict:
+    return Conflict(current={key: current.get(key) for key in commit.expect})
 
-        Returns:
-            What those that happen change.
-        """
-        changes = cls(dict(current))
-        for commit in commits:
-            changes._results.append(changes._one(commit))
-        return changes
 
-    def puts(self) -> list[tuple[Place, bytes, int]]:
-        """Return the entries to write, in the order of their keys."""
-        return sorted(
-            (place, write.value, write.version)
-            for place, write in self.writes.items()
-            if write.value is not None
+def _committed(commit: Commit, ids: Iterator[int]) -> Committed:
+    return Committed(
+        notes=tuple(
+            DirtyNote(id=str(next(ids)), namespace=commit.namespace, key=key)
+            for key in commit.dirty
         )
-
-    def removals(self) -> list[Place]:
-        """Return the entries to remove, in the order of their keys."""
-        return sorted(place for place, write in self.writes.items() if write.value is None)
-
-    def results(self, ids: Sequence[int]) -> list[CommitResult]:
-        """Return the result of each commit.
-
-        Args:
-            ids: Ids of the notes, in the order of `notes`.
-        """
-        return [
-            result if isinstance(result, Conflict) else Committed(notes=self._named(result, ids))
-            for result in self._results
-        ]
-
-    def _one(self, commit: Commit) -> Conflict | range:
-        namespace = commit.namespace
-        found = {key: self.entries.get((namespace, key)) for key in commit.expect}
-        if any(
-            (entry.version if entry else 0) != commit.expect[key] for key, entry in found.items()
-        ):
-            return Conflict(current=found)
-        for write in commit.writes:
-            self._write(namespace, write)
-        for name, amount in commit.counters.items():
-            self.counts[namespace, name] += amount
-        first = len(self.notes)
-        self.notes += [(namespace, key) for key in commit.dirty]
-        self.events += [(namespace, note) for note in commit.events]
-        return range(first, len(self.notes))
-
-    def _write(self, namespace: str, write: Write) -> None:
-        place = (namespace, write.key)
-        self.writes[place] = write
-        if write.value is None:
-            self.entries[place] = None
-        else:
-            self.entries[place] = Entry(bytes(write.value), write.version)
-            self.namespaces.add(namespace)
-
-    def _named(self, span: range, ids: Sequence[int]) -> tuple[DirtyNote, ...]:
-        return tuple(
-            DirtyNote(id=str(ids[place]), namespace=self.notes[place][0], key=self.notes[place][1])
-            for place in span
-        )
+    )
 
 
 def _keys(commit: Commit) -> Iterable[bytes]:

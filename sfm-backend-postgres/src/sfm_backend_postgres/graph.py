@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from psycopg.rows import TupleRow
 
+from sfm_backend_postgres._packing import pack_bigints, pack_bytes, pack_texts
 from sfm_backend_postgres._port import PostgresPort, check_batch, check_limit
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection
@@ -37,7 +38,7 @@ class PostgresGraphStore(PostgresPort):
         edges = [edge for _, edge in sorted({_identity(edge.id): edge for edge in upserts}.items())]
         written = _columns(namespace, [_identity(edge.id) for edge in edges]) | {
             "weights": [edge.weight for edge in edges],
-            "versions": [edge.version for edge in edges],
+            "versions": pack_bigints([edge.version for edge in edges]),
         }
         removed = _columns(namespace, sorted({_identity(edge) for edge in deletes}))
 
@@ -75,7 +76,7 @@ class PostgresGraphStore(PostgresPort):
             _SQL[name],
             {
                 "namespace": namespace,
-                "nodes": [node.key for node in nodes],
+                "nodes": pack_bytes([node.key for node in nodes]),
                 "link_type": link_type,
                 "limit": limit,
             },
@@ -125,9 +126,9 @@ def _identity(edge: EdgeId) -> tuple[bytes, str, bytes]:
 def _columns(namespace: str, edges: Sequence[tuple[bytes, str, bytes]]) -> dict[str, object]:
     return {
         "namespace": namespace,
-        "sources": [source for source, _, _ in edges],
-        "types": [kind for _, kind, _ in edges],
-        "targets": [target for _, _, target in edges],
+        "sources": pack_bytes([source for source, _, _ in edges]),
+        "types": pack_texts([kind for _, kind, _ in edges]),
+        "targets": pack_bytes([target for _, _, target in edges]),
     }
 
 

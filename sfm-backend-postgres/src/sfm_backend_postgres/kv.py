@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from sfm_backend_postgres._outbox import PostgresOutbox
+from sfm_backend_postgres._packing import pack_bytes, pack_integers
 from sfm_backend_postgres._port import check_batch, check_limit
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._transaction import Transaction
@@ -33,7 +34,8 @@ class PostgresKeyValueStore(PostgresOutbox):
         if not keys:
             return []
         rows = await database.fetch(
-            _SQL["get_many"], {"namespace": namespace, "keys": list(dict.fromkeys(keys))}
+            _SQL["get_many"],
+            {"namespace": namespace, "keys": pack_bytes(list(dict.fromkeys(keys)))},
         )
         found = {key: Entry(value, version) for key, value, version in rows}
         return [found.get(key) for key in keys]
@@ -60,9 +62,9 @@ class PostgresKeyValueStore(PostgresOutbox):
                 {
                     "namespace": namespace,
                     "limit": limit,
-                    "places": places,
-                    "starts": [ranges[place].start for place in places],
-                    "ends": [_end(ranges[place]) for place in places],
+                    "places": pack_integers(places),
+                    "starts": pack_bytes([ranges[place].start for place in places]),
+                    "ends": pack_bytes([_end(ranges[place]) for place in places]),
                 },
             )
             for place, key, value, version in rows:

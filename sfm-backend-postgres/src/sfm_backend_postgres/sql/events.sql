@@ -1,16 +1,5 @@
 -- The event log. Parameters are named as in the call.
 
--- name: log
--- Ids ascend in the order given. Commits that touch one key come one after the
--- other, so the ids of its events are in the order of its versions.
-INSERT INTO sfm.event_arrived (namespace, type, key, version, at)
-SELECT namespace, type, key, version, at
-FROM unnest(
-    %(namespaces)s::text[], %(types)s::text[], %(keys)s::bytea[],
-    %(versions)s::bigint[], %(times)s::timestamptz[]
-) WITH ORDINALITY AS event (namespace, type, key, version, at, place)
-ORDER BY place;
-
 -- name: read_events
 SELECT position, namespace, type, key, version, at FROM sfm.event
 WHERE position > %(after)s ORDER BY position LIMIT %(limit)s;

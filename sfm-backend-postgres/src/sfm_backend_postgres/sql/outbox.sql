@@ -1,15 +1,5 @@
 -- The outbox. Parameters are named as in the call.
 
--- name: note
--- One note per dirty key, leased to the committer; ids ascend in the order given.
-INSERT INTO sfm.outbox (namespace, key, committed_at, owner, free_at)
-SELECT namespace, key, moment.now, %(owner)s, moment.now + %(lease)s
-FROM (SELECT sfm.now() AS now OFFSET 0) AS moment,
-    unnest(%(namespaces)s::text[], %(keys)s::bytea[]) WITH ORDINALITY
-        AS dirty (namespace, key, place)
-ORDER BY place
-RETURNING id;
-
 -- name: claim
 -- Notes that another claim is just taking are passed over instead of waited for.
 WITH free AS MATERIALIZED (

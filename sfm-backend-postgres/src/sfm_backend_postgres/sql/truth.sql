@@ -27,46 +27,16 @@ CROSS JOIN LATERAL (
     ORDER BY key DESC LIMIT %(limit)s
 ) AS found;
 
--- name: lock_keys
--- Waits for the commits that touch the same keys, until the transaction ends.
--- A key that is absent has no row to lock, so keys are hashed to a few numbers;
--- these come in ascending order, so that two commits cannot wait for each other.
--- The first number ("SFM1") keeps clear of the locks of other programs.
-SELECT count(pg_advisory_xact_lock(1397116209, stripe))
-FROM unnest(%(stripes)s::integer[]) AS stripe;
-
--- name: limit_waiting
--- A process that is gone without a word may leave a transaction that waits.
-SELECT set_config('lock_timeout', %(milliseconds)s, true);
-
--- name: read_expected
--- What stands under the keys that commits have expectations about.
-SELECT wanted.namespace, wanted.key, entry.value, entry.version
-FROM unnest(%(namespaces)s::text[], %(keys)s::bytea[]) AS wanted (namespace, key)
-JOIN sfm.entry ON entry.namespace = wanted.namespace AND entry.key = wanted.key;
-
--- name: remove
-DELETE FROM sfm.entry
-USING unnest(%(namespaces)s::text[], %(keys)s::bytea[]) AS gone (namespace, key)
-WHERE entry.namespace = gone.namespace AND entry.key = gone.key;
-
--- name: put
-INSERT INTO sfm.entry (namespace, key, version, value)
-SELECT * FROM unnest(
-    %(namespaces)s::text[], %(keys)s::bytea[], %(versions)s::bigint[], %(values)s::bytea[]
-)
-ON CONFLICT (namespace, key)
-DO UPDATE SET version = excluded.version, value = excluded.value;
-
--- name: use_namespaces
--- Names come in ascending order, so that two commits cannot wait for each other.
-INSERT INTO sfm.namespace (name)
-SELECT name FROM unnest(%(namespaces)s::text[]) AS name
-ON CONFLICT (name) DO NOTHING;
-
--- name: count
-INSERT INTO sfm.counter (namespace, name, amount)
-SELECT * FROM unnest(%(namespaces)s::text[], %(names)s::text[], %(amounts)s::bigint[]);
+-- name: commit
+-- Described in the migration that brings the function.
+SELECT * FROM sfm.commit(
+    %(stripes)s, %(owner)s, %(lease)s, %(namespaces)s,
+    %(expect_places)s, %(expect_keys)s, %(expect_versions)s,
+    %(write_places)s, %(write_keys)s, %(write_versions)s, %(write_values)s,
+    %(count_places)s, %(count_names)s, %(count_amounts)s,
+    %(dirty_places)s, %(dirty_keys)s,
+    %(event_places)s, %(event_types)s, %(event_keys)s, %(event_versions)s, %(event_times)s
+);
 
 -- name: counters
 SELECT name, sum(amount)::bigint FROM sfm.counter
