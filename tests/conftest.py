@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from typing import cast
+
 import pytest
 
-pytest_plugins = ("tests.fix_crash", "tests.fix_engine", "tests.fix_server")
+# One that another imports has to come before it.
+pytest_plugins = (
+    "tests.fix_crash",
+    "tests.fix_engine",
+    "tests.fix_services",
+    "tests.fix_modes",
+    "tests.fix_server",
+)
+
+_MISSING = re.compile(r"NOT TESTED: [^'\")]+")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,3 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how often the crash tests kill a process that writes",
     )
     parser.addoption("--crash-seed", type=int, default=1, help="what the crash tests do, and when")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the very end which servers could not be had."""
+    skipped = cast("list[pytest.TestReport]", terminalreporter.stats.get("skipped", []))
+    reasons = (str(report.longrepr) for report in skipped)
+    for line in sorted({match[0] for reason in reasons for match in _MISSING.finditer(reason)}):
+        terminalreporter.write_line(line, yellow=True, bold=True)

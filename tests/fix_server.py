@@ -7,15 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from sfm_core.model.payload import Payload
+from tests.fix_modes import Stores, by_slot
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -25,7 +28,8 @@ PATIENCE_SECONDS = 60.0
 class ServerProcess:
     """A server that can be killed, stopped and started again on the same data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+        self.variables = dict(variables)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data = folder / "data"
@@ -41,9 +45,14 @@ class ServerProcess:
                 assert process.poll() is None, self.log
                 await asyncio.sleep(0.02)
 
-    def client(self) -> httpx.AsyncClient:
-        """Return a client of it."""
-        return httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_SECONDS, trust_env=False)
+    def client(self, namespace: str = "default") -> httpx.AsyncClient:
+        """Return a client of it, which works in a namespace unless a request names another."""
+        return httpx.AsyncClient(
+            base_url=self.url,
+            timeout=PATIENCE_SECONDS,
+            trust_env=False,
+            headers={"X-SFM-Namespace": namespace},
+        )
 
     def kill(self) -> None:
         """End it as a crash of the machine's kernel would: it gets no chance to do anything."""
@@ -66,6 +75,11 @@ class ServerProcess:
         return [sys.executable, "-m", "sfm_server", *arguments]
 
     @property
+    def runs(self) -> bool:
+        """Whether it was started, and not ended since."""
+        return self._process is not None
+
+    @property
     def log(self) -> str:
         """What it has logged, over all its starts."""
         return self._log.read_text(encoding="utf-8")
@@ -76,7 +90,7 @@ class ServerProcess:
             return subprocess.Popen(
                 self.command("serve", "--port", str(self.port), "--data", str(self.data)),
                 cwd=self._folder,
-                env={"SFM_EMBEDDER_URL": embedder},
+                env={**self.variables, "SFM_EMBEDDER_URL": embedder},
                 stdout=log,
                 stderr=log,
             )
@@ -97,6 +111,9 @@ def free_port() -> int:
         return port
 
 
+MakeServer: TypeAlias = Callable[[], ServerProcess]
+
+
 async def ask(client: httpx.AsyncClient, path: str, body: Payload) -> dict[str, Json]:
     """Send a request that must succeed, and return what it answers."""
     return _answer(await client.post(path, json=body))
@@ -113,6 +130,13 @@ def _answer(response: httpx.Response) -> dict[str, Json]:
     return answer
 
 
+async def settled(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so in a server, which can only be asked for."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await condition():  # noqa: ASYNC110 - nobody here is told
+            await asyncio.sleep(0.05)
+
+
 async def _ready(client: httpx.AsyncClient) -> bool:
     with suppress(httpx.TransportError):
         return (await client.get("/readyz")).is_success
@@ -120,9 +144,52 @@ async def _ready(client: httpx.AsyncClient) -> bool:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server that is not started yet."""
+def make_server(
+    mode: str, stores: Stores, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeServer]:
+    """Makes servers that are not started yet, each with stores of its own."""
     with ExitStack() as stack:
-        process = ServerProcess(tmp_path)
-        stack.callback(process.close)
-        yield process
+
+        def make() -> ServerProcess:
+            process = ServerProcess(
+                tmp_path_factory.mktemp("server"), by_slot(stores.variables(mode))
+            )
+            stack.callback(process.close)
+            return process
+
+        yield make
+
+
+@pytest.fixture
+def server(make_server: MakeServer) -> ServerProcess:
+    """A server that is not started yet, in the mode of this test."""
+    return make_server()
+
+
+@pytest.fixture(scope="module")
+def servers_of_module(
+    stores: Stores, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], ServerProcess]]:
+    """Returns the one server in a mode that the tests of a module share."""
+    with ExitStack() as stack:
+
+        @cache
+        def one(mode: str) -> ServerProcess:
+            process = ServerProcess(
+                tmp_path_factory.mktemp("server"), by_slot(stores.variables(mode))
+            )
+            stack.callback(process.close)
+            return process
+
+        yield one
+
+
+@pytest_asyncio.fixture
+async def shared_server(
+    mode: str, servers_of_module: Callable[[str], ServerProcess]
+) -> ServerProcess:
+    """A server that runs in the mode of this test, with what other tests have stored on it."""
+    server = servers_of_module(mode)
+    if not server.runs:
+        await server.start()
+    return server

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sfm_core.model.payload import Payload
-from tests.fix_server import ServerProcess, ask, look
+from tests.fix_server import MakeServer, ServerProcess, ask, look
 from tests.sample_conversation import LINES, NAMESPACE, QUESTIONS, write_lines
 
 
@@ -72,24 +72,21 @@ async def test_linked_memories_are_found_by_their_path(
 
 
 async def test_an_export_imported_elsewhere_is_the_same_memory(
-    server: ServerProcess, tmp_path: Path
+    make_server: MakeServer, tmp_path: Path
 ) -> None:
+    server, other = make_server(), make_server()
     await server.start()
     await import_conversation(server, tmp_path)
     async with server.client() as client:
         await ask(client, "/link", {"namespace": NAMESPACE, "from_coord": "1,1", "to_coord": "1,2"})
         exported = (await client.get("/export_memories")).content
     server.stop()
-    other = ServerProcess(tmp_path / "other")
-    (tmp_path / "other").mkdir()
-    try:
-        await other.start()
-        async with other.client() as client:
-            kind = {"Content-Type": "application/x-ndjson"}
-            await client.post("/import_memories", content=exported, headers=kind)
-            again = (await client.get("/export_memories")).content
-    finally:
-        other.close()
+
+    await other.start()
+    async with other.client() as client:
+        kind = {"Content-Type": "application/x-ndjson"}
+        await client.post("/import_memories", content=exported, headers=kind)
+        again = (await client.get("/export_memories")).content
 
     assert _content(again) == _content(exported)
 

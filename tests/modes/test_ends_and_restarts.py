@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import httpx
 import pytest
 
-from tests.fix_server import ServerProcess, ask, look
-from tests.sample_conversation import LINES, NAMESPACE
+from sfm_core.model.payload import Payload
+from tests.fix_server import ServerProcess, ask, look, settled
+from tests.sample_conversation import LINES, NAMESPACE, QUESTIONS
 
 CLIENTS = 16
 
@@ -64,6 +66,7 @@ async def missing(client: httpx.AsyncClient, acknowledged: dict[str, int]) -> li
     return lost
 
 
+@pytest.mark.lasting
 async def test_a_killed_server_has_lost_nothing_that_it_acknowledged(
     server: ServerProcess,
 ) -> None:
@@ -79,6 +82,7 @@ async def test_a_killed_server_has_lost_nothing_that_it_acknowledged(
         assert (await ask(client, "/check", {}))["consistent"] is True
 
 
+@pytest.mark.lasting
 async def test_a_stopped_server_has_lost_nothing_and_leaves_no_work(
     server: ServerProcess,
 ) -> None:
@@ -93,6 +97,47 @@ async def test_a_stopped_server_has_lost_nothing_and_leaves_no_work(
         assert (await ask(client, "/check", {}))["consistent"] is True
 
 
+@pytest.mark.lasting
+async def test_a_restart_keeps_every_memory_version_link_and_expiry(
+    server: ServerProcess,
+) -> None:
+    items = [{key: line[key] for key in ("coord", "payload", "type")} for line in LINES]
+    await server.start()
+    async with server.client(NAMESPACE) as client:
+        await ask(client, "/store_bulk", {"items": items})
+        for text in ("once replaced", "twice replaced"):
+            replacement: Payload = {"coord": "1,1", "payload": {"text": text}, "importance": 0.9}
+            await ask(client, "/store", replacement)
+        lent: Payload = {"coord": "8,1", "payload": {"text": "lent"}, "ttl_seconds": 86_400}
+        await ask(client, "/store", lent)
+        await ask(client, "/link", {"from_coord": "1,1", "to_coord": "2,1", "weight": 0.5})
+        await client.delete("/memories/1,3")
+        before = await everything(client)
+    server.stop()
+
+    await server.start()
+
+    async with server.client(NAMESPACE) as client:
+        assert await everything(client) == before
+        assert (await ask(client, "/check", {}))["consistent"] is True
+
+
+async def everything(client: httpx.AsyncClient) -> list[object]:
+    """Return all that an export and some questions tell, without what reading changes."""
+    lines = [json.loads(line) for line in (await client.get("/export_memories")).iter_lines()]
+    kept = [line for line in lines if line["kind"] not in {"header", "footer"}]
+    for line in kept:
+        line.pop("access_count", None)
+        line.pop("last_accessed_at", None)
+    answers = [
+        (await ask(client, "/recall", {"query": question, "top_k": 3}))["matches"]
+        for question in QUESTIONS
+    ]
+    path = await look(client, "/shortest_path", frm="1,1", to="2,1")
+    return [*kept, answers, path]
+
+
+@pytest.mark.lasting
 async def test_another_embedder_finds_what_the_first_one_indexed(server: ServerProcess) -> None:
     items = [{key: line[key] for key in ("coord", "payload", "type")} for line in LINES]
     await server.start(embedder="static:")
@@ -114,12 +159,6 @@ async def test_another_embedder_finds_what_the_first_one_indexed(server: ServerP
 
 async def rebuilt(client: httpx.AsyncClient) -> bool:
     return (await look(client, "/health"))["rebuilding"] is False
-
-
-async def settled(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
-        while not await condition():  # noqa: ASYNC110 - what happens in the server can only be asked for
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.smoke

@@ -1,0 +1,140 @@
+"""Runs tests in every mode, each with stores that no other test has written to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias, cast
+from uuid import uuid4
+
+import pytest
+from fix_qdrant import Server as QdrantServer
+from postgres_server import make_database
+from redis_helpers import with_options
+
+from tests.fix_services import PASSWORD, Certificates
+
+# In the process, where no server is named: no package index has one.
+QDRANT_IN_PROCESS = "qdrant+local:points"
+QDRANT_VARIABLE = "SFM_TEST_QDRANT_URL"
+
+MODES = ("embedded", "test", "development", "evented_enterprise", "cloud_managed")
+FORGETFUL = "test"
+
+Variables: TypeAlias = dict[str, str]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--mode",
+        action="append",
+        choices=MODES,
+        help="run the tests of modes in this one only; may be repeated",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "mode" not in metafunc.fixturenames:
+        return
+    wanted = cast("list[str] | None", metafunc.config.getoption("--mode")) or MODES
+    lasting = metafunc.definition.get_closest_marker("lasting") is not None
+    metafunc.parametrize("mode", [m for m in wanted if m != FORGETFUL or not lasting])
+
+
+class Qdrant:
+    """Vector stores that no other test has written to."""
+
+    def __init__(self, folder: Path) -> None:
+        url = os.environ.get(QDRANT_VARIABLE)  # noqa: TID251 - where a server is given
+        self._server = QdrantServer(url, folder) if url else None
+
+    def variables(self, *, secure: bool) -> Variables:
+        """Return what a mode has to be told."""
+        server = self._server
+        if server is None or (secure and not server.url().startswith("qdrants:")):
+            return {"SFM_VECTOR_URL": QDRANT_IN_PROCESS}
+        return {"QDRANT_URL": server.url(), **server.context.options}
+
+    def clean(self) -> None:
+        """Remove what was stored on a server that was given."""
+        if self._server is not None:
+            asyncio.run(self._server.clean())
+
+
+class Stores:
+    """The stores of the modes, whose servers start when the first mode wants them."""
+
+    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
+        self.qdrant = Qdrant(folder)
+        self._request = request
+
+    def variables(self, mode: str) -> Variables:
+        """Return the environment of a server in a mode, with new and empty stores."""
+        chosen = {"MEMORY_MODE": mode}
+        match mode:
+            case "development":
+                return chosen | self.redis() | self.qdrant.variables(secure=False)
+            case "evented_enterprise":
+                served = self.redis() | self.postgres()
+                return chosen | served | self.qdrant.variables(secure=False)
+            case "cloud_managed":
+                served = self.encrypted_redis() | self.encrypted_postgres()
+                return chosen | served | self.qdrant.variables(secure=True)
+            case _:
+                return chosen
+
+    def redis(self) -> Variables:
+        """Return where there is an empty Redis."""
+        return {"REDIS_URL": with_options(self._service("redis_session"), new_prefix())}
+
+    def postgres(self) -> Variables:
+        """Return where there is an empty PostgreSQL."""
+        return {"POSTGRES_URL": make_database(self._service("postgres_session"))}
+
+    def encrypted_redis(self) -> Variables:
+        """Return where there is an empty Redis that takes nothing but TLS and a password."""
+        options = f"{new_prefix()}&ca_file={self._trusted}"
+        url = with_options(self._service("encrypted_redis_session"), options)
+        return {"REDIS_URL": url, "REDIS_PASSWORD": PASSWORD}
+
+    def encrypted_postgres(self) -> Variables:
+        """Return where there is an empty PostgreSQL that takes nothing but TLS and a password."""
+        return {
+            "POSTGRES_URL": make_database(self._service("encrypted_postgres_session")),
+            "POSTGRES_SSL_MODE": "verify-full",
+            "POSTGRES_SSL_ROOT_CERT": str(self._trusted),
+        }
+
+    @property
+    def _trusted(self) -> Path:
+        return cast("Certificates", self._request.getfixturevalue("certificates")).authority
+
+    def _service(self, fixture: str) -> str:
+        return cast("str", self._request.getfixturevalue(fixture))
+
+
+def new_prefix() -> str:
+    return f"prefix=test-{uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def stores(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stores]:
+    """The stores of every mode."""
+    all_of_them = Stores(request, tmp_path_factory.mktemp("qdrant"))
+    yield all_of_them
+    all_of_them.qdrant.clean()
+
+
+def by_slot(variables: Variables) -> Variables:
+    """Choose the stores slot by slot, as long as there are modes that cannot be chosen."""
+    mode = variables["MEMORY_MODE"]
+    if mode in {"embedded", "test"}:
+        return variables
+    cache = variables["REDIS_URL"]
+    truth = variables.get("POSTGRES_URL", cache)
+    slots = {"SFM_CACHE_URL": cache, "SFM_KV_URL": truth, "SFM_GRAPH_URL": truth}
+    return variables | slots | {"MEMORY_MODE": "embedded"}
