@@ -128,7 +128,9 @@ async def test_a_deleted_memory_is_gone_from_everywhere(client: httpx.AsyncClien
 
 
 async def test_many_are_stored_and_deleted_in_one_request(client: httpx.AsyncClient) -> None:
-    items: list[Payload] = [{"coord": f"9,{n}", "payload": {"text": f"parcel {n}"}} for n in range(300)]
+    items: list[Payload] = [
+        {"coord": f"9,{n}", "payload": {"text": f"parcel {n}"}} for n in range(300)
+    ]
     stored = await ask(client, "/store_bulk", {"items": items})
     coords = [f"9,{n}" for n in range(100, 400)]
     deleted = await ask(client, "/delete_many", {"coords": coords})
