@@ -6,15 +6,19 @@ process of its own, where it is meant to fail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import timedelta
+from typing import cast
 
 import pytest
 from mutants_entries import ENTRY_MUTANTS
 from mutants_filters import FILTER_MUTANTS
 from mutants_graph import GRAPH_MUTANTS
+from mutants_outages import CACHE_OUTAGE_MUTANTS, KEY_VALUE_OUTAGE_MUTANTS
 from mutants_outbox import OUTBOX_MUTANTS
 from mutants_small import CACHE_MUTANTS, EMBEDDER_MUTANTS, SINK_MUTANTS
 from mutants_vector import VECTOR_MUTANTS
+from remote import RemoteBackend, serving
 
 from sfm_core.inprocess import (
     CacheState,
@@ -30,13 +34,17 @@ from sfm_core.inprocess import (
     VectorState,
 )
 from sfm_core.model.events import Event
+from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.events import EventSink
+from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.testing.clock import MovableClock
 from sfm_core.testing.contracts import (
     CacheContract,
+    CacheOutageContract,
     EmbedderContract,
     EventSinkContract,
     GraphStoreContract,
+    KeyValueOutageContract,
     KeyValueStoreContract,
     VectorStoreContract,
 )
@@ -106,6 +114,34 @@ class EmbedderSubject(EmbedderContract):
         return self.subject
 
 
+class KeyValueOutageSubject(KeyValueOutageContract):
+    deadline = timedelta(seconds=1)
+    subject = RemoteBackend
+
+    @pytest.fixture
+    async def server_url(self, clock: MovableClock) -> AsyncIterator[str]:
+        async with serving(InProcessKeyValueStore(state=KeyValueState(), clock=clock)) as url:
+            yield url
+
+    @pytest.fixture
+    def connect(self) -> Callable[[str], KeyValueStore]:
+        return lambda url: cast(KeyValueStore, self.subject(url))
+
+
+class CacheOutageSubject(CacheOutageContract):
+    deadline = timedelta(seconds=1)
+    subject = RemoteBackend
+
+    @pytest.fixture
+    async def server_url(self, clock: MovableClock) -> AsyncIterator[str]:
+        async with serving(InProcessCache(state=CacheState(), clock=clock)) as url:
+            yield url
+
+    @pytest.fixture
+    def connect(self) -> Callable[[str], Cache]:
+        return lambda url: cast(Cache, self.subject(url))
+
+
 SUBJECTS: dict[type, Mapping[type, str]] = {
     KeyValueSubject: {InProcessKeyValueStore: "", **ENTRY_MUTANTS, **OUTBOX_MUTANTS},
     VectorSubject: {InProcessVectorStore: "", **VECTOR_MUTANTS, **FILTER_MUTANTS},
@@ -113,6 +149,8 @@ SUBJECTS: dict[type, Mapping[type, str]] = {
     CacheSubject: {InProcessCache: "", **CACHE_MUTANTS},
     SinkSubject: {InProcessEventSink: "", **SINK_MUTANTS},
     EmbedderSubject: {HashingEmbedder: "", **EMBEDDER_MUTANTS},
+    KeyValueOutageSubject: {RemoteBackend: "", **KEY_VALUE_OUTAGE_MUTANTS},
+    CacheOutageSubject: CACHE_OUTAGE_MUTANTS,
 }
 
 

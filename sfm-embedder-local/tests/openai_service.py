@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TypedDict
+
+import pytest
 
 DIMENSION = 3
 
@@ -83,3 +86,40 @@ class Service:
             f"Content-Length: {len(body.encode())}\r\n\r\n{body}".encode()
         )
         await writer.drain()
+
+
+class PatientClock:
+    """Notes how long it was asked to wait, and does not."""
+
+    def __init__(self) -> None:
+        self.waits: list[timedelta] = []
+
+    def now(self) -> datetime:
+        return datetime(2024, 1, 1, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, delay: timedelta) -> None:
+        self.waits.append(delay)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    service = Service()
+    connections: set[asyncio.Task[None]] = set()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.create_task(service.serve(reader, writer)))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    service.url = f"http://127.0.0.1:{port}/v1"
+    yield service
+    server.close()
+    for task in connections:
+        task.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)
+    await server.wait_closed()

@@ -3,11 +3,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
-from openai_service import DIMENSION, Reply, Service, embeddings, vector_of
+from openai_service import (
+    DIMENSION,
+    PatientClock,
+    Reply,
+    Service,
+    embeddings,
+    vector_of,
+)
 
 from sfm_core.errors import (
     BackendError,
@@ -20,43 +27,6 @@ from sfm_core.errors import (
 from sfm_core.protocols import MAX_BATCH
 from sfm_embedder_local.openai import MAX_ATTEMPTS, OpenAiEmbedder
 from sfm_embedder_local.settings import OpenAiSettings
-
-
-class PatientClock:
-    """Notes how long it was asked to wait, and does not."""
-
-    def __init__(self) -> None:
-        self.waits: list[timedelta] = []
-
-    def now(self) -> datetime:
-        return datetime(2024, 1, 1, tzinfo=UTC)
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, delay: timedelta) -> None:
-        self.waits.append(delay)
-        await asyncio.sleep(0)
-
-
-@pytest.fixture
-async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    service = Service()
-    connections: set[asyncio.Task[None]] = set()
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(asyncio.create_task(service.serve(reader, writer)))
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    service.url = f"http://127.0.0.1:{port}/v1"
-    yield service
-    server.close()
-    for task in connections:
-        task.cancel()
-    await asyncio.gather(*connections, return_exceptions=True)
-    await server.wait_closed()
 
 
 @pytest.fixture

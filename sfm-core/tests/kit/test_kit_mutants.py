@@ -9,6 +9,7 @@ import pytest
 from mutants_entries import ENTRY_MUTANTS
 from mutants_filters import FILTER_MUTANTS
 from mutants_graph import GRAPH_MUTANTS
+from mutants_outages import CACHE_OUTAGE_MUTANTS, KEY_VALUE_OUTAGE_MUTANTS
 from mutants_outbox import OUTBOX_MUTANTS
 from mutants_small import CACHE_MUTANTS, EMBEDDER_MUTANTS, SINK_MUTANTS
 from mutants_vector import VECTOR_MUTANTS
@@ -22,6 +23,8 @@ MUTANTS = (
     *CACHE_MUTANTS,
     *SINK_MUTANTS,
     *EMBEDDER_MUTANTS,
+    *KEY_VALUE_OUTAGE_MUTANTS,
+    *CACHE_OUTAGE_MUTANTS,
 )
 ORIGINALS = (
     "InProcessKeyValueStore",
@@ -30,6 +33,7 @@ ORIGINALS = (
     "InProcessCache",
     "InProcessEventSink",
     "HashingEmbedder",
+    "RemoteBackend",
 )
 
 

@@ -40,11 +40,13 @@ class Way:
         delay: How much later everything arrives.
         cut: Where connections end, if they are to.
         carried: Bytes that have arrived.
+        cuts: Connections that were ended.
     """
 
     delay: timedelta = timedelta()
     cut: Cut | None = None
     carried: int = 0
+    cuts: int = 0
 
 
 @dataclass(slots=True)
@@ -151,6 +153,7 @@ class _Writing:
         await self._writer.drain()
         self._way.carried += len(kept)
         if len(kept) < len(data):
+            self._way.cuts += 1
             raise CutError
 
     def _allowance(self, wanted: int) -> int:

@@ -119,6 +119,11 @@ class TcpProxy:
         """How much it has carried back."""
         return self._switches.answer.carried
 
+    @property
+    def cuts(self) -> int:
+        """How many connections it has ended in the middle of a request or an answer."""
+        return self._switches.request.cuts + self._switches.answer.cuts
+
     def rewritten(self, url: str) -> str:
         """Return any URL with this proxy as its host; login, path and query stay."""
         parts = urlsplit(url)

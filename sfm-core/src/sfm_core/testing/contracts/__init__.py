@@ -7,13 +7,27 @@ from sfm_core.testing.contracts.embedder import EmbedderContract
 from sfm_core.testing.contracts.events import EventSinkContract
 from sfm_core.testing.contracts.graph import GraphStoreContract
 from sfm_core.testing.contracts.kv import KeyValueStoreContract
+from sfm_core.testing.contracts.outages import (
+    CacheOutageContract,
+    EmbedderOutageContract,
+    EventSinkOutageContract,
+    GraphOutageContract,
+    KeyValueOutageContract,
+    VectorOutageContract,
+)
 from sfm_core.testing.contracts.vector import VectorStoreContract
 
 __all__ = [
     "CacheContract",
+    "CacheOutageContract",
     "EmbedderContract",
+    "EmbedderOutageContract",
     "EventSinkContract",
+    "EventSinkOutageContract",
+    "GraphOutageContract",
     "GraphStoreContract",
+    "KeyValueOutageContract",
     "KeyValueStoreContract",
+    "VectorOutageContract",
     "VectorStoreContract",
 ]

@@ -18,11 +18,8 @@ from sfm_core.testing.contracts._base import BackendContract, Operation
 from sfm_core.testing.samples import HOSTILE_KEYS, HOSTILE_NAMES, HOSTILE_VALUES
 
 
-class CacheContract(BackendContract[Cache]):
-    """Everything that `Cache` promises; override `make`.
-
-    Where the server keeps the time, override `clock` with a `WaitingClock` and
-    shorten `ttl`. A cache may forget copies early, so give it room for a few megabytes.
+class CacheTests(BackendContract[Cache]):
+    """Fixtures and shorthands for tests of a cache.
 
     Attributes:
         ttl: How long the tests have things kept.
@@ -45,6 +42,14 @@ class CacheContract(BackendContract[Cache]):
             lambda: backend.increment("c", 1, ttl=self.ttl),
             lambda: backend.clear("n"),
         )
+
+
+class CacheContract(CacheTests):
+    """Everything that `Cache` promises; override `make`.
+
+    Where the server keeps the time, override `clock` with a `WaitingClock` and
+    shorten `ttl`. A cache may forget copies early, so give it room for a few megabytes.
+    """
 
     async def test_get_many_answers_in_the_order_of_the_keys(
         self, cache: Cache, namespace: str

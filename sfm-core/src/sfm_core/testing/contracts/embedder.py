@@ -35,8 +35,8 @@ _TEXTS = (
 _MEGABYTE = "All work and no play makes Jack a dull boy. " * 24_000
 
 
-class EmbedderContract(BackendContract[Embedder]):
-    """Everything that `Embedder` promises; override `make`."""
+class EmbedderTests(BackendContract[Embedder]):
+    """Fixtures and shorthands for tests of an embedder."""
 
     @pytest_asyncio.fixture
     async def embedder(self, make: Callable[[], Embedder]) -> AsyncIterator[Embedder]:
@@ -47,6 +47,10 @@ class EmbedderContract(BackendContract[Embedder]):
     def operations(self, backend: Embedder) -> Sequence[Operation]:
         """Return one small call of every method."""
         return (backend.ping, lambda: backend.embed(["text"]))
+
+
+class EmbedderContract(EmbedderTests):
+    """Everything that `Embedder` promises; override `make`."""
 
     async def test_the_fingerprint_is_known_before_opening_and_stays(
         self, make: Callable[[], Embedder]

@@ -19,8 +19,8 @@ from sfm_core.testing.samples import HOSTILE_COORDINATES, HOSTILE_NAMES, coordin
 _HERE = coordinate(1.0)
 
 
-class EventSinkContract(BackendContract[EventSink]):
-    """Everything that `EventSink` promises; override `make` and `published`."""
+class EventSinkTests(BackendContract[EventSink]):
+    """Fixtures and shorthands for tests of an event sink."""
 
     @pytest_asyncio.fixture
     async def sink(self, make: Callable[[], EventSink]) -> AsyncIterator[EventSink]:
@@ -44,6 +44,10 @@ class EventSinkContract(BackendContract[EventSink]):
     def operations(self, backend: EventSink) -> Sequence[Operation]:
         """Return one small call of every method."""
         return (backend.ping, lambda: backend.publish([event("n", _HERE, 1)]))
+
+
+class EventSinkContract(EventSinkTests):
+    """Everything that `EventSink` promises; override `make` and `published`."""
 
     async def test_events_arrive_as_they_were_given(self, sink: EventSink, namespace: str) -> None:
         """With every attribute, whatever the data hold."""

@@ -21,14 +21,8 @@ from sfm_core.testing.samples import HOSTILE_COORDINATES, HOSTILE_NAMES, coordin
 _A, _B, _C = coordinate(1.0), coordinate(2.0), coordinate(-3.0, 0.5)
 
 
-class GraphStoreContract(BackendContract[GraphStore]):
-    """Everything that `GraphStore` promises; override `make`.
-
-    Attributes:
-        persistent: Whether edges are still there after closing and opening again.
-    """
-
-    persistent: ClassVar[bool] = True
+class GraphTests(BackendContract[GraphStore]):
+    """Fixtures and shorthands for tests of a graph store."""
 
     @pytest_asyncio.fixture
     async def store(self, make: Callable[[], GraphStore]) -> AsyncIterator[GraphStore]:
@@ -45,6 +39,16 @@ class GraphStoreContract(BackendContract[GraphStore]):
             lambda: backend.scroll("n", after=None, limit=1),
             lambda: backend.drop("n"),
         )
+
+
+class GraphStoreContract(GraphTests):
+    """Everything that `GraphStore` promises; override `make`.
+
+    Attributes:
+        persistent: Whether edges are still there after closing and opening again.
+    """
+
+    persistent: ClassVar[bool] = True
 
     async def test_an_edge_is_found_from_either_end(
         self, store: GraphStore, namespace: str
