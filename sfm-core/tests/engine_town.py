@@ -12,11 +12,11 @@ from typing import TypeVar
 from engine_house import eventually
 
 from sfm_core.engine.assembly import open_engine
+from sfm_core.engine.changeover import TruthUrl, UpToDate, bring_up_to_date
 from sfm_core.engine.copying import all_namespaces, entries
 from sfm_core.engine.manifest import peek_manifest
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.opening import BackendMaker
-from sfm_core.engine.succession import TruthUrl, UpToDate, bring_up_to_date
 from sfm_core.errors import BackendUnavailableError
 from sfm_core.inprocess.cache import InProcessCache
 from sfm_core.inprocess.embedder import HashingEmbedder

@@ -10,9 +10,11 @@ import pytest
 from engine_house import NS, at, found, new
 from engine_town import Town, crashing, url
 
+from sfm_core.engine.changeover import migrate, truths
+from sfm_core.engine.comparing import compare_truths
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.presence import LEASE
-from sfm_core.engine.succession import reclaim, take_over, truths
+from sfm_core.engine.succession import reclaim, take_over
 from sfm_core.errors import (
     BackendError,
     BackendUnavailableError,
@@ -298,3 +300,66 @@ async def test_a_truth_can_be_told_to_go_on_without_another(town: Town) -> None:
         assert (await engine.get(NS, A)).payload == {"text": "of b"}
     with pytest.raises(ConfigurationError, match="sfm export"):
         await town.start("a", last="b")
+
+
+async def test_a_migration_refuses_to_lose_what_only_the_new_truth_has(town: Town) -> None:
+    for place in ("a", "b"):
+        async with town.engine(place) as engine:
+            await engine.store(NS, new(A, f"of {place}"))
+
+    with pytest.raises(ConfigurationError, match="holds memories that a: never had"):
+        await migrate(town.maker(), url("a"), url("b"))
+    report = await migrate(town.maker(), url("a"), url("b"), replace=True)
+
+    assert report.verified is not None
+    assert await town.content("b") == await town.content("a")
+
+
+async def test_a_dry_run_counts_and_changes_nothing(town: Town) -> None:
+    async with town.server("a") as engine:
+        await furnish(engine)
+
+    report = await migrate(town.maker(), url("a"), url("b"), dry_run=True)
+
+    assert report.written == sum(map(len, (await town.content("a")).values()))
+    assert await town.content("b") == {}
+    async with town.engine("a") as engine:
+        await engine.store(NS, new(A, "still ours"))
+
+
+async def test_an_older_truth_replaces_a_newer_one_only_when_told_to(town: Town) -> None:
+    for place in ("a", "b"):
+        async with town.server(place) as engine:
+            await engine.store(NS, new(A, f"of {place}"))
+
+    report = await migrate(town.maker(), url("a"), url("b"))
+    assert report.verified is None
+    await migrate(town.maker(), url("a"), url("b"), replace=True)
+
+    async with town.server("b") as engine:
+        assert (await engine.get(NS, A)).payload == {"text": "of a"}
+
+
+async def test_a_migration_onto_itself_is_refused(town: Town) -> None:
+    async with town.server("a") as engine:
+        await furnish(engine)
+    with pytest.raises(ConfigurationError, match="one truth"):
+        await migrate(town.maker(), url("a"), url("a"), replace=True)
+
+
+async def test_two_truths_are_compared_memory_by_memory(town: Town) -> None:
+    async with town.server("a") as engine:
+        await furnish(engine)
+    await town.start("b")
+    async with town.engine("b") as engine:
+        await engine.store(NS, new(A, "changed"))
+        await engine.store(NS, new(C, "only in b"))
+        await engine.delete(NS, B)
+
+    async with town.kv("b") as here, town.kv("a") as there:
+        difference = await compare_truths(here, there, town.clock)
+
+    assert (difference.same, difference.only_here) == (1, 1)
+    assert (difference.only_there, difference.different) == (2, 1)
+    assert "house: -3 is only here" in difference.examples
+    assert not difference.equal

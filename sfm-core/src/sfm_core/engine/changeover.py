@@ -1,0 +1,244 @@
+"""Opening the truths of an installation, and seeing that the chosen one is the newest."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from sfm_core.clock import Clock
+from sfm_core.engine.copying import Progress, copy_entries
+from sfm_core.engine.lineage import KnownTruth, Relation, Surroundings, decide
+from sfm_core.engine.manifest import peek_manifest, read_manifest
+from sfm_core.engine.opening import BackendMaker
+from sfm_core.engine.presence import in_use
+from sfm_core.engine.succession import call_off, reclaim, take_over
+from sfm_core.errors import BackendUnavailableError, ConfigurationError, SfmError
+from sfm_core.model.report import MigrationReport
+
+log = logging.getLogger(__name__)
+
+PATIENCE = timedelta(seconds=5)
+"""How long another truth may take to be opened before it counts as unreachable."""
+
+_ROUNDS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TruthUrl:
+    """Where a truth may be.
+
+    Attributes:
+        url: The URL that chooses its backend.
+        place: The same for messages, without credentials.
+    """
+
+    url: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpToDate:
+    """A truth that an engine can run on.
+
+    Attributes:
+        truth_id: Which truth it is.
+        report: What was taken over from an older one; `None` where nothing was.
+    """
+
+    truth_id: str
+    report: MigrationReport | None = None
+
+
+async def bring_up_to_date(
+    maker: BackendMaker,
+    target: TruthUrl,
+    others: Sequence[TruthUrl],
+    *,
+    last_id: str | None = None,
+    last_place: str = "",
+    progress: Progress | None = None,
+) -> UpToDate:
+    """See that a truth holds everything that any other truth of the installation holds.
+
+    Args:
+        maker: Opens the stores.
+        target: The truth that an engine is to run on.
+        others: Where other truths may be. Those that cannot be reached are
+            left out, unless they are known to be newer.
+        last_id: The truth that the installation ran on last, if it is known.
+        last_place: How its URL began.
+        progress: Told how many entries were dealt with.
+
+    Returns:
+        The truth, and what was copied to it.
+
+    Raises:
+        ConfigurationError: A newer truth cannot be reached or is in use, or
+            it cannot be told which is the newest. Nothing was changed.
+        BackendUnavailableError: Other processes keep changing which truth is the newest.
+        BackendError: A truth failed.
+    """
+    owner = str(uuid4())
+    report: MigrationReport | None = None
+    for _ in range(_ROUNDS):
+        async with truths(maker, target, others) as (truth, reached, unreachable):
+            around = Surroundings(
+                others=reached,
+                unreachable=unreachable,
+                last_id=last_id,
+                last_place=last_place,
+            )
+            decision = decide(truth, around)
+            if decision.source is not None:
+                await _refuse_if_in_use(decision.source, truth, maker.clock)
+                log.info("bringing %s up to date from %s", truth.place, decision.source.place)
+                report = await take_over(
+                    decision.source, truth, maker.clock, owner, progress=progress
+                )
+            elif decision.unfinished is not None:
+                await call_off(decision.unfinished, truth, maker.clock, owner)
+            else:
+                manifest = await read_manifest(truth.kv, owner)
+                return UpToDate(truth_id=manifest.truth_id, report=report)
+    raise BackendUnavailableError(
+        f"Other processes change which truth is the newest as fast as {target.place} follows.",
+        backend=target.place,
+        remedy="Start the servers of one mode only.",
+    )
+
+
+@asynccontextmanager
+async def truths(
+    maker: BackendMaker, target: TruthUrl, others: Sequence[TruthUrl]
+) -> AsyncGenerator[tuple[KnownTruth, list[KnownTruth], list[str]]]:
+    """Open a truth, and those of some others that can be reached.
+
+    Args:
+        maker: Opens the stores.
+        target: The truth that must be reached.
+        others: Further truths.
+
+    Yields:
+        The truth, the others that were reached (the same truth under another
+        URL left out), and the places of those that were not.
+
+    Raises:
+        BackendError: `target` cannot be opened.
+        ConfigurationError: Its URL cannot work.
+    """
+    async with AsyncExitStack() as stack:
+        truth = await _open(stack, maker, target)
+        tries = await asyncio.gather(*(_try(stack, maker, other) for other in others))
+        reached = [found for found in tries if isinstance(found, KnownTruth)]
+        same = {None, truth.truth_id}
+        distinct = {one.truth_id: one for one in reached if one.truth_id not in same}
+        yield truth, list(distinct.values()), [one for one in tries if isinstance(one, str)]
+
+
+async def migrate(
+    maker: BackendMaker,
+    source: TruthUrl,
+    target: TruthUrl,
+    *,
+    replace: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> MigrationReport:
+    """Have one truth take over from another, on the word of a person.
+
+    Servers that run on the source take no more writes from then on. A migration
+    that was interrupted goes on when it is called again; one that is done does
+    nothing.
+
+    Args:
+        maker: Opens the stores.
+        source: The truth to copy.
+        target: The truth to copy it to.
+        replace: Whether what the target holds and the source never had may be
+            removed, and an older truth may replace a newer one.
+        dry_run: Count only what would be written and removed.
+        progress: Told how many entries were dealt with.
+
+    Returns:
+        What was done, or would be.
+
+    Raises:
+        ConfigurationError: Both URLs are one truth, or memories would be lost
+            that `replace` does not allow to lose. Nothing was changed.
+        CorruptDataError: The copy is not equal to the original.
+        BackendError: A truth failed.
+    """
+    owner = str(uuid4())
+    async with AsyncExitStack() as stack:
+        old = await _open(stack, maker, source)
+        new = await _open(stack, maker, target)
+        _refuse_to_lose(old, new, replace=replace)
+        if dry_run:
+            copied = await copy_entries(old.kv, new.kv, owner, dry_run=True, progress=progress)
+            return MigrationReport(
+                source=old.place,
+                target=new.place,
+                written=copied.written,
+                removed=copied.removed,
+                unchanged=copied.unchanged,
+            )
+        if replace:
+            await reclaim(old, owner)
+        return await take_over(old, new, maker.clock, owner, progress=progress)
+
+
+def _refuse_to_lose(old: KnownTruth, new: KnownTruth, *, replace: bool) -> None:
+    relation = new.relation_to(old)
+    if relation is Relation.SAME:
+        raise ConfigurationError(f"{old.place} and {new.place} are one truth.")
+    if replace:
+        return
+    begun = new.taking_over is not None and new.taking_over == old.truth_id
+    if relation is Relation.UNRELATED and not begun:
+        raise ConfigurationError(
+            f"{new.place} holds memories that {old.place} never had.",
+            remedy="Bring them together with `sfm export` and `sfm import`, or have them removed "
+            "with --replace.",
+        )
+    successor = old.successor
+    if successor is not None and successor.truth_id != new.truth_id:
+        raise ConfigurationError(
+            f"{successor.place} has taken over from {old.place}.",
+            remedy=f"Migrate from {successor.place}, or go back to the older one with --replace.",
+        )
+
+
+async def _try(stack: AsyncExitStack, maker: BackendMaker, at: TruthUrl) -> KnownTruth | str:
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            return await _open(stack, maker, at)
+    except TimeoutError:
+        log.warning("the truth at %s does not answer", at.place)
+    except SfmError as error:
+        log.warning("the truth at %s cannot be read: %s: %s", at.place, error.code, error)
+    return at.place
+
+
+async def _open(stack: AsyncExitStack, maker: BackendMaker, at: TruthUrl) -> KnownTruth:
+    kv = await stack.enter_async_context(maker.kv(at.url))
+    return KnownTruth(
+        place=at.place,
+        kv=kv,
+        manifest=await peek_manifest(kv),
+        empty=not await kv.namespaces(limit=1),
+    )
+
+
+async def _refuse_if_in_use(source: KnownTruth, target: KnownTruth, clock: Clock) -> None:
+    # Only an explicit `sfm migrate` may take a truth away from servers that run on it.
+    if source.successor is None and await in_use(source.kv, clock):
+        raise ConfigurationError(
+            f"{target.place} is to take over from {source.place}, but a server runs on that.",
+            setting="MEMORY_MODE",
+            remedy="Stop that server first; or hand over while it runs, with `sfm migrate`.",
+        )
