@@ -91,6 +91,18 @@ class TestPorts:
         assert missing == []
 
 
+class TestPorting:
+    def test_the_page_lists_what_there_is(self) -> None:
+        tree = ast.parse((CORE / "porting.py").read_text(encoding="utf-8"))
+        offered = {
+            node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        }
+        section = page("ports.md").partition("## A base to build on")[2].partition("\n## ")[0]
+        cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+
+        assert {name for cell in cells for name in CELL.findall(cell)} == offered
+
+
 class TestHooks:
     @pytest.mark.parametrize("hook", hooks(), ids=lambda node: node.name)
     def test_every_hook_is_on_the_page_with_its_signature(self, hook: ast.FunctionDef) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from sfm_backend_postgres._port import PostgresPort, check_limit
+from sfm_backend_postgres._port import PostgresPort
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
+from sfm_core.porting import check_limit
 from sfm_core.protocols import MAX_BATCH
 
 _SQL = statements("events")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, timedelta
 
 from sfm_backend_postgres._events import PostgresEventLog
-from sfm_backend_postgres._port import check_batch, check_limit
 from sfm_backend_postgres._statements import statements
+from sfm_core.porting import check_batch, check_limit
 from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
 _SQL = statements("outbox")

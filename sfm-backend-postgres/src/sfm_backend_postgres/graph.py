@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from psycopg.rows import TupleRow
 
 from sfm_backend_postgres._packing import pack_bigints, pack_bytes, pack_texts
-from sfm_backend_postgres._port import PostgresPort, check_batch, check_limit
+from sfm_backend_postgres._port import PostgresPort
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.porting import check_batch, check_limit
 from sfm_core.protocols.graph import Direction, Edge, EdgeId
 
 _SQL = statements("graph")

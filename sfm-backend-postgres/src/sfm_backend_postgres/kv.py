@@ -7,11 +7,11 @@ from datetime import timedelta
 
 from sfm_backend_postgres._outbox import PostgresOutbox
 from sfm_backend_postgres._packing import pack_bytes, pack_integers
-from sfm_backend_postgres._port import check_batch, check_limit
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._transaction import Transaction
 from sfm_core.errors import LimitExceededError
 from sfm_core.model.keys import KeyRange
+from sfm_core.porting import check_batch, check_limit
 from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
 
 _SQL = statements("truth")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 from sfm_backend_qdrant._encoding import stored_id, stored_point
 from sfm_backend_qdrant._errors import AlreadyExistsError
@@ -13,13 +11,11 @@ from sfm_backend_qdrant._qdrant import Qdrant
 from sfm_backend_qdrant._scrolling import Scrolling
 from sfm_backend_qdrant._searching import Searching
 from sfm_core.errors import (
-    ClosedError,
     ConfigurationError,
     InvalidInputError,
-    LimitExceededError,
 )
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.protocols import MAX_BATCH
+from sfm_core.porting import ServedPort, check_batch
 from sfm_core.protocols.vector import (
     Collection,
     Point,
@@ -30,46 +26,17 @@ from sfm_core.protocols.vector import (
 )
 
 
-class QdrantVectorStore:
+class QdrantVectorStore(ServedPort[Qdrant]):
     """Points in collections of Qdrant, each with a dense and a sparse vector."""
 
     def __init__(self, qdrant: Qdrant) -> None:
-        self._unchecked = qdrant
-        self._settings = qdrant.settings
-        self._open = False
-
-    @property
-    def scheme(self) -> str:
-        """URL scheme under which it is registered."""
-        return self._settings.scheme
-
-    @property
-    def shared(self) -> bool:
-        """Whether the points are on a server, where other processes see them."""
-        return not self._settings.embedded
+        settings = qdrant.settings
+        super().__init__(qdrant, scheme=settings.scheme, shared=not settings.embedded)
+        self._settings = settings
 
     @property
     def _qdrant(self) -> Qdrant:
-        if not self._open:
-            raise ClosedError(
-                "This Qdrant store is not open.", remedy="Use it inside `async with`."
-            )
-        return self._unchecked
-
-    async def __aenter__(self) -> Self:
-        await self._unchecked.open()
-        self._open = True
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._open:
-            self._open = False
-            await self._unchecked.close()
+        return self._opened
 
     async def ping(self) -> None:
         """Ask something that needs a right API key, where there is one.
@@ -109,7 +76,7 @@ class QdrantVectorStore:
             BackendUnavailableError: The server was not reached.
         """
         qdrant, name = self._qdrant, self._name(collection)
-        _check_batch("points", len(points))
+        check_batch(len(points), "points")
         for point in points:
             _check_vector(point, collection)
         last = {point.id: point for point in points}
@@ -125,7 +92,7 @@ class QdrantVectorStore:
             BackendUnavailableError: The server was not reached.
         """
         qdrant, name = self._qdrant, self._name(collection)
-        _check_batch("ids", len(ids))
+        check_batch(len(ids), "ids")
         if ids:
             await qdrant.delete(name, [stored_id(each) for each in ids])
 
@@ -145,7 +112,7 @@ class QdrantVectorStore:
             BackendUnavailableError: The server was not reached.
         """
         qdrant, name = self._qdrant, self._name(collection)
-        _check_batch("queries", len(queries))
+        check_batch(len(queries), "queries")
         return await Searching(qdrant, name).answers(queries) if queries else []
 
     async def scroll(
@@ -200,15 +167,6 @@ async def _dimension(qdrant: Qdrant, name: str) -> int | None:
         if await qdrant.exists(name):
             raise
         return None
-
-
-def _check_batch(field: str, count: int) -> None:
-    if count > MAX_BATCH:
-        raise LimitExceededError(
-            f"{field} has {count} elements, more than {MAX_BATCH}.",
-            field=field,
-            remedy="Split the batch.",
-        )
 
 
 def _check_vector(point: Point, collection: Collection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from sfm_backend_redis._connect import Argument
-from sfm_backend_redis._port import to_microseconds
+from sfm_core.porting import to_microseconds
 from sfm_core.protocols.kv import Commit, CommitResult, Committed, Conflict, DirtyNote, Entry
 
 

@@ -7,14 +7,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import cast
 
-from sfm_backend_redis._port import (
-    RedisPort,
-    check_batch,
-    from_microseconds,
-    microseconds,
-)
+from sfm_backend_redis._port import RedisPort, microseconds
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
+from sfm_core.porting import check_batch, from_microseconds
 from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
 _POSITION = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import cast
 
-from sfm_backend_redis._port import RedisPort, check_batch, milliseconds, quoted
+from sfm_backend_redis._port import RedisPort, milliseconds, quoted
 from sfm_core.errors import CorruptDataError
+from sfm_core.porting import check_batch
 from sfm_core.protocols.cache import Cached
 
 _SCAN_PAGE = 1000

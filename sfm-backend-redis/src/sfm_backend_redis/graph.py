@@ -6,9 +6,10 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from sfm_backend_redis._port import RedisPort, check_batch, quoted
+from sfm_backend_redis._port import RedisPort, quoted
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import link_key, parse_link_key, successor
+from sfm_core.porting import check_batch
 from sfm_core.protocols.graph import Direction, Edge, EdgeId
 
 # Weights are not negative, so their bytes sort as they do.

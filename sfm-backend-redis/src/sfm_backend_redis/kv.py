@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Final, Self, cast
+from typing import Final, cast
 
 from sfm_backend_redis._commits import encode_commits, read_results
 from sfm_backend_redis._outbox import RedisOutbox
-from sfm_backend_redis._port import check_batch, microseconds, quoted
+from sfm_backend_redis._port import microseconds, quoted
 from sfm_core.errors import BackendError, CorruptDataError, LimitExceededError
 from sfm_core.model.keys import KeyRange
-from sfm_core.protocols import MAX_BATCH
+from sfm_core.porting import check_batch, check_limit
 from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
 
 _LOG = logging.getLogger(__name__)
@@ -25,15 +26,10 @@ class RedisKeyValueStore(RedisOutbox):
     in the same step: so the truth as a whole lives on one server of a cluster.
     """
 
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
-        try:
-            await self._client.check_durability()
-            await self._warn_if_volatile()
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
-        return self
+    async def _take(self, stack: AsyncExitStack) -> None:
+        await super()._take(stack)
+        await self._resource.check_durability()
+        await self._warn_if_volatile()
 
     async def get_many(self, namespace: str, keys: Sequence[bytes]) -> list[Entry | None]:
         """Read many entries; see `KeyValueStore.get_many`.
@@ -64,7 +60,7 @@ class RedisKeyValueStore(RedisOutbox):
             BackendError: The server could not be reached, or refused.
         """
         check_batch(len(ranges), "ranges")
-        _check_limit(limit)
+        check_limit(limit)
         client = self._client
         if not ranges:
             return []
@@ -143,7 +139,7 @@ class RedisKeyValueStore(RedisOutbox):
 
     async def _warn_if_volatile(self) -> None:
         try:
-            answer = await self._client.node_command(self.key("seq"), "INFO", "persistence")
+            answer = await self._resource.node_command(self.key("seq"), "INFO", "persistence")
         except BackendError:
             # Managed services may refuse it; that says nothing about their disks.
             _LOG.debug("The server does not tell about its persistence.", exc_info=True)
@@ -152,7 +148,7 @@ class RedisKeyValueStore(RedisOutbox):
             _LOG.warning(
                 "%s keeps no append-only file: commits since its last snapshot are lost "
                 "when it stops. Set appendonly yes.",
-                self._client.settings.place,
+                self._resource.settings.place,
             )
 
 
@@ -160,13 +156,6 @@ def _bounds(wanted: KeyRange) -> tuple[bytes, bytes, int]:
     start: Final = b"[" + wanted.start
     end: Final = b"+" if wanted.end is None else b"(" + wanted.end
     return (end, start, 1) if wanted.reverse else (start, end, 0)
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_BATCH:
-        raise LimitExceededError(
-            f"limit is {limit}.", field="limit", remedy=f"Use 1 to {MAX_BATCH}."
-        )
 
 
 def _check_keys(commit: Commit) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sfm_backend_sqlite._namespaces import allot, find
-from sfm_backend_sqlite._port import to_microseconds
+from sfm_core.porting import to_microseconds
 from sfm_core.protocols.kv import (
     Commit,
     CommitResult,

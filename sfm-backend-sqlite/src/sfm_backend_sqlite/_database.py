@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from sfm_backend_sqlite._errors import is_busy, translated
@@ -16,6 +17,7 @@ from sfm_backend_sqlite._schema import check_library, is_current, migrate
 from sfm_backend_sqlite._threads import run_on
 from sfm_backend_sqlite.settings import SqliteSettings
 from sfm_core.errors import ClosedError, ConfigurationError
+from sfm_core.porting import SharedResource
 from sfm_core.registry import BackendContext
 
 ResultT = TypeVar("ResultT")
@@ -34,7 +36,7 @@ _PRAGMAS = (
 _LONGEST_PAUSE = 0.005
 
 
-class SqliteDatabase:
+class SqliteDatabase(SharedResource):
     """A file, one thread that writes to it and a few that read.
 
     One writing thread means that the tasks of a process never wait for each
@@ -43,39 +45,14 @@ class SqliteDatabase:
     """
 
     def __init__(self, settings: SqliteSettings) -> None:
+        super().__init__()
         self.settings = settings
-        self._users = 0
-        self._turn = asyncio.Lock()
         self._stopping = threading.Event()
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._writing: ThreadPoolExecutor | None = None
         self._reading: ThreadPoolExecutor | None = None
         self._synchronous = ""
-
-    async def open(self) -> None:
-        """Open the file for one more port.
-
-        Raises:
-            BackendError: It cannot be used; the class and the message say why.
-            ConfigurationError: It is another program's, or of a newer release.
-        """
-        async with self._turn:
-            if self._users == 0:
-                self._start()
-                try:
-                    await self._run(self._writing, self._prepare)
-                except BaseException:
-                    await self._stop()
-                    raise
-            self._users += 1
-
-    async def close(self) -> None:
-        """Close it for one port; what runs is finished, but no longer waits for other processes."""
-        async with self._turn:
-            self._users -= 1
-            if self._users == 0:
-                await self._stop()
 
     async def read(self, work: Work[ResultT]) -> ResultT:
         """Run `work` on a reading thread.
@@ -133,6 +110,12 @@ class SqliteDatabase:
         if pool is None:
             raise ClosedError("The SQLite database is not open.")
         return await run_on(pool, work)
+
+    async def _take(self, stack: AsyncExitStack) -> None:
+        self._start()
+        # What runs is finished, but no longer waits for other processes.
+        stack.push_async_callback(self._stop)
+        await self._run(self._writing, self._prepare)
 
     def _start(self) -> None:
         self._stopping.clear()

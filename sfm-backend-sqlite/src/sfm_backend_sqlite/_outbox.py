@@ -6,14 +6,10 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sfm_backend_sqlite._port import (
-    SqlitePort,
-    check_batch,
-    from_microseconds,
-    to_microseconds,
-)
+from sfm_backend_sqlite._port import SqlitePort
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
+from sfm_core.porting import check_batch, from_microseconds, to_microseconds
 from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
 _CLAIM = (

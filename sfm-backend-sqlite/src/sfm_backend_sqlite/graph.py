@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from sfm_backend_sqlite._database import SqliteDatabase
 from sfm_backend_sqlite._namespaces import Namespaces, allot
-from sfm_backend_sqlite._port import SqlitePort, check_batch
+from sfm_backend_sqlite._port import SqlitePort
 from sfm_core.clock import Clock
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.porting import check_batch
 from sfm_core.protocols.graph import Direction, Edge, EdgeId
 
 _UPSERT = (

@@ -10,11 +10,10 @@ from sfm_backend_sqlite._commits import Lease, Transaction
 from sfm_backend_sqlite._database import SqliteDatabase
 from sfm_backend_sqlite._namespaces import Namespaces
 from sfm_backend_sqlite._outbox import SqliteOutbox
-from sfm_backend_sqlite._port import check_batch, to_microseconds
 from sfm_core.clock import Clock
 from sfm_core.errors import LimitExceededError
 from sfm_core.model.keys import KeyRange
-from sfm_core.protocols import MAX_BATCH
+from sfm_core.porting import check_batch, check_limit, to_microseconds
 from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
 
 # One statement for many keys is twice as fast as one each; longer lists gain no more.
@@ -55,7 +54,7 @@ class SqliteKeyValueStore(SqliteOutbox):
             BackendError: The file could not be read.
         """
         check_batch(len(ranges), "ranges")
-        _check_limit(limit)
+        check_limit(limit)
         database = self._database
         return await database.read(lambda c: self._scan(c, namespace, ranges, limit))
 
@@ -156,13 +155,6 @@ def _scan_range(
         (*bounds, limit),
     )
     return [(key, Entry(value, version)) for key, value, version in rows]
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_BATCH:
-        raise LimitExceededError(
-            f"limit is {limit}.", field="limit", remedy=f"Use 1 to {MAX_BATCH}."
-        )
 
 
 def _check_keys(commit: Commit) -> None:

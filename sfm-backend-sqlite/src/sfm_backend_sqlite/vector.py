@@ -6,15 +6,15 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from functools import partial
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from sfm_backend_sqlite._database import SqliteDatabase
 from sfm_backend_sqlite._namespaces import allot
-from sfm_backend_sqlite._port import SqlitePort, check_batch
+from sfm_backend_sqlite._port import SqlitePort
 from sfm_backend_sqlite._threads import run_on
 from sfm_backend_sqlite.index.follower import find_place
 from sfm_backend_sqlite.index.indexes import SearchIndexes
@@ -22,6 +22,7 @@ from sfm_backend_sqlite.index.namespace import encode_terms
 from sfm_core.clock import Clock
 from sfm_core.errors import ClosedError, InvalidInputError
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.porting import check_batch
 from sfm_core.protocols.vector import (
     Collection,
     Point,
@@ -81,24 +82,17 @@ class SqliteVectorStore(SqlitePort):
         self._searching: ThreadPoolExecutor | None = None
         self._indexes = SearchIndexes(database.settings, database.connect)
 
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
-        settings = self._shared_database.settings
-        self._indexes = SearchIndexes(settings, self._shared_database.connect)
+    async def _take(self, stack: AsyncExitStack) -> None:
+        await super()._take(stack)
+        self._indexes = SearchIndexes(self._resource.settings, self._resource.connect)
         self._searching = ThreadPoolExecutor(_SEARCHERS, "sfm-sqlite-search")
-        return self
+        stack.push_async_callback(self._stop_searching)
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def _stop_searching(self) -> None:
         searching, self._searching = self._searching, None
         if searching is not None:
             await asyncio.shield(run_on(searching, self._indexes.close))
             searching.shutdown(wait=False)
-        await super().__aexit__(exc_type, exc, traceback)
 
     @property
     def tending(self) -> bool:

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
-from typing import Self
 
-from sfm_core.errors import ClosedError, LimitExceededError
-from sfm_core.protocols import MAX_BATCH
+from sfm_core.porting import Port
 
 
-class InProcessBackend:
-    """Opening, closing and the limits that hold for every port."""
+class InProcessBackend(Port):
+    """Opening and closing, and a turn for others in each call."""
 
-    scheme: str = "memory"
-    shared: bool = False
-
-    def __init__(self) -> None:
-        self._open = False
-
-    async def __aenter__(self) -> Self:
-        self._open = True
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._open = False
+    def __init__(self, scheme: str = "memory") -> None:
+        super().__init__(scheme=scheme, shared=False)
 
     async def ping(self) -> None:
         """Prove that it is open.
@@ -44,25 +26,4 @@ class InProcessBackend:
         # that a remote backend would show is not hidden by this one. What follows
         # is free of awaits and so one step to everybody else.
         await asyncio.sleep(0)
-        if not self._open:
-            raise ClosedError(
-                f"{type(self).__name__} is not open.", remedy="Use it inside `async with`."
-            )
-
-
-def check_count(field: str, count: int) -> None:
-    """Refuse a bulk call that is too large.
-
-    Args:
-        field: Name of the argument.
-        count: How many elements it has.
-
-    Raises:
-        LimitExceededError: More than `MAX_BATCH`.
-    """
-    if count > MAX_BATCH:
-        raise LimitExceededError(
-            f"{field} has {count} elements, more than {MAX_BATCH}.",
-            field=field,
-            remedy="Call several times with less each.",
-        )
+        self._check_open()

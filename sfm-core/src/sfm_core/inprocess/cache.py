@@ -10,7 +10,8 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 
 from sfm_core.clock import Clock, SystemClock
-from sfm_core.inprocess._base import InProcessBackend, check_count
+from sfm_core.inprocess._base import InProcessBackend
+from sfm_core.porting import check_batch
 from sfm_core.protocols.cache import Cached
 
 DEFAULT_MAX_BYTES = 64 * 1024 * 1024
@@ -142,7 +143,7 @@ class InProcessCache(InProcessBackend):
             ClosedError: The cache is not open.
         """
         await self._turn()
-        check_count("keys", len(keys))
+        check_batch(len(keys), "keys")
         self._state.expire(self._clock.monotonic())
         return [self._state.get((namespace, key)) for key in keys]
 
@@ -156,7 +157,7 @@ class InProcessCache(InProcessBackend):
             ClosedError: The cache is not open.
         """
         await self._turn()
-        check_count("entries", len(entries))
+        check_batch(len(entries), "entries")
         now = self._clock.monotonic()
         self._state.expire(now)
         for name, cached in entries.items():

@@ -8,16 +8,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from contextlib import AsyncExitStack
+from functools import lru_cache, partial
 from hashlib import blake2b
 from math import log
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm_core.inprocess._base import InProcessBackend, check_count
+from sfm_core.inprocess._base import InProcessBackend
+from sfm_core.porting import check_batch
 from sfm_core.protocols.embedder import Fingerprint
 
 DIMENSION = 256
@@ -32,10 +32,8 @@ _SIGN_BIT = 1 << 31
 class HashingEmbedder(InProcessBackend):
     """Words and their three-letter parts, hashed to places of the vector."""
 
-    scheme = "hashing"
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("hashing")
         self._executor: ThreadPoolExecutor | None = None
 
     @property
@@ -43,22 +41,12 @@ class HashingEmbedder(InProcessBackend):
         """What its vectors are."""
         return Fingerprint(model="hashing", revision="1", dimension=DIMENSION)
 
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
+    async def _take(self, stack: AsyncExitStack) -> None:
+        await super()._take(stack)
         # Pure Python holds the interpreter, but a thread lets the loop have its turns.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="sfm-hashing")
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await super().__aexit__(exc_type, exc, traceback)
-        executor, self._executor = self._executor, None
-        if executor:
-            await asyncio.to_thread(executor.shutdown, cancel_futures=True)
+        end = partial(self._executor.shutdown, cancel_futures=True)
+        stack.push_async_callback(asyncio.to_thread, end)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed many texts; see `Embedder.embed`.
@@ -68,7 +56,7 @@ class HashingEmbedder(InProcessBackend):
             ClosedError: The embedder is not open.
         """
         await self._turn()
-        check_count("texts", len(texts))
+        check_batch(len(texts), "texts")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, embed_texts, tuple(texts))
 

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sfm_core.inprocess._base import InProcessBackend, check_count
+from sfm_core.inprocess._base import InProcessBackend
 from sfm_core.model.events import Event
+from sfm_core.porting import check_batch
 
 KEPT_EVENTS = 10_000
 """How many of the latest events are kept."""
@@ -40,5 +41,5 @@ class InProcessEventSink(InProcessBackend):
             ClosedError: The sink is not open.
         """
         await self._turn()
-        check_count("events", len(events))
+        check_batch(len(events), "events")
         self._state.events.extend(events)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sfm_core.inprocess._base import InProcessBackend, check_count
+from sfm_core.inprocess._base import InProcessBackend
 from sfm_core.inprocess._ordered import OrderedMap
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import link_key
+from sfm_core.porting import check_batch
 from sfm_core.protocols.graph import Direction, Edge, EdgeId
 
 
@@ -69,8 +70,8 @@ class InProcessGraphStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        check_count("upserts", len(upserts))
-        check_count("deletes", len(deletes))
+        check_batch(len(upserts), "upserts")
+        check_batch(len(deletes), "deletes")
         edges = self._state.edges(namespace)
         for edge in upserts:
             edges.put(edge)
@@ -93,7 +94,7 @@ class InProcessGraphStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        check_count("nodes", len(nodes))
+        check_batch(len(nodes), "nodes")
         edges = self._state.edges(namespace)
         answers: list[list[Edge]] = []
         for node in nodes:

@@ -9,12 +9,12 @@ from itertools import count, islice
 
 from sfm_core.clock import Clock, SystemClock
 from sfm_core.errors import InvalidInputError, LimitExceededError
-from sfm_core.inprocess._base import InProcessBackend, check_count
+from sfm_core.inprocess._base import InProcessBackend
 from sfm_core.inprocess._ordered import OrderedMap
 from sfm_core.model.events import EventNote, LoggedEvent, Position
 from sfm_core.model.keys import KeyRange
 from sfm_core.model.names import SYSTEM_NAMESPACE
-from sfm_core.protocols import MAX_BATCH
+from sfm_core.porting import check_batch, check_limit
 from sfm_core.protocols.kv import (
     MAX_KEY_BYTES,
     Commit,
@@ -140,7 +140,7 @@ class InProcessKeyValueStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        check_count("keys", len(keys))
+        check_batch(len(keys), "keys")
         return [self._state.get(namespace, key) for key in keys]
 
     async def scan(
@@ -153,11 +153,8 @@ class InProcessKeyValueStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        check_count("ranges", len(ranges))
-        if not 1 <= limit <= MAX_BATCH:
-            raise LimitExceededError(
-                f"limit is {limit}.", field="limit", remedy=f"Use 1 to {MAX_BATCH}."
-            )
+        check_batch(len(ranges), "ranges")
+        check_limit(limit)
         return self._state.read(namespace, ranges, limit)
 
     async def commit(
@@ -170,7 +167,7 @@ class InProcessKeyValueStore(InProcessBackend):
             ClosedError: The store is not open; nothing happened.
         """
         await self._turn()
-        check_count("commits", len(commits))
+        check_batch(len(commits), "commits")
         for commit in commits:
             _check_keys(commit)
         return [self._apply(commit, owner, lease) for commit in commits]
@@ -218,7 +215,7 @@ class InProcessKeyValueStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        check_count("notes", len(notes))
+        check_batch(len(notes), "notes")
         for note in notes:
             self._state.forget(note)
 
@@ -230,7 +227,7 @@ class InProcessKeyValueStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        check_count("notes", len(notes))
+        check_batch(len(notes), "notes")
         free_at = self._clock.monotonic() + delay.total_seconds()
         for note in notes:
             pending = self._state.find(note)

@@ -9,10 +9,11 @@ from math import log
 import numpy as np
 
 from sfm_core.errors import ConfigurationError, InvalidInputError
-from sfm_core.inprocess._base import InProcessBackend, check_count
+from sfm_core.inprocess._base import InProcessBackend
 from sfm_core.inprocess._ordered import OrderedMap
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filters import matches
+from sfm_core.porting import check_batch
 from sfm_core.protocols.vector import (
     Collection,
     Hit,
@@ -99,7 +100,7 @@ class InProcessVectorStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        check_count("points", len(points))
+        check_batch(len(points), "points")
         # The caller may use its array again.
         kept = [replace(point, vector=_copied(point, collection)) for point in points]
         for point in kept:
@@ -115,7 +116,7 @@ class InProcessVectorStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        check_count("ids", len(ids))
+        check_batch(len(ids), "ids")
         for point in ids:
             self._state.points(collection, point.namespace).remove(point.coordinate.key)
 
@@ -130,7 +131,7 @@ class InProcessVectorStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        check_count("queries", len(queries))
+        check_batch(len(queries), "queries")
         answers: list[SearchResult] = []
         for query in queries:
             everything = list(self._state.points(collection, query.namespace))

@@ -1,0 +1,206 @@
+"""What backends have in common, for those who write one.
+
+A backend need not use any of it: a port is a protocol, and nothing here is looked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+from sfm_core.errors import ClosedError, LimitExceededError
+from sfm_core.protocols import MAX_BATCH
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Port:
+    """Opening and closing of a backend.
+
+    Attributes:
+        scheme: URL scheme under which it is registered, for errors and health.
+        shared: Whether other processes opened with the same URL see the same data.
+    """
+
+    def __init__(self, *, scheme: str, shared: bool) -> None:
+        """Say what it is; it is not open yet.
+
+        Args:
+            scheme: URL scheme under which it is registered.
+            shared: Whether other processes see the same data.
+        """
+        self.scheme = scheme
+        self.shared = shared
+        self._taken: AsyncExitStack | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open it; where that fails half-way, what was taken is released."""
+        async with AsyncExitStack() as stack:
+            await self._take(stack)
+            self._taken = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Release what was taken, the last first; nothing happens where it is not open."""
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            await taken.aclose()
+
+    async def _take(self, stack: AsyncExitStack) -> None:
+        """Take what the port works with; extend this.
+
+        Args:
+            stack: Is told how each thing is released.
+        """
+
+    def _check_open(self) -> None:
+        """Refuse to work before the port is opened and after it is closed; call it first.
+
+        Raises:
+            ClosedError: It is not open.
+        """
+        if self._taken is None:
+            raise ClosedError(
+                f"{type(self).__name__} is not open.", remedy="Use it inside `async with`."
+            )
+
+
+class Resource(Protocol):
+    """What a port is served from: a pool of connections, a file, a process."""
+
+    async def open(self) -> None:
+        """Open it, or count one more user; nothing is taken where that fails."""
+        ...
+
+    async def close(self) -> None:
+        """Close it, or count one user less."""
+        ...
+
+
+ResourceT = TypeVar("ResourceT", bound=Resource)
+
+
+class ServedPort(Port, Generic[ResourceT]):
+    """A port that is served from a resource, which it opens and closes.
+
+    Attributes:
+        scheme: URL scheme under which it is registered, for errors and health.
+        shared: Whether other processes opened with the same URL see the same data.
+    """
+
+    def __init__(self, resource: ResourceT, *, scheme: str, shared: bool) -> None:
+        """Say what it is served from; it is not open yet.
+
+        Args:
+            resource: What it is served from.
+            scheme: URL scheme under which it is registered.
+            shared: Whether other processes see the same data.
+        """
+        super().__init__(scheme=scheme, shared=shared)
+        self._resource = resource
+
+    @property
+    def _opened(self) -> ResourceT:
+        """The resource, for a method that works with it.
+
+        Raises:
+            ClosedError: The port is not open.
+        """
+        self._check_open()
+        return self._resource
+
+    async def _take(self, stack: AsyncExitStack) -> None:
+        await super()._take(stack)
+        await self._resource.open()
+        stack.push_async_callback(self._resource.close)
+
+
+class SharedResource(ABC):
+    """A resource of several ports: opened for the first of them, closed after the last.
+
+    `BackendContext.share` hands the same one to all ports of an engine.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a user."""
+        self._users = 0
+        self._turn = asyncio.Lock()
+        self._held = AsyncExitStack()
+
+    async def open(self) -> None:
+        """Open it at the first call, and count one more user."""
+        async with self._turn:
+            if self._users == 0:
+                async with AsyncExitStack() as stack:
+                    await self._take(stack)
+                    self._held = stack.pop_all()
+            self._users += 1
+
+    async def close(self) -> None:
+        """Count one user less, and close it after the last."""
+        async with self._turn:
+            self._users -= 1
+            if self._users == 0:
+                await self._held.aclose()
+
+    @abstractmethod
+    async def _take(self, stack: AsyncExitStack) -> None:
+        """Open it.
+
+        Args:
+            stack: Is told how each part is closed. Where opening fails
+                half-way, what it was told of is closed.
+        """
+
+
+def check_batch(count: int, field: str) -> None:
+    """Refuse a bulk call that is too large.
+
+    Args:
+        count: How many elements it has.
+        field: Name of the argument.
+
+    Raises:
+        LimitExceededError: More than `MAX_BATCH`.
+    """
+    if count > MAX_BATCH:
+        raise LimitExceededError(
+            f"{field} has {count} elements, more than {MAX_BATCH}.",
+            field=field,
+            remedy="Call several times with less each.",
+        )
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a limit that is out of bounds.
+
+    Args:
+        limit: Most elements to return.
+
+    Raises:
+        LimitExceededError: Not from 1 to `MAX_BATCH`.
+    """
+    if not 1 <= limit <= MAX_BATCH:
+        raise LimitExceededError(
+            f"limit is {limit}.", field="limit", remedy=f"Use 1 to {MAX_BATCH}."
+        )
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Return a time as microseconds since 1970, without the rounding of a float."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(stored: int) -> datetime:
+    """Return the time, in UTC, that `to_microseconds` took apart."""
+    return _EPOCH + stored * _MICROSECOND
