@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from sfm_core.errors import ConfigurationError
-from sfm_core.protocols.embedder import Embedder
-from sfm_core.registry import BackendContext, Factory, PortName, Registration, Registry
+from sfm_core.plugins import load_plugins
+from sfm_core.registry import BackendContext
 from sfm_embedder_local import plugin
 from sfm_embedder_local.settings import OpenAiSettings, openai_settings, refuse_options
 
@@ -91,26 +92,33 @@ def test_options_where_there_are_none_are_refused(url: str) -> None:
     ],
 )
 def test_the_plugin_registers_every_scheme(context: BackendContext, url: str, model: str) -> None:
-    registry = Registry()
-
-    def register(
-        scheme: str,
-        factory: Factory[Embedder],
-        *,
-        summary: str,
-        capabilities: frozenset[str] = frozenset(),
-    ) -> None:
-        registry.add(
-            Registration(
-                port=PortName.EMBEDDER,
-                scheme=scheme,
-                factory=factory,
-                summary=summary,
-                capabilities=capabilities,
-                distribution="test",
-            )
-        )
-
-    plugin.sfm_register_embedders(register)
+    registry = load_plugins(group="sfm.none", extra={"embedders": plugin}).registry
 
     assert registry.create_embedder(url, context).fingerprint.model == model
+
+
+def test_a_call_without_encryption_is_refused_where_the_mode_requires_it(
+    context: BackendContext,
+) -> None:
+    with pytest.raises(ConfigurationError, match="not called over TLS") as caught:
+        openai_settings("openai+http://localhost/v1?model=m&dim=3", replace(context, secure=True))
+
+    assert caught.value.setting == "SFM_EMBEDDER_URL"
+
+
+def test_a_missing_key_is_refused_where_the_mode_requires_one(tmp_path: Path) -> None:
+    secure = BackendContext(data_folder=tmp_path, secure=True)
+
+    with pytest.raises(ConfigurationError, match="no key for the embedder") as caught:
+        openai_settings("openai:?model=m&dim=3", secure)
+
+    assert caught.value.setting == "OPENAI_API_KEY"
+
+
+@pytest.mark.parametrize(
+    "url", ["openai:?model=m&dim=3", "openai+https://localhost/v1?model=m&dim=3"]
+)
+def test_an_encrypted_call_with_a_key_is_enough_for_such_a_mode(
+    context: BackendContext, url: str
+) -> None:
+    assert openai_settings(url, replace(context, secure=True)).api_key == "secret"

@@ -49,7 +49,11 @@ def test_a_stop_answers_what_is_in_hand_and_closes_the_memory(serve: Serve) -> N
     [
         ({"SFM_PROT": "1"}, "SFM_PROT (environment) is no setting. Did you mean SFM_PORT?"),
         ({"SFM_MAX_BATCH": "x"}, "SFM_MAX_BATCH"),
-        ({"MEMORY_MODE": "development"}, "somafractalmemory-backend-redis"),
+        ({"MEMORY_MODE": "dream"}, "MEMORY_MODE is 'dream', which is no mode"),
+        ({"MEMORY_MODE": "dream", "UVICORN_WORKERS": "2"}, "MEMORY_MODE is 'dream'"),
+        ({"MEMORY_MODE": "development", "SFM_DISABLED_PLUGINS": "redis"}, "redis of somafractal"),
+        ({"MEMORY_MODE": "evented_enterprise"}, "POSTGRES_URL"),
+        ({"MEMORY_MODE": "cloud_managed", "POSTGRES_URL": "postgresql://u:p@h/d"}, "POSTGRES_SSL"),
         ({"SFM_VECTOR_URL": "theirs://x"}, "offers a vector backend for the scheme"),
         ({"SFM_KV_URL": "sqlite://host/x"}, "names a host"),
         ({"MEMORY_MODE": "test", "UVICORN_WORKERS": "2"}, "belongs to one process"),

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from sfm_core.errors import ConfigurationError
+from sfm_core.plugins import load_plugins
 from sfm_core.settings import EngineSettings
 from sfm_server.loading import load_settings, mask
-from sfm_server.modes import MODES, PLANNED, slots_of
 from sfm_server.settings import Settings, variable_of
 
 
@@ -60,7 +60,6 @@ def test_the_environment_wins_over_the_file_and_the_command_line_over_both(tmp_p
         ("SFM_INDEX_WAIT_SECONDS", "-1"),
         ("SFM_TEXT_CONTEXT_WEIGHTS", "1,x"),
         ("SFM_LOG_LEVEL", "loud"),
-        ("MEMORY_MODE", "dream"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_variable(variable: str, value: str) -> None:
@@ -87,9 +86,14 @@ def test_variables_of_others_are_left_alone() -> None:
     assert load_settings({"PATH": "/bin", "UVICORN_PORT": "x"}).settings == Settings()
 
 
-def test_options_of_backends_are_handed_on() -> None:
-    loaded = load_settings({"POSTGRES_SSL_MODE": "require", "SFM_PLUGIN_THEIRS": "1"})
-    assert dict(loaded.options) == {"POSTGRES_SSL_MODE": "require", "SFM_PLUGIN_THEIRS": "1"}
+def test_variables_of_backends_are_listed_with_who_reads_them() -> None:
+    loaded = load_settings({"REDIS_HOST": "cache"})
+    found = {one.variable: one for one in loaded.listing(load_plugins().registry)}
+    assert found["REDIS_HOST"].value == "cache"
+    assert found["REDIS_HOST"].origin == "environment"
+    assert found["REDIS_HOST"].used_by == "somafractalmemory-backend-redis"
+    assert found["POSTGRES_URL"].origin == "default"
+    assert found["SFM_PORT"].used_by == ""
 
 
 def test_no_listing_shows_a_secret() -> None:
@@ -98,39 +102,19 @@ def test_no_listing_shows_a_secret() -> None:
             "SOMA_API_TOKEN": "hush1",
             "SFM_KV_URL": "theirs://user:hush2@host/db?api_key=hush3",
             "OPENAI_API_KEY": "hush4",
+            "POSTGRES_URL": "postgresql://user:hush5/with@host/db",
+            "REDIS_PASSWORD": "hush6",
+            "SFM_PLUGIN_THEIRS": "hush7",
+            "OTHER": "hush8",
         }
     )
-    assert "hush" not in repr(loaded.listing())
-    assert "hush1" not in repr(loaded.settings)
+    assert "hush" not in repr(loaded.listing(load_plugins().registry))
+    assert "hush1" not in repr(loaded)
+    assert "hush8" not in repr(loaded)
 
 
 def test_a_bad_token_is_not_repeated_in_the_error() -> None:
     assert mask("a://u:p@h?x=1&token=t") == "a://u:********@h?x=1&token=********"
-
-
-def test_an_overridden_slot_changes_only_itself() -> None:
-    settings = load_settings({"MEMORY_MODE": "test", "SFM_VECTOR_URL": "theirs://x"}).settings
-    assert slots_of(settings).vector == "theirs://x"
-    assert slots_of(settings).kv == MODES["test"].slots.kv
-
-
-@pytest.mark.parametrize("mode", PLANNED)
-def test_a_mode_whose_plugins_are_missing_says_which(mode: str) -> None:
-    with pytest.raises(ConfigurationError, match="somafractalmemory-backend-qdrant"):
-        load_settings({"MEMORY_MODE": mode})
-
-
-@pytest.mark.parametrize(
-    ("environ", "events"),
-    [
-        ({}, True),
-        ({"MEMORY_MODE": "test"}, False),
-        ({"MEMORY_MODE": "test", "EVENTING_ENABLED": "true"}, True),
-        ({"EVENTING_ENABLED": "false"}, False),
-    ],
-)
-def test_events_are_on_except_in_mode_test(environ: dict[str, str], *, events: bool) -> None:
-    assert load_settings(environ).settings.engine_settings().event_log is events
 
 
 def test_every_field_has_a_variable_of_its_own_and_a_description() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -10,12 +11,15 @@ from typing import cast
 import click
 import pytest
 
-from sfm_core.errors import SfmError
+from sfm_core.errors import ConfigurationError, SfmError
+from sfm_core.plugins import load_plugins
+from sfm_core.protocols.lifecycle import Backend
+from sfm_core.registry import BackendContext, PortName, Registration
 from sfm_server.app import create_app
 from sfm_server.cli.exits import Exit
 from sfm_server.cli.main import COMMANDS
-from sfm_server.loading import OPTION_PREFIXES, load_settings
-from sfm_server.modes import MODES, PLANNED
+from sfm_server.loading import load_settings
+from sfm_server.modes import BUILT_IN, urls_of
 from sfm_server.problems import RequestError, all_errors, status_of
 from sfm_server.settings import Settings
 
@@ -31,6 +35,21 @@ def setting_rows() -> Iterator[str]:
     for one in load_settings({}, env_file=Path("no-such-file")).listing():
         default = "" if one.variable == "SFM_DATA_FOLDER" else one.value
         yield f"| `{one.variable}` | {f'`{default}`' if default else ''} | {one.description} |"
+
+
+def option_rows() -> Iterator[str]:
+    loaded = load_settings({}, env_file=Path("no-such-file"))
+    for one in loaded.listing(load_plugins().registry):
+        if one.used_by:
+            yield f"| `{one.variable}` | {one.used_by} | {one.description} |"
+
+
+def mode_rows() -> Iterator[str]:
+    ports = (PortName.KV, PortName.VECTOR, PortName.GRAPH, PortName.CACHE, PortName.EMBEDDER)
+    for name, mode in BUILT_IN.items():
+        urls = urls_of(mode.slots)
+        slots = " | ".join(f"`{urls[port]}`" for port in ports)
+        yield f"| `{name}` | {slots} | {mode.summary} |"
 
 
 def route_rows() -> Iterator[str]:
@@ -84,12 +103,22 @@ def exit_rows() -> Iterator[str]:
     ("name", "rows"),
     [
         ("settings.md", setting_rows),
+        ("settings.md", option_rows),
+        ("settings.md", mode_rows),
         ("http.md", route_rows),
         ("errors.md", error_rows),
         ("cli.md", command_rows),
         ("cli.md", exit_rows),
     ],
-    ids=["settings", "routes", "errors", "commands", "exit statuses"],
+    ids=[
+        "settings",
+        "variables of backends",
+        "modes",
+        "routes",
+        "errors",
+        "commands",
+        "exit statuses",
+    ],
 )
 def test_every_row_is_on_its_page(name: str, rows: Callable[[], Iterator[str]]) -> None:
     text = page(name)
@@ -98,14 +127,46 @@ def test_every_row_is_on_its_page(name: str, rows: Callable[[], Iterator[str]]) 
     assert [row for row in expected if row not in text] == []
 
 
-@pytest.mark.parametrize("mode", [*MODES, *PLANNED])
-def test_every_mode_is_on_the_page_of_settings(mode: str) -> None:
-    assert f"`{mode}`" in page("settings.md")
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_mode_is_in_the_readme(name: str) -> None:
+    readme = REFERENCE.parent.parent / "README.md"
+    assert f"| `{name}` |" in readme.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("prefix", OPTION_PREFIXES)
-def test_every_prefix_of_options_is_on_the_page_of_settings(prefix: str) -> None:
-    assert f"`{prefix}`" in page("settings.md")
+class Noted(dict[str, str]):
+    """Variables of which it notes what is looked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.wanted: set[str] = set()
+
+    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        self.wanted.add(key)
+        return super().get(key, default)
+
+    def __getitem__(self, key: str) -> str:
+        self.wanted.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self.wanted.add(str(key))
+        return super().__contains__(key)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["open", "secure"])
+@pytest.mark.parametrize(
+    "backend", list(load_plugins().registry), ids=lambda one: f"{one.port}-{one.scheme}"
+)
+def test_a_backend_reads_no_variable_that_it_does_not_declare(
+    backend: Registration[Backend], tmp_path: Path, *, secure: bool
+) -> None:
+    options = Noted(dict.fromkeys(backend.options, ""))
+    context = BackendContext(data_folder=tmp_path, options=options, secure=secure)
+    with suppress(ConfigurationError):
+        backend.factory(f"{backend.scheme}:", context)
+    with suppress(ConfigurationError):
+        backend.factory(f"{backend.scheme}://localhost/x?model=m&dim=3", context)
+    assert options.wanted <= backend.options.keys()
 
 
 @pytest.mark.parametrize("option", sorted(COMMON_OPTIONS))

@@ -17,6 +17,16 @@ PORT_OPTION: Final = "QDRANT_PORT"
 GRPC_PORT_OPTION: Final = "QDRANT_GRPC_PORT"
 TLS_OPTION: Final = "QDRANT_TLS"
 
+OPTIONS: Final[Mapping[str, str]] = {
+    URL_OPTION: "The server of a bare `qdrant:`: http(s)://host:6333, or qdrant(s)://host:6333.",
+    HOST_OPTION: "Host of the server, where `QDRANT_URL` is not set. Default: localhost.",
+    PORT_OPTION: "HTTP port of the server, where `QDRANT_URL` is not set. Default: 6333.",
+    GRPC_PORT_OPTION: "gRPC port of the server. Default: 6334.",
+    TLS_OPTION: "Whether connections are encrypted: true or false. Default: as the URL says.",
+    "QDRANT_API_KEY": "The key that every request carries.",
+}
+"""What the factory reads beside its URL."""
+
 SCHEME: Final = "qdrant"
 TLS_SCHEME: Final = "qdrants"
 DEFAULT_HOST: Final = "localhost"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sfm_backend_qdrant._client import ClientQdrant
 from sfm_backend_qdrant._connection import Connection
-from sfm_backend_qdrant._environment import SCHEME, TLS_SCHEME
+from sfm_backend_qdrant._environment import OPTIONS, SCHEME, TLS_SCHEME
 from sfm_backend_qdrant._local import LocalConnection
 from sfm_backend_qdrant._server import ServerConnection
 from sfm_backend_qdrant.settings import LOCAL_SCHEME, QdrantSettings
@@ -28,8 +28,11 @@ def create_vector(url: str, context: BackendContext) -> QdrantVectorStore:
 def sfm_register_vector_stores(register: Register[VectorStore]) -> None:
     """Offer the points on a server and in the process."""
     secure = frozenset({SECURE})
-    register(SCHEME, create_vector, summary="A Qdrant server.", capabilities=secure)
-    register(TLS_SCHEME, create_vector, summary="A Qdrant server over TLS.", capabilities=secure)
+    for scheme, summary in (
+        (SCHEME, "A Qdrant server."),
+        (TLS_SCHEME, "A Qdrant server over TLS."),
+    ):
+        register(scheme, create_vector, summary=summary, capabilities=secure, options=OPTIONS)
     register(
         LOCAL_SCHEME,
         create_vector,

@@ -7,7 +7,7 @@ from sfm_backend_redis.cache import RedisCache
 from sfm_backend_redis.graph import RedisGraphStore
 from sfm_backend_redis.kv import RedisKeyValueStore
 from sfm_backend_redis.settings import Form
-from sfm_backend_redis.variables import choose, is_set_up
+from sfm_backend_redis.variables import OPTIONS, choose, is_set_up
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.graph import GraphStore
@@ -49,6 +49,7 @@ def sfm_register_kv_stores(register: Register[KeyValueStore]) -> None:
             form.value,
             create_kv,
             capabilities=_CAPABILITIES,
+            options=OPTIONS,
             is_set_up=is_set_up,
             summary=f"The truth on {reached}.",
         )
@@ -62,6 +63,7 @@ def sfm_register_graph_stores(register: Register[GraphStore]) -> None:
             form.value,
             create_graph,
             capabilities=_CAPABILITIES,
+            options=OPTIONS,
             summary=f"Edges on {reached}.",
         )
 
@@ -74,5 +76,6 @@ def sfm_register_caches(register: Register[Cache]) -> None:
             form.value,
             create_cache,
             capabilities=_CAPABILITIES,
+            options=OPTIONS,
             summary=f"Copies and shared counters on {reached}.",
         )

@@ -20,6 +20,21 @@ HOST_OPTION: Final = "REDIS_HOST"
 PORT_OPTION: Final = "REDIS_PORT"
 TLS_OPTION: Final = "REDIS_TLS"
 
+OPTIONS: Final[Mapping[str, str]] = {
+    URL_OPTION: "The server of a bare `redis:`, in any form that a URL may have.",
+    HOST_OPTION: "Host of the server, where `REDIS_URL` is not set. Default: localhost.",
+    PORT_OPTION: "Port of the server, where `REDIS_URL` is not set. Default: 6379.",
+    TLS_OPTION: "Whether connections are encrypted: true or false. Default: as the URL says.",
+    "REDIS_USERNAME": "Who logs in, where the URL does not say.",
+    PASSWORD_OPTION: "Password, where the URL has none.",
+    "REDIS_SENTINEL_USERNAME": "Who logs in to the sentinels.",
+    "REDIS_SENTINEL_PASSWORD": "Password for the sentinels.",
+    "REDIS_TLS_CA_FILE": "File with the certificates of those who may sign the server's.",
+    "REDIS_TLS_CERT_FILE": "File with the client's certificate.",
+    "REDIS_TLS_KEY_FILE": "File with the key of the client's certificate.",
+}
+"""What the factories read beside their URL."""
+
 _SWITCH: Final = {"": False, "false": False, "0": False, "true": True, "1": True}
 # How others write what has a name of its own here.
 _UNIX: Final = "unix:"

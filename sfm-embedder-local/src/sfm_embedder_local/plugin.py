@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.embedder import Embedder
-from sfm_core.registry import LOCAL, BackendContext, Register
-from sfm_embedder_local.settings import openai_settings, refuse_options
+from sfm_core.registry import LOCAL, SECURE, BackendContext, Register
+from sfm_embedder_local.settings import API_KEY_SETTING, openai_settings, refuse_options
 
 SFM_API_VERSION = 1
 
@@ -31,7 +31,13 @@ def sfm_register_embedders(register: Register[Embedder]) -> None:
         capabilities=_LOCAL,
     )
     for scheme in ("openai", "openai+http", "openai+https"):
-        register(scheme, _openai, summary=_OPENAI_SUMMARY)
+        register(
+            scheme,
+            _openai,
+            summary=_OPENAI_SUMMARY,
+            capabilities=frozenset({SECURE}),
+            options={API_KEY_SETTING: "The key that the embedder `openai:` sends."},
+        )
 
 
 # Each factory imports its embedder itself: their libraries take up to a quarter of a second to

@@ -87,13 +87,15 @@ def openai_settings(url: str, context: BackendContext) -> OpenAiSettings:
         url: `openai:?model=…&dim=…` for the hosted service, or
             `openai+http://host:port/v1?model=…&dim=…` (or `openai+https://`)
             for any other.
-        context: Its options may hold the API key.
+        context: Its options may hold the API key, and it may require encryption and a key.
 
     Returns:
         The settings.
 
     Raises:
-        ConfigurationError: Something is missing, unknown or out of range.
+        ConfigurationError: Something is missing, unknown or out of range, or
+            the endpoint is called without encryption or a key where the
+            context requires them.
     """
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -106,18 +108,37 @@ def openai_settings(url: str, context: BackendContext) -> OpenAiSettings:
             setting=URL_SETTING,
             remedy=f"Put the key into {API_KEY_SETTING}: URLs are shown in logs and listings.",
         )
+    endpoint = _endpoint(url)
+    api_key = context.options.get(API_KEY_SETTING, "")
+    if context.secure:
+        _require_security(endpoint, api_key)
     return OpenAiSettings(
-        endpoint=_endpoint(url),
+        endpoint=endpoint,
         model=_required(options, "model"),
         dimension=_whole(options, "dim", _required(options, "dim"), most=65_536),
         revision=options.get("revision") or "1",
-        api_key=context.options.get(API_KEY_SETTING, ""),
+        api_key=api_key,
         batch=_whole(options, "batch", "64", most=2_048),
         concurrency=_whole(options, "concurrency", "4", most=64),
         max_characters=_whole(options, "max_characters", "8000", most=1_000_000),
         timeout=timedelta(seconds=_whole(options, "timeout_seconds", "30", most=3_600)),
         deadline=timedelta(seconds=_whole(options, "deadline_seconds", "120", most=3_600)),
     )
+
+
+def _require_security(endpoint: str, api_key: str) -> None:
+    if not endpoint.startswith("https:"):
+        raise ConfigurationError(
+            f"The embedder at {endpoint} is not called over TLS, which this mode requires.",
+            setting=URL_SETTING,
+            remedy="Write openai+https://….",
+        )
+    if not api_key:
+        raise ConfigurationError(
+            f"There is no key for the embedder at {endpoint}, which this mode requires.",
+            setting=API_KEY_SETTING,
+            remedy=f"Set {API_KEY_SETTING}.",
+        )
 
 
 def _endpoint(url: str) -> str:

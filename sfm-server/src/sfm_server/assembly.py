@@ -10,13 +10,9 @@ from types import MappingProxyType
 from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import ConfigurationError
-from sfm_core.plugins import Plugins, load_plugins
-from sfm_core.registry import BackendContext
-from sfm_core.settings import Slots
-from sfm_server.modes import slots_of
+from sfm_core.registry import NO_OPTIONS
+from sfm_server.selection import Selection, select
 from sfm_server.settings import Settings
-
-_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,27 +21,25 @@ class OpenMemory:
 
     Attributes:
         engine: The engine.
-        plugins: What is installed.
-        slots: The URL of each port.
+        selection: What the settings chose.
     """
 
     engine: MemoryEngine
-    plugins: Plugins
-    slots: Slots
+    selection: Selection
 
 
 @asynccontextmanager
 async def open_memory(
     settings: Settings,
     *,
-    options: Mapping[str, str] = _NO_OPTIONS,
+    options: Mapping[str, str] = NO_OPTIONS,
     extra_plugins: Mapping[str, object] = MappingProxyType({}),
 ) -> AsyncGenerator[OpenMemory]:
     """Load the plugins and open the engine that the settings ask for.
 
     Args:
         settings: What to open.
-        options: Settings of backends, by variable.
+        options: Variables that backends may read, by name; see `select`.
         extra_plugins: Plugins that are not installed, by name.
 
     Yields:
@@ -56,21 +50,38 @@ async def open_memory(
         PluginError: A plugin breaks the rules of the plugin API.
         BackendError: A backend cannot be opened.
     """
-    plugins = load_plugins(disabled=settings.disabled_plugins, extra=extra_plugins)
-    slots = slots_of(settings)
-    _make_folder(settings)
+    selection = select(settings, options=options, extra_plugins=extra_plugins)
+    async with open_selection(selection) as memory:
+        yield memory
+
+
+@asynccontextmanager
+async def open_selection(selection: Selection) -> AsyncGenerator[OpenMemory]:
+    """Open the engine on what was chosen.
+
+    Args:
+        selection: What to open.
+
+    Yields:
+        The open engine. On leaving, work in hand is finished first.
+
+    Raises:
+        ConfigurationError: A chosen backend is not installed, or its settings cannot work.
+        BackendError: A backend cannot be opened.
+    """
+    selection.require_backends()
+    if selection.mode.lasting:
+        _make_folder(selection.settings)
     async with open_engine(
-        slots=slots,
-        registry=plugins.registry,
-        context=BackendContext(data_folder=settings.data_folder, options=options),
-        settings=settings.engine_settings(),
+        slots=selection.slots,
+        registry=selection.registry,
+        context=selection.context(),
+        settings=selection.engine_settings(),
     ) as engine:
-        yield OpenMemory(engine=engine, plugins=plugins, slots=slots)
+        yield OpenMemory(engine=engine, selection=selection)
 
 
 def _make_folder(settings: Settings) -> None:
-    if settings.memory_mode == "test":
-        return
     try:
         settings.data_folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -16,6 +16,7 @@ import msgspec
 
 from sfm_server.assembly import open_memory
 from sfm_server.files import FileWorker
+from sfm_server.selection import Selection
 from sfm_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,13 +52,28 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
         app.state.files = files
         app.state.engine = memory.engine
         stack.callback(_forget_engine, app)
-        if settings.api_token is None:
-            log.warning("SOMA_API_TOKEN is not set: anyone who reaches the port can use the memory")
-        task = asyncio.create_task(_write_openapi_soon(app, files))
-        stack.push_async_callback(_cancel, task)
+        _warn_if_open(memory.selection)
+        if settings.openapi_path is not None or memory.selection.mode.lasting:
+            task = asyncio.create_task(_write_openapi_soon(app, files))
+            stack.push_async_callback(_cancel, task)
         _stop_with_the_parent(stack)
         yield
     log.info("the memory is closed")
+
+
+def _warn_if_open(selection: Selection) -> None:
+    if selection.settings.api_token is not None:
+        return
+    if selection.mode.secure:
+        # Louder, because such a mode is chosen for services that hold each other to credentials;
+        # not refused, because a gateway before this server may be what asks for them.
+        log.error(
+            "SOMA_API_TOKEN is not set in mode %s: anyone who reaches the port can use the "
+            "memory, unless something before this server asks who they are",
+            selection.settings.memory_mode,
+        )
+    else:
+        log.warning("SOMA_API_TOKEN is not set: anyone who reaches the port can use the memory")
 
 
 def _stop_with_the_parent(stack: AsyncExitStack) -> None:
@@ -93,15 +109,11 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 async def write_openapi(app: MemoryApp, files: FileWorker) -> None:
     """Write the OpenAPI document where the setting says, or into the data folder.
 
-    In mode `test`, it is only written where a setting asks for it.
-
     Args:
         app: The application.
         files: What writes it.
     """
     settings: Settings = app.state.settings
-    if settings.openapi_path is None and settings.memory_mode == "test":
-        return
     path = settings.openapi_path or settings.data_folder / "openapi.json"
 
     def write() -> None:

@@ -11,35 +11,23 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import SecretStr, ValidationError
 
 from sfm_core.errors import ConfigurationError
-from sfm_server.modes import mode_of
-from sfm_server.settings import PREFIX, Settings, variable_of
-
-OPTION_PREFIXES = (
-    "KAFKA_",
-    "OPENAI_",
-    "POSTGRES_",
-    "QDRANT_",
-    "REDIS_",
-    "SFM_OPENAI_",
-    "SFM_PLUGIN_",
-)
-"""Variables with these prefixes are handed to the backends as they are.
-
-`SFM_PLUGIN_` is for settings of third parties' backends.
-"""
+from sfm_core.protocols.lifecycle import Backend
+from sfm_core.registry import Registration
+from sfm_server.settings import PLUGIN_PREFIX, PREFIX, Settings, variable_of
 
 DEFAULT_ENV_FILE = Path(".env")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^?#\s]*@")
 _SECRET_OPTION = re.compile(r"(?i)([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&]*")
+_SECRET_NAME = re.compile(r"PASS|KEY|TOKEN|SECRET")
 _HIDDEN = "********"
 
 
@@ -53,12 +41,14 @@ class Setting:
         origin: Where the value came from: "command line", "environment", the
             path of a file, or "default".
         description: What it means.
+        used_by: The distributions whose backends read it; "" for settings of the server.
     """
 
     variable: str
     value: str
     origin: str
     description: str
+    used_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,35 +57,55 @@ class LoadedSettings:
 
     Attributes:
         settings: The settings.
-        options: Variables that belong to backends, by name.
+        options: All other variables, by name, for backends to read what they declare.
         origins: Where each value came from, by variable; defaults are left out.
     """
 
     settings: Settings
-    options: Mapping[str, str]
-    origins: Mapping[str, str]
+    options: Mapping[str, str] = field(repr=False)
+    origins: Mapping[str, str] = field(repr=False)
 
-    def listing(self) -> list[Setting]:
-        """Return every setting with its value and origin, secrets hidden."""
+    def listing(self, backends: Iterable[Registration[Backend]] = ()) -> list[Setting]:
+        """Return every setting with its value and origin, secrets hidden.
+
+        Args:
+            backends: Backends whose variables to list too.
+
+        Returns:
+            The settings of the server, then the variables of the backends.
+        """
         known = [
             Setting(
                 variable=variable_of(name),
                 value=_shown(getattr(self.settings, name)),
                 origin=self.origins.get(variable_of(name), "default"),
-                description=field.description or "",
+                description=info.description or "",
             )
-            for name, field in Settings.model_fields.items()
+            for name, info in Settings.model_fields.items()
         ]
-        options = [
+        return known + self._of_backends(backends, {setting.variable for setting in known})
+
+    def _of_backends(
+        self, backends: Iterable[Registration[Backend]], ours: Collection[str]
+    ) -> list[Setting]:
+        meanings: dict[str, str] = {}
+        readers: dict[str, list[str]] = {}
+        for backend in backends:
+            for variable, meaning in backend.options.items():
+                meanings.setdefault(variable, meaning)
+                if backend.distribution not in readers.setdefault(variable, []):
+                    readers[variable].append(backend.distribution)
+        undeclared = {name for name in self.options if name.startswith(PLUGIN_PREFIX)}
+        return [
             Setting(
                 variable=name,
-                value=_HIDDEN,
-                origin=self.origins[name],
-                description="Handed to the backends.",
+                value=show_option(name, self.options.get(name, ""), known=name in meanings),
+                origin=self.origins.get(name, "default"),
+                description=meanings.get(name, "Handed to the backends."),
+                used_by=", ".join(readers.get(name, ())),
             )
-            for name in sorted(self.options)
+            for name in sorted((meanings.keys() | undeclared) - set(ours))
         ]
-        return known + options
 
 
 def load_settings(
@@ -133,12 +143,27 @@ def load_settings(
     known = {variable_of(name) for name in Settings.model_fields}
     _refuse_unknown(values, origins, known)
     settings = _validated({name: values[name] for name in known & values.keys()})
-    mode_of(settings.memory_mode)
     return LoadedSettings(
         settings=settings,
-        options={n: v for n, v in values.items() if n.startswith(OPTION_PREFIXES)},
+        options={name: value for name, value in values.items() if name not in known},
         origins=origins,
     )
+
+
+def show_option(name: str, value: str, *, known: bool = True) -> str:
+    """Return the value of a backend's variable for a listing.
+
+    Args:
+        name: The variable.
+        value: Its value.
+        known: Whether a backend has declared it; what it holds is unknown otherwise.
+
+    Returns:
+        The value, hidden where the name speaks of a password, key, token or
+        secret, and otherwise without what is secret inside a URL.
+    """
+    secret = not known or _SECRET_NAME.search(name)
+    return _HIDDEN if value and secret else mask(value)
 
 
 def mask(text: str) -> str:
@@ -163,7 +188,7 @@ def _read_file(path: Path) -> Mapping[str, str]:
 
 def _refuse_unknown(values: Mapping[str, str], origins: Mapping[str, str], known: set[str]) -> None:
     for variable in sorted(values):
-        if variable.startswith(PREFIX) and not variable.startswith(OPTION_PREFIXES):
+        if variable.startswith(PREFIX) and not variable.startswith(PLUGIN_PREFIX):
             if variable in known:
                 continue
             close = difflib.get_close_matches(variable, known, n=1)

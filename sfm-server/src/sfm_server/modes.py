@@ -1,38 +1,33 @@
-"""The modes, as data: which backend serves which port.
-
-A name can be taken here before the plugins that it needs exist; choosing it is
-then a clear error.
-"""
+"""The built-in modes, as data; plugins add theirs through `sfm_register_modes`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from sfm_core.errors import ConfigurationError
+from sfm_core.modes import Mode, OfferedMode
+from sfm_core.registry import PortName
 from sfm_core.settings import Slots
 from sfm_server.settings import Settings
 
+DISTRIBUTION = "somafractalmemory-server"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mode:
-    """A named choice of backends.
+_SQLITE = "somafractalmemory-backend-sqlite"
+_REDIS = "somafractalmemory-backend-redis"
+_POSTGRES = "somafractalmemory-backend-postgres"
+_QDRANT = "somafractalmemory-backend-qdrant"
+_LOCAL_EMBEDDER = "somafractalmemory-embedder-local"
 
-    Attributes:
-        summary: What it is for, in one line.
-        slots: The URL of each port.
-        needs: Distributions that must be installed for it.
-    """
+_SERVICES = Slots(
+    kv="postgresql:",
+    vector="qdrant:",
+    graph="postgresql:",
+    cache="redis:",
+    embedder="static:",
+)
+_SERVICES_NEED = (_REDIS, _POSTGRES, _QDRANT, _LOCAL_EMBEDDER)
 
-    summary: str
-    slots: Slots
-    needs: tuple[str, ...] = ()
-
-
-_DEFAULT_EMBEDDER = "static:"
-
-MODES: Mapping[str, Mode] = MappingProxyType(
+BUILT_IN: Mapping[str, Mode] = MappingProxyType(
     {
         "embedded": Mode(
             summary="One file in the data folder, no other service.",
@@ -41,9 +36,9 @@ MODES: Mapping[str, Mode] = MappingProxyType(
                 vector="sqlite:",
                 graph="sqlite:",
                 cache="memory:",
-                embedder=_DEFAULT_EMBEDDER,
+                embedder="static:",
             ),
-            needs=("somafractalmemory-backend-sqlite", "somafractalmemory-embedder-local"),
+            needs=(_SQLITE, _LOCAL_EMBEDDER),
         ),
         "test": Mode(
             summary="Everything in this process, gone when it ends.",
@@ -54,82 +49,72 @@ MODES: Mapping[str, Mode] = MappingProxyType(
                 cache="memory:",
                 embedder="hashing:",
             ),
+            eventing=False,
+            lasting=False,
+        ),
+        "development": Mode(
+            summary="Redis and Qdrant, as they run on a developer's machine.",
+            slots=Slots(
+                kv="redis:",
+                vector="qdrant:",
+                graph="redis:",
+                cache="redis:",
+                embedder="static:",
+            ),
+            needs=(_REDIS, _QDRANT, _LOCAL_EMBEDDER),
+        ),
+        "evented_enterprise": Mode(
+            summary="PostgreSQL, Redis and Qdrant of one's own.",
+            slots=_SERVICES,
+            needs=_SERVICES_NEED,
+        ),
+        "cloud_managed": Mode(
+            summary="PostgreSQL, Redis and Qdrant as managed services: TLS and credentials only.",
+            slots=_SERVICES,
+            needs=_SERVICES_NEED,
+            secure=True,
         ),
     }
 )
-
-PLANNED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "development": (
-            "somafractalmemory-backend-redis",
-            "somafractalmemory-backend-qdrant",
-        ),
-        "evented_enterprise": (
-            "somafractalmemory-backend-redis",
-            "somafractalmemory-backend-postgres",
-            "somafractalmemory-backend-qdrant",
-            "somafractalmemory-eventing-kafka",
-        ),
-        "cloud_managed": (
-            "somafractalmemory-backend-redis",
-            "somafractalmemory-backend-postgres",
-            "somafractalmemory-backend-qdrant",
-            "somafractalmemory-eventing-kafka",
-        ),
-    }
-)
-"""Modes whose names are taken, with the distributions that bring them."""
+"""The modes of this package. None names an event sink: events stay in the log of the truth,
+unless `SFM_EVENTS_URL` names one."""
 
 
-def mode_of(name: str) -> Mode:
-    """Return a mode by its name.
-
-    Args:
-        name: The value of `MEMORY_MODE`.
-
-    Returns:
-        The mode.
-
-    Raises:
-        ConfigurationError: There is no such mode, or this version does not
-            have the plugins that it needs.
-    """
-    mode = MODES.get(name)
-    if mode is not None:
-        return mode
-    usable = " or ".join(MODES)
-    if name in PLANNED:
-        raise ConfigurationError(
-            f"MEMORY_MODE is {name!r}, which needs the plugins {', '.join(PLANNED[name])}; "
-            "this version does not work with them yet.",
-            setting="MEMORY_MODE",
-            remedy=f"Use {usable}.",
-        )
-    raise ConfigurationError(
-        f"MEMORY_MODE is {name!r}, which is no mode.",
-        setting="MEMORY_MODE",
-        remedy=f"Use {usable}.",
-    )
+def built_in() -> list[OfferedMode]:
+    """Return the modes of this package as `load_plugins` takes them."""
+    return [OfferedMode(name, mode, DISTRIBUTION) for name, mode in BUILT_IN.items()]
 
 
-def slots_of(settings: Settings) -> Slots:
+def slots_of(mode: Mode, settings: Settings) -> Slots:
     """Return the URL of each port: the mode's, unless a setting overrides it.
 
     Args:
+        mode: The mode.
         settings: Settings of the server.
 
     Returns:
-        One URL for each port.
-
-    Raises:
-        ConfigurationError: There is no such mode.
+        One URL for each port; none for events where they are off.
     """
-    mode = mode_of(settings.memory_mode).slots
+    slots = mode.slots
+    events = mode.eventing if settings.eventing_enabled is None else settings.eventing_enabled
     return Slots(
-        kv=settings.kv_url or mode.kv,
-        vector=settings.vector_url or mode.vector,
-        graph=settings.graph_url or mode.graph,
-        cache=settings.cache_url or mode.cache,
-        embedder=settings.embedder_url or mode.embedder,
-        events=(settings.events_url or mode.events) if settings.events else None,
+        kv=settings.kv_url or slots.kv,
+        vector=settings.vector_url or slots.vector,
+        graph=settings.graph_url or slots.graph,
+        cache=settings.cache_url or slots.cache,
+        embedder=settings.embedder_url or slots.embedder,
+        events=(settings.events_url or slots.events) if events else None,
     )
+
+
+def urls_of(slots: Slots) -> dict[PortName, str]:
+    """Return the URL of each port that has one."""
+    urls = {
+        PortName.KV: slots.kv,
+        PortName.VECTOR: slots.vector,
+        PortName.GRAPH: slots.graph,
+        PortName.CACHE: slots.cache,
+        PortName.EMBEDDER: slots.embedder,
+        PortName.EVENTS: slots.events,
+    }
+    return {port: url for port, url in urls.items() if url is not None}

@@ -14,6 +14,8 @@ from sfm_core.settings import EngineSettings, Limits, RankingSettings
 from sfm_core.text.composing import TextRule
 
 PREFIX = "SFM_"
+PLUGIN_PREFIX = "SFM_PLUGIN_"
+"""Begins variables that are for third parties' backends to define."""
 _ENGINE = EngineSettings()
 _RANKING = _ENGINE.ranking
 _LIMITS = _ENGINE.limits
@@ -101,7 +103,7 @@ class Settings(BaseModel):
     eventing_enabled: bool | None = Field(
         default=None,
         validation_alias="EVENTING_ENABLED",
-        description="Whether writes are logged as events. Unset: off in mode test, otherwise on.",
+        description="Whether writes are logged as events. Unset: as the mode says.",
     )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
@@ -238,15 +240,15 @@ class Settings(BaseModel):
         default=_TEXT.max_characters, description="How much text of one payload is searched."
     )
 
-    @property
-    def events(self) -> bool:
-        """Whether writes are logged as events."""
-        if self.eventing_enabled is None:
-            return self.memory_mode != "test"
-        return self.eventing_enabled
+    def engine_settings(self, *, event_log: bool = True) -> EngineSettings:
+        """Return what the engine needs to know of these settings.
 
-    def engine_settings(self) -> EngineSettings:
-        """Return what the engine needs to know of these settings."""
+        Args:
+            event_log: Whether writes are logged as events.
+
+        Returns:
+            Settings of the engine.
+        """
         return EngineSettings(
             ranking=self._ranking(),
             limits=self._limits(),
@@ -255,7 +257,7 @@ class Settings(BaseModel):
             index_wait=timedelta(seconds=self.index_wait_seconds),
             lease=timedelta(seconds=self.lease_seconds),
             sweep_interval=timedelta(seconds=self.sweep_interval_seconds),
-            event_log=self.events,
+            event_log=event_log,
             event_retention=timedelta(seconds=self.event_retention_seconds),
             turns_form_episodes=self.turns_form_episodes,
             track_access=self.track_access,

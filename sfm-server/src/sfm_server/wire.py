@@ -15,7 +15,7 @@ from sfm_core.model.payload import Payload
 from sfm_core.model.query import Recalled, RecallQuery
 from sfm_core.model.report import CheckReport, Health, ImportReport, PortHealth, Stats, Stored
 from sfm_core.registry import PortName
-from sfm_server.schemas import answers
+from sfm_server.schemas import answers, links
 
 ARMS: Mapping[str, frozenset[str]] = {
     "hybrid": frozenset({"dense", "keyword"}),
@@ -169,9 +169,9 @@ def scored(recalled: Recalled, *, explain: bool) -> answers.ScoredMemory:
     )
 
 
-def link(source: Link) -> answers.LinkAnswer:
+def link(source: Link) -> links.LinkAnswer:
     """Describe a link."""
-    return answers.LinkAnswer(
+    return links.LinkAnswer(
         from_coord=str(source.source),
         to_coord=str(source.target),
         type=source.type,
@@ -181,11 +181,11 @@ def link(source: Link) -> answers.LinkAnswer:
     )
 
 
-def neighbors(links: Sequence[Link], of: Coordinate) -> answers.NeighborsAnswer:
+def neighbors(found: Sequence[Link], of: Coordinate) -> links.NeighborsAnswer:
     """Pair each link of a memory with the coordinate at its other end."""
-    return answers.NeighborsAnswer(
+    return links.NeighborsAnswer(
         neighbors=[
-            (str(one.target if one.source == of else one.source), link(one)) for one in links
+            (str(one.target if one.source == of else one.source), link(one)) for one in found
         ]
     )
 

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 import click
 
 from sfm_core.errors import SfmError
-from sfm_core.plugins import PluginState, load_plugins
+from sfm_core.plugins import PluginState
 from sfm_server.cli.exits import Exit
 from sfm_server.cli.output import progress_bar, show
+from sfm_server.cli.slots import Finding, Verdict, look_at_slots
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
 from sfm_server.loading import LoadedSettings
 from sfm_server.schemas.answers import HealthAnswer
+from sfm_server.selection import Selection, select
 
 _LITTLE_ROOM_BYTES = 512 * 1024 * 1024
 _LONG_OUTBOX = 10_000
-
-
-class Verdict(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: What was looked at.
-        verdict: How it went.
-        detail: What was found, and what to do about it.
-    """
-
-    check: str
-    verdict: Verdict
-    detail: str
 
 
 @click.command()
@@ -65,19 +43,23 @@ def _local(target: Target) -> Iterator[Finding]:
     yield Finding(check="python", verdict=Verdict.OK, detail=sys.version.split()[0])
     try:
         loaded = target.settings()
-        yield Finding(
-            check="settings",
-            verdict=Verdict.OK,
-            detail=f"mode {loaded.settings.memory_mode}; `sfm config` shows all",
-        )
-        yield from _plugins(loaded)
-        yield from _folder(loaded)
+        selection = select(loaded.settings, options=loaded.options)
     except SfmError as error:
         yield _failure("settings", error)
+        return
+    yield Finding(
+        check="settings",
+        verdict=Verdict.OK,
+        detail=f"mode {loaded.settings.memory_mode}; `sfm config` shows all",
+    )
+    yield from _plugins(selection)
+    yield from _token(selection)
+    yield from _folder(loaded)
+    yield from asyncio.run(look_at_slots(selection))
 
 
-def _plugins(loaded: LoadedSettings) -> Iterator[Finding]:
-    found = load_plugins(disabled=loaded.settings.disabled_plugins)
+def _plugins(selection: Selection) -> Iterator[Finding]:
+    found = selection.plugins
     broken = [info for info in found.installed if info.state is PluginState.QUARANTINED]
     for info in broken:
         yield Finding(check=f"plugin {info.name}", verdict=Verdict.WARNING, detail=f"{info.reason}")
@@ -90,6 +72,15 @@ def _plugins(loaded: LoadedSettings) -> Iterator[Finding]:
     if not broken:
         count = len(found.installed)
         yield Finding(check="plugins", verdict=Verdict.OK, detail=f"{count} installed")
+
+
+def _token(selection: Selection) -> Iterator[Finding]:
+    if selection.mode.secure and selection.settings.api_token is None:
+        yield Finding(
+            check="token",
+            verdict=Verdict.WARNING,
+            detail="SOMA_API_TOKEN is not set: whoever reaches the port can use the memory",
+        )
 
 
 def _folder(loaded: LoadedSettings) -> Iterator[Finding]:
@@ -121,7 +112,9 @@ def _folder(loaded: LoadedSettings) -> Iterator[Finding]:
 
 def _memory(target: Target) -> list[Finding]:
     async def work(client: MemoryClient) -> list[Finding]:
-        findings = _health(await client.health())
+        health = await client.health()
+        # The slots of the settings were looked at one by one already.
+        findings = _outbox(health) if target.url is None else _health(health)
         if all(finding.verdict is not Verdict.FAILED for finding in findings):
             findings.append(await _consistency(client))
         return findings
@@ -147,7 +140,7 @@ async def _consistency(client: MemoryClient) -> Finding:
 
 
 def _health(health: HealthAnswer) -> list[Finding]:
-    findings = [
+    ports = [
         Finding(
             check=name,
             verdict=Verdict.OK if port.ok else Verdict.FAILED,
@@ -155,16 +148,22 @@ def _health(health: HealthAnswer) -> list[Finding]:
         )
         for name, port in health.ports.items()
     ]
+    return ports + _outbox(health)
+
+
+def _outbox(health: HealthAnswer) -> list[Finding]:
     depth = health.outbox_depth
-    if depth is not None:
-        findings.append(
-            Finding(
-                check="outbox",
-                verdict=Verdict.WARNING if depth > _LONG_OUTBOX else Verdict.OK,
-                detail=f"{depth} keys wait for derived stores",
-            )
+    if depth is None:
+        return []
+    waits = health.ports["vector"].lag_seconds or 0
+    return [
+        Finding(
+            check="outbox",
+            verdict=Verdict.WARNING if depth > _LONG_OUTBOX else Verdict.OK,
+            detail=f"{depth} keys wait for derived stores"
+            + (f", the oldest for {waits:.0f} s" if depth else ""),
         )
-    return findings
+    ]
 
 
 def _failure(check: str, error: SfmError) -> Finding:

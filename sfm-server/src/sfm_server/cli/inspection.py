@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import click
 
-from sfm_core.plugins import PluginInfo, load_plugins
+from sfm_core.plugins import PluginInfo
 from sfm_core.registry import PortName
-from sfm_core.settings import Slots
+from sfm_server.cli.modes import lacking, select_installed
 from sfm_server.cli.output import show, table
 from sfm_server.loading import load_settings
-from sfm_server.modes import slots_of
+from sfm_server.modes import urls_of
+from sfm_server.selection import Selection, select
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -45,7 +44,8 @@ class PluginAnswer:
         version: Version of that.
         state: "active", "disabled" or "quarantined".
         reason: Why it is not active, or "".
-        backends: What it offers.
+        backends: The backends it offers.
+        modes: The names of the modes it offers.
     """
 
     name: str
@@ -54,37 +54,25 @@ class PluginAnswer:
     state: str
     reason: str
     backends: tuple[OfferedBackend, ...]
-
-
-def schemes_of(slots: Slots) -> Mapping[PortName, str]:
-    """Return the URL scheme that is chosen for each port; "" where none is."""
-    urls = {
-        PortName.KV: slots.kv,
-        PortName.VECTOR: slots.vector,
-        PortName.GRAPH: slots.graph,
-        PortName.CACHE: slots.cache,
-        PortName.EMBEDDER: slots.embedder,
-        PortName.EVENTS: slots.events or "",
-    }
-    return {port: urlsplit(url).scheme for port, url in urls.items()}
+    modes: tuple[str, ...]
 
 
 @click.command()
 @_json
 def plugins(*, as_json: bool) -> None:
     """Show the installed plugins, what they offer, and which are chosen or set aside."""
-    settings = load_settings().settings
-    chosen = schemes_of(slots_of(settings))
-    installed = load_plugins(disabled=settings.disabled_plugins).installed
-    found = [_described(info, chosen) for info in installed]
-    show(found, as_json=as_json, text=lambda: _listing(found))
+    selection = select_installed()
+    chosen = {(port, url.partition(":")[0]) for port, url in urls_of(selection.slots).items()}
+    found = [_described(info, chosen) for info in selection.plugins.installed]
+    show(found, as_json=as_json, text=lambda: _listing(found, selection))
 
 
 @click.command()
 @_json
 def config(*, as_json: bool) -> None:
-    """Show every setting, its value and where that came from."""
-    settings = load_settings().listing()
+    """Show every setting and every variable of a backend, its value and where that came from."""
+    loaded = load_settings()
+    settings = loaded.listing(select(loaded.settings, options=loaded.options).registry)
     show(
         settings,
         as_json=as_json,
@@ -95,7 +83,7 @@ def config(*, as_json: bool) -> None:
     )
 
 
-def _described(info: PluginInfo, chosen: Mapping[PortName, str]) -> PluginAnswer:
+def _described(info: PluginInfo, chosen: set[tuple[PortName, str]]) -> PluginAnswer:
     return PluginAnswer(
         name=info.name,
         distribution=info.distribution,
@@ -107,14 +95,15 @@ def _described(info: PluginInfo, chosen: Mapping[PortName, str]) -> PluginAnswer
                 port=one.port.value,
                 scheme=one.scheme,
                 summary=one.summary,
-                selected=chosen[one.port] == one.scheme,
+                selected=(one.port, one.scheme) in chosen,
             )
             for one in info.backends
         ),
+        modes=tuple(mode.name for mode in info.modes),
     )
 
 
-def _listing(found: list[PluginAnswer]) -> str:
+def _listing(found: list[PluginAnswer], selection: Selection) -> str:
     rows = [
         [
             "*" if backend.selected else "",
@@ -133,4 +122,4 @@ def _listing(found: list[PluginAnswer]) -> str:
         for plugin in found
         if plugin.state != "active"
     ]
-    return "\n".join([*lines, "* is chosen by the settings."])
+    return "\n".join([*lines, "* is chosen by the settings.", *lacking(selection)])

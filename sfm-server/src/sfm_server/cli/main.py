@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "rebuild": "upkeep:rebuild",
         "check": "upkeep:check",
         "plugins": "inspection:plugins",
+        "modes": "modes:modes",
         "config": "inspection:config",
         "doctor": "doctor:doctor",
     }

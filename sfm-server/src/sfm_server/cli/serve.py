@@ -12,7 +12,6 @@ import click
 from sfm_core.errors import ConfigurationError, SfmError
 from sfm_server.cli.exits import Exit, exit_of
 from sfm_server.loading import LoadedSettings, load_settings
-from sfm_server.modes import slots_of
 from sfm_server.settings import Settings
 
 
@@ -114,13 +113,12 @@ def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
 
 
 def _refuse_unshared(loaded: LoadedSettings) -> None:
-    from sfm_core.plugins import load_plugins  # noqa: PLC0415 - as above
-    from sfm_core.registry import BackendContext  # noqa: PLC0415
+    from sfm_server.selection import select  # noqa: PLC0415 - as above
 
     settings = loaded.settings
-    registry = load_plugins(disabled=settings.disabled_plugins).registry
-    context = BackendContext(data_folder=settings.data_folder, options=loaded.options)
-    slots = slots_of(settings)
+    selection = select(settings, options=loaded.options)
+    selection.require_backends()
+    registry, slots, context = selection.registry, selection.slots, selection.context()
     stores = (
         ("truth", slots.kv, registry.create_kv(slots.kv, context)),
         ("vector store", slots.vector, registry.create_vector(slots.vector, context)),

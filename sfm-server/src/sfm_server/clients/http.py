@@ -12,7 +12,7 @@ import msgspec
 from sfm_core import errors
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.problems import PROBLEM_JSON, TYPE_PREFIX, all_errors
-from sfm_server.schemas import answers
+from sfm_server.schemas import answers, links
 
 AnswerT = TypeVar("AnswerT")
 Query = Mapping[str, str | int | Sequence[str]]
@@ -80,10 +80,10 @@ class HttpClient:
 
     async def link(
         self, source: str, target: str, type_name: str, weight: float
-    ) -> answers.LinkedAnswer:
+    ) -> links.LinkedAnswer:
         """Link two memories."""
         body = {"from_coord": source, "to_coord": target, "type": type_name, "weight": weight}
-        return await self._post("/link", body, answers.LinkedAnswer)
+        return await self._post("/link", body, links.LinkedAnswer)
 
     async def unlink(self, source: str, target: str, type_name: str) -> None:
         """Remove a link; `NotFoundError` if there is none."""
@@ -92,19 +92,19 @@ class HttpClient:
 
     async def neighbors(
         self, coord: str, *, link_type: str | None, direction: Literal["out", "in"], limit: int
-    ) -> answers.NeighborsAnswer:
+    ) -> links.NeighborsAnswer:
         """List the links at a memory."""
         query: dict[str, str | int] = {"coord": coord, "direction": direction, "limit": limit}
         if link_type is not None:
             query["link_type"] = link_type
-        return await self._get("/neighbors", query, answers.NeighborsAnswer)
+        return await self._get("/neighbors", query, links.NeighborsAnswer)
 
-    async def path(self, source: str, target: str, link_type: str | None) -> answers.PathAnswer:
+    async def path(self, source: str, target: str, link_type: str | None) -> links.PathAnswer:
         """Find the shortest path between two memories."""
         query = {"frm": source, "to": target}
         if link_type is not None:
             query["link_type"] = link_type
-        return await self._get("/shortest_path", query, answers.PathAnswer)
+        return await self._get("/shortest_path", query, links.PathAnswer)
 
     async def range(
         self, low: str, high: str, *, type_name: answers.TypeName | None, limit: int

@@ -11,7 +11,7 @@ from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.protocols.graph import Direction
 from sfm_server import wire
 from sfm_server.clients.protocol import Item, Progress, Question
-from sfm_server.schemas import answers
+from sfm_server.schemas import answers, links
 
 
 class LocalClient:
@@ -86,7 +86,7 @@ class LocalClient:
 
     async def link(
         self, source: str, target: str, type_name: str, weight: float
-    ) -> answers.LinkedAnswer:
+    ) -> links.LinkedAnswer:
         """Link two memories."""
         made = await self._engine.link(
             self._namespace,
@@ -95,7 +95,7 @@ class LocalClient:
             type=type_name,
             weight=weight,
         )
-        return answers.LinkedAnswer(link=wire.link(made))
+        return links.LinkedAnswer(link=wire.link(made))
 
     async def unlink(self, source: str, target: str, type_name: str) -> None:
         """Remove a link; `NotFoundError` if there is none."""
@@ -109,19 +109,19 @@ class LocalClient:
 
     async def neighbors(
         self, coord: str, *, link_type: str | None, direction: Literal["out", "in"], limit: int
-    ) -> answers.NeighborsAnswer:
+    ) -> links.NeighborsAnswer:
         """List the links at a memory."""
         at = Coordinate.parse(coord)
-        links = await self._engine.neighbors(
+        found = await self._engine.neighbors(
             self._namespace,
             at,
             link_type=link_type,
             direction=Direction.OUT if direction == "out" else Direction.IN,
             limit=limit,
         )
-        return wire.neighbors(links, at)
+        return wire.neighbors(found, at)
 
-    async def path(self, source: str, target: str, link_type: str | None) -> answers.PathAnswer:
+    async def path(self, source: str, target: str, link_type: str | None) -> links.PathAnswer:
         """Find the shortest path between two memories."""
         path = await self._engine.shortest_path(
             self._namespace,
@@ -129,7 +129,7 @@ class LocalClient:
             Coordinate.parse(target, field="to"),
             link_type=link_type,
         )
-        return answers.PathAnswer(path=[str(one) for one in path])
+        return links.PathAnswer(path=[str(one) for one in path])
 
     async def range(
         self, low: str, high: str, *, type_name: answers.TypeName | None, limit: int

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Se
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from sfm_server.schemas import answers
+from sfm_server.schemas import answers, links
 
 Progress = Callable[[int], None]
 Arms = Literal["hybrid", "dense", "keyword"]
@@ -96,7 +96,7 @@ class MemoryClient(Protocol):
 
     async def link(
         self, source: str, target: str, type_name: str, weight: float
-    ) -> answers.LinkedAnswer:
+    ) -> links.LinkedAnswer:
         """Link two memories."""
         ...
 
@@ -106,11 +106,11 @@ class MemoryClient(Protocol):
 
     async def neighbors(
         self, coord: str, *, link_type: str | None, direction: Literal["out", "in"], limit: int
-    ) -> answers.NeighborsAnswer:
+    ) -> links.NeighborsAnswer:
         """List the links at a memory."""
         ...
 
-    async def path(self, source: str, target: str, link_type: str | None) -> answers.PathAnswer:
+    async def path(self, source: str, target: str, link_type: str | None) -> links.PathAnswer:
         """Find the shortest path between two memories."""
         ...
 

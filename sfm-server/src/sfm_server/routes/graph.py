@@ -13,7 +13,7 @@ from sfm_server.context import BodyContext, JsonAnswer, QueryContext
 from sfm_server.limits import JsonRoute
 from sfm_server.routes.documented import failures
 from sfm_server.routes.memories import CoordQuery, LimitQuery
-from sfm_server.schemas import answers, requests
+from sfm_server.schemas import answers, links, requests
 
 router = APIRouter(route_class=JsonRoute, tags=["graph"])
 
@@ -23,7 +23,7 @@ DIRECTIONS = {"out": Direction.OUT, "in": Direction.IN}
 
 @router.post(
     "/link",
-    response_model=answers.LinkedAnswer,
+    response_model=links.LinkedAnswer,
     responses=failures(errors.NotFoundError, body=True),
 )
 async def link(body: requests.LinkRequest, context: BodyContext) -> JsonAnswer:
@@ -35,7 +35,7 @@ async def link(body: requests.LinkRequest, context: BodyContext) -> JsonAnswer:
         type=body.type,
         weight=body.weight,
     )
-    return JsonAnswer(answers.LinkedAnswer(link=wire.link(made)))
+    return JsonAnswer(links.LinkedAnswer(link=wire.link(made)))
 
 
 @router.post(
@@ -55,7 +55,7 @@ async def unlink(body: requests.UnlinkRequest, context: BodyContext) -> JsonAnsw
 
 @router.get(
     "/neighbors",
-    response_model=answers.NeighborsAnswer,
+    response_model=links.NeighborsAnswer,
     responses=failures(errors.InvalidCoordinateError),
 )
 async def neighbors(
@@ -81,7 +81,7 @@ async def neighbors(
 
 @router.get(
     "/shortest_path",
-    response_model=answers.PathAnswer,
+    response_model=links.PathAnswer,
     responses=failures(errors.InvalidCoordinateError, errors.NotFoundError),
 )
 async def shortest_path(
@@ -94,4 +94,4 @@ async def shortest_path(
         wire.coordinate(to, field="to"),
         link_type=link_type,
     )
-    return JsonAnswer(answers.PathAnswer(path=[str(one) for one in path]))
+    return JsonAnswer(links.PathAnswer(path=[str(one) for one in path]))

@@ -1,0 +1,109 @@
+"""Looks at each slot by itself: what it resolves to, and whether that can be reached."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from time import perf_counter
+
+from sfm_core.engine.opening import BackendMaker
+from sfm_core.errors import SfmError
+from sfm_core.protocols.lifecycle import Backend
+from sfm_core.registry import PortName
+from sfm_core.resilience import Policy
+from sfm_server.loading import mask, show_option
+from sfm_server.modes import urls_of
+from sfm_server.selection import Selection
+
+PATIENCE = timedelta(seconds=10)
+"""How long a backend may take to open and to answer."""
+
+
+class Verdict(StrEnum):
+    """How a check went."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: What was looked at.
+        verdict: How it went.
+        detail: What was found, and what to do about it.
+    """
+
+    check: str
+    verdict: Verdict
+    detail: str
+
+
+async def look_at_slots(selection: Selection) -> list[Finding]:
+    """Open each chosen backend by itself, one after the other, and ask it for an answer.
+
+    Args:
+        selection: What the settings choose.
+
+    Returns:
+        One finding for each slot; one that cannot be used fails, and the
+        others are looked at all the same.
+    """
+    try:
+        selection.require_backends()
+    except SfmError as error:
+        return [Finding(check="mode", verdict=Verdict.FAILED, detail=str(error))]
+    findings = [await _look(selection, port, url) for port, url in urls_of(selection.slots).items()]
+    if selection.slots.events is None:
+        kept = "kept in the log of the truth" if selection.events else "not logged"
+        findings.append(Finding(check="events", verdict=Verdict.OK, detail=kept))
+    return findings
+
+
+async def _look(selection: Selection, port: PortName, url: str) -> Finding:
+    resolved = _resolved(selection, port, url)
+    begin = perf_counter()
+    try:
+        # A context of its own, so that no slot profits from what another has opened.
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            async with _maker(selection)[port](url) as backend:
+                await backend.ping()
+                took = perf_counter() - begin
+    except TimeoutError:
+        failure = f"no answer within {PATIENCE.total_seconds():g} s"
+    except SfmError as error:
+        failure = str(error)
+    else:
+        detail = f"{resolved}: reached in {took * 1000:.1f} ms"
+        return Finding(check=port.value, verdict=Verdict.OK, detail=detail)
+    return Finding(check=port.value, verdict=Verdict.FAILED, detail=f"{resolved}: {failure}")
+
+
+def _maker(selection: Selection) -> Mapping[PortName, Callable[[str], Backend]]:
+    maker = BackendMaker(selection.registry, selection.context(), Policy())
+    return {
+        PortName.KV: maker.kv,
+        PortName.VECTOR: maker.vector,
+        PortName.GRAPH: maker.graph,
+        PortName.CACHE: maker.cache,
+        PortName.EMBEDDER: maker.embedder,
+        PortName.EVENTS: maker.events,
+    }
+
+
+def _resolved(selection: Selection, port: PortName, url: str) -> str:
+    """Say which URL was chosen by what, and which variables its backend finds beside it."""
+    chosen_by = selection.overrides().get(port, f"mode {selection.settings.memory_mode}")
+    read = selection.registry.find(port, url).options
+    given = [
+        f"{name}={show_option(name, selection.options[name])}"
+        for name in read
+        if name in selection.options
+    ]
+    return f"{mask(url)} ({', '.join([chosen_by, *given])})"
