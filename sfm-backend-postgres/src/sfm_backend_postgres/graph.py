@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import psycopg
 from psycopg.rows import TupleRow
 
 from sfm_backend_postgres._packing import pack_bigints, pack_bytes, pack_texts
 from sfm_backend_postgres._port import PostgresPort
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection
+from sfm_backend_postgres.settings import SCHEME
+from sfm_core.errors import LimitExceededError, UnsupportedError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.porting import check_batch, check_limit
 from sfm_core.protocols.graph import Direction, Edge, EdgeId
 
 _SQL = statements("graph")
 _DROP_PORTION = 5_000
+_TOO_FAR = "SFM02"
+_NO_TEMPORARY_TABLES = frozenset({"42501", "25006"})
 
 
 class PostgresGraphStore(PostgresPort):
@@ -87,6 +92,42 @@ class PostgresGraphStore(PostgresPort):
             found[place - 1].append(_edge(tuple(edge)))
         return found
 
+    async def shortest_path(
+        self,
+        namespace: str,
+        source: Coordinate,
+        target: Coordinate,
+        *,
+        link_type: str | None,
+        max_nodes: int,
+    ) -> list[EdgeId] | None:
+        """Find a path in one round trip; see `SupportsShortestPath.shortest_path`.
+
+        Raises:
+            LimitExceededError: More than `max_nodes` nodes are nearer than the target.
+            UnsupportedError: This user may not make temporary tables, or not write.
+            BackendError: The database was not reached.
+        """
+        database = self._database
+        if source == target:
+            return []
+        asked = {
+            "namespace": namespace,
+            "source": source.key,
+            "target": target.key,
+            "link_type": link_type,
+            "max_nodes": max_nodes,
+        }
+
+        async def work(connection: Connection) -> list[TupleRow]:
+            try:
+                cursor = await connection.execute(_SQL["shortest_path"], asked, binary=True)
+                return await cursor.fetchall()
+            except psycopg.Error as error:
+                raise _of_search(error) from error
+
+        return [_edge_id(*row) for row in await database.run(work)] or None
+
     async def scroll(self, namespace: str, *, after: EdgeId | None, limit: int) -> list[Edge]:
         """List the edges of a namespace in the order of `link_key`.
 
@@ -135,10 +176,24 @@ def _columns(namespace: str, edges: Sequence[tuple[bytes, str, bytes]]) -> dict[
 
 def _edge(row: TupleRow) -> Edge:
     source, kind, target, weight, version = row
-    return Edge(
-        id=EdgeId(
-            source=Coordinate.from_key(source), type=kind, target=Coordinate.from_key(target)
-        ),
-        weight=weight,
-        version=version,
-    )
+    return Edge(id=_edge_id(source, kind, target), weight=weight, version=version)
+
+
+def _edge_id(source: bytes, kind: str, target: bytes) -> EdgeId:
+    return EdgeId(source=Coordinate.from_key(source), type=kind, target=Coordinate.from_key(target))
+
+
+def _of_search(error: psycopg.Error) -> Exception:
+    if error.sqlstate == _TOO_FAR:
+        return LimitExceededError(
+            f"There is {error.diag.message_primary}.",
+            field="to",
+            remedy="Narrow the search with link_type.",
+        )
+    if error.sqlstate in _NO_TEMPORARY_TABLES:
+        return UnsupportedError(
+            "Paths cannot be searched for inside this database.",
+            backend=SCHEME,
+            remedy="Grant the user TEMPORARY on it, on a server that may be written to.",
+        )
+    return error

@@ -17,7 +17,7 @@ from sfm_core.model.events import START, Position
 from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.events import EventSink
-from sfm_core.protocols.graph import GraphStore
+from sfm_core.protocols.graph import EdgeId, GraphStore
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.protocols.optional import SupportsMaintenance, SupportsShortestPath
 from sfm_core.protocols.vector import Collection, VectorStore
@@ -215,9 +215,9 @@ class WithPaths(InProcessGraphStore):
         *,
         link_type: str | None,
         max_nodes: int,
-    ) -> list[Coordinate] | None:
+    ) -> list[EdgeId] | None:
         assert (namespace, link_type, max_nodes) == (NS, None, 9)
-        return [source, target]
+        return [EdgeId(source=source, type="t", target=target)]
 
 
 class TestOptionalProtocols:
@@ -240,7 +240,7 @@ class TestOptionalProtocols:
 
         assert isinstance(wrapped, SupportsShortestPath)
         path = await wrapped.shortest_path(NS, NODE, NODE, link_type=None, max_nodes=9)
-        assert path == [NODE, NODE]
+        assert path == [EdgeId(source=NODE, type="t", target=NODE)]
 
 
 async def test_a_wrapper_says_what_its_backend_says_of_itself() -> None:

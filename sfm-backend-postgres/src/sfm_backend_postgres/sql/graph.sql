@@ -38,6 +38,12 @@ CROSS JOIN LATERAL (
 ) AS found
 ORDER BY node.place, found.weight, found.source, found.type;
 
+-- name: shortest_path
+-- Described in the migration that brings the function.
+SELECT * FROM sfm.shortest_path(
+    %(namespace)s, %(source)s, %(target)s, %(link_type)s, %(max_nodes)s
+);
+
 -- name: scroll
 SELECT source, type, target, weight, version FROM sfm.edge
 WHERE namespace = %(namespace)s AND (source, type, target) > (%(source)s, %(type)s, %(target)s)

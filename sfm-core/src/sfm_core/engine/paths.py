@@ -6,13 +6,14 @@ one round trip by asking ahead for the nearest nodes that are still open.
 
 The graph store is trusted at first, and what it gives is confirmed by the
 truth. Only where that fails is the search done again with every edge confirmed
-before it is followed.
+before it is followed. A store that finds paths by itself is asked for the first.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from sfm_core.engine.inputs import check_namespace
@@ -20,11 +21,12 @@ from sfm_core.engine.links import Linking
 from sfm_core.engine.remember import not_found
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
-from sfm_core.errors import LimitExceededError
+from sfm_core.errors import LimitExceededError, UnsupportedError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import link_key
 from sfm_core.model.names import check_name
 from sfm_core.protocols.graph import Edge, EdgeId
+from sfm_core.protocols.optional import SupportsShortestPath
 
 MAX_NODES = 100_000
 MAX_DEGREE = 10_000
@@ -55,12 +57,25 @@ class PathFinding:
         for coordinate, state in zip((source, target), states, strict=True):
             if state.record is None or not state.record.alive(now):
                 raise not_found(coordinate)
-        path = await _Search(self._stores, namespace, link_type).run(source, target)
+        path = await self._trusted(namespace, source, target, link_type)
         if len(await self._confirmed(namespace, path)) < len(path):
             search = _Search(self._stores, namespace, link_type, confirm=self._confirmed)
             path = await search.run(source, target)
         nodes = [source, *(edge.target for edge in path)]
         return nodes if path or source == target else []
+
+    async def _trusted(
+        self, namespace: str, source: Coordinate, target: Coordinate, link_type: str | None
+    ) -> list[EdgeId]:
+        graph = self._stores.graph
+        if isinstance(graph, SupportsShortestPath):
+            # What cannot be done there is done here.
+            with suppress(UnsupportedError):
+                found = await graph.shortest_path(
+                    namespace, source, target, link_type=link_type, max_nodes=MAX_NODES
+                )
+                return found or []
+        return await _Search(self._stores, namespace, link_type).run(source, target)
 
     async def _confirmed(self, namespace: str, edges: Sequence[EdgeId]) -> set[EdgeId]:
         keys = [link_key(edge.source, edge.type, edge.target) for edge in edges]

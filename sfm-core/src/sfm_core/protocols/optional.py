@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.protocols.graph import EdgeId
 
 
 @runtime_checkable
@@ -19,7 +20,7 @@ class SupportsShortestPath(Protocol):
         *,
         link_type: str | None,
         max_nodes: int,
-    ) -> list[Coordinate] | None:
+    ) -> list[EdgeId] | None:
         """Find the path with the least sum of weights.
 
         Args:
@@ -27,14 +28,17 @@ class SupportsShortestPath(Protocol):
             source: Where the path starts.
             target: Where it ends.
             link_type: Only links of this type.
-            max_nodes: How many nodes to look at before giving up.
+            max_nodes: How many nodes may be nearer to the source than what is
+                still to be looked at, before it gives up.
 
         Returns:
-            The coordinates from source to target, both included; `None` where
-            there is no path.
+            The edges from source to target, in order, empty where these are
+            one; `None` where there is no path. Of several edges between two
+            nodes it is the one that counts: the engine looks for it in the truth.
 
         Raises:
             LimitExceededError: `max_nodes` were not enough to tell.
+            UnsupportedError: It cannot be done here; the engine searches by itself.
             BackendUnavailableError: The store was not reached before the deadline.
         """
         ...

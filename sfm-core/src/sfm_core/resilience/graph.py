@@ -20,7 +20,7 @@ class ResilientGraphStore(ResilientBackend[GraphStore]):
         shortest_path: There only if the backend has it; repeated, because it only reads.
     """
 
-    shortest_path: Callable[..., Awaitable[list[Coordinate] | None]]
+    shortest_path: Callable[..., Awaitable[list[EdgeId] | None]]
 
     def __init__(
         self, inner: GraphStore, *, policy: Policy = DEFAULT_POLICY, clock: Clock | None = None
@@ -88,7 +88,7 @@ class ResilientGraphStore(ResilientBackend[GraphStore]):
         *,
         link_type: str | None,
         max_nodes: int,
-    ) -> list[Coordinate] | None:
+    ) -> list[EdgeId] | None:
         return await self.guard.call(
             lambda: self._native.shortest_path(
                 namespace, source, target, link_type=link_type, max_nodes=max_nodes
