@@ -127,14 +127,3 @@ def stores(
     all_of_them = Stores(request, tmp_path_factory.mktemp("qdrant"))
     yield all_of_them
     all_of_them.qdrant.clean()
-
-
-def by_slot(variables: Variables) -> Variables:
-    """Choose the stores slot by slot, as long as there are modes that cannot be chosen."""
-    mode = variables["MEMORY_MODE"]
-    if mode in {"embedded", "test"}:
-        return variables
-    cache = variables["REDIS_URL"]
-    truth = variables.get("POSTGRES_URL", cache)
-    slots = {"SFM_CACHE_URL": cache, "SFM_KV_URL": truth, "SFM_GRAPH_URL": truth}
-    return variables | slots | {"MEMORY_MODE": "embedded"}

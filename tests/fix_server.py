@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from sfm_core.model.payload import Payload
-from tests.fix_modes import Stores, by_slot
+from tests.fix_modes import Stores
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -151,9 +151,7 @@ def make_server(
     with ExitStack() as stack:
 
         def make() -> ServerProcess:
-            process = ServerProcess(
-                tmp_path_factory.mktemp("server"), by_slot(stores.variables(mode))
-            )
+            process = ServerProcess(tmp_path_factory.mktemp("server"), stores.variables(mode))
             stack.callback(process.close)
             return process
 
@@ -175,9 +173,7 @@ def servers_of_module(
 
         @cache
         def one(mode: str) -> ServerProcess:
-            process = ServerProcess(
-                tmp_path_factory.mktemp("server"), by_slot(stores.variables(mode))
-            )
+            process = ServerProcess(tmp_path_factory.mktemp("server"), stores.variables(mode))
             stack.callback(process.close)
             return process
 

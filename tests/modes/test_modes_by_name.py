@@ -1,0 +1,53 @@
+"""Every mode is chosen by its name, and finds its services by their own variables."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from tests.fix_server import ServerProcess, ask, look
+
+TRUTHS = {
+    "embedded": "sqlite",
+    "test": "memory",
+    "development": "redis",
+    "evented_enterprise": "postgresql",
+    "cloud_managed": "postgresql",
+}
+
+
+async def test_a_server_stores_and_recalls_in_the_mode_that_it_was_told(
+    server: ServerProcess, mode: str
+) -> None:
+    await server.start()
+
+    async with server.client() as client:
+        assert (await look(client, "/"))["mode"] == mode
+        stored = await ask(client, "/store", {"coord": "1", "payload": {"text": "a whale"}})
+        assert stored["indexed"] is True
+        assert await ask(client, "/recall", {"query": "whale"}) == {
+            "matches": [{"text": "a whale"}]
+        }
+        health = await look(client, "/health")
+        assert health["status"] == "ok"
+        assert isinstance(health["ports"], dict)
+        assert isinstance(health["ports"]["kv"], dict)
+        assert health["ports"]["kv"]["scheme"] == TRUTHS[mode]
+
+
+def test_the_doctor_reaches_every_slot_and_shows_no_secret(
+    server: ServerProcess, mode: str
+) -> None:
+    command = server.command("doctor", "--data", str(server.data), "--json")
+
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, env=server.variables
+    )
+
+    findings = {one["check"]: one for one in json.loads(done.stdout)}
+    failed = [one for one in findings.values() if one["verdict"] == "failed"]
+    assert (failed, done.returncode) == ([], 0)
+    assert TRUTHS[mode] in findings["kv"]["detail"]
+    assert "reached in" in findings["kv"]["detail"]
+    secrets = {value for name, value in server.variables.items() if "PASSWORD" in name}
+    assert not any(secret in done.stdout for secret in secrets)
