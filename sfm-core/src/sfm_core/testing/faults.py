@@ -1,4 +1,4 @@
-"""Faults on demand: a port that fails, loses its reply, stalls or is cancelled at a chosen call.
+"""Faults on demand: a port of any kind that misbehaves at a chosen call, or at random ones.
 
 Wrap the real thing and say when it is to misbehave::
 
@@ -6,6 +6,9 @@ Wrap the real thing and say when it is to misbehave::
     store = faulty(MyStore(), plan)
     plan.lose_reply("commit")            # the next commit happens, and its caller is not told
     gate = plan.hold("upsert", nth=2)    # the upsert after the next one waits at the gate
+    plan.at_random(Fault.ERROR, seed=7)  # from now on, one call in five fails
+
+Plans of several ports that are given one `Process` crash together.
 """
 
 from __future__ import annotations
@@ -14,13 +17,17 @@ import asyncio
 import inspect
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from enum import Enum, auto
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum, StrEnum, auto
 from functools import partial
+from random import Random
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
-from sfm_core.errors import BackendUnavailableError
+from sfm_core.clock import Clock, SystemClock
+from sfm_core.errors import BackendUnavailableError, SfmError
 from sfm_core.protocols.lifecycle import Backend
 
 PortT = TypeVar("PortT", bound=Backend)
@@ -51,12 +58,59 @@ class Gate:
         await self._opened.wait()
 
 
+class Fault(StrEnum):
+    """What can go wrong at any call of any port.
+
+    Attributes:
+        ERROR: Nothing is done, and the caller is told that it failed.
+        LOST_REPLY: It is done, and the caller is told that it failed.
+        DELAY: It is done late.
+        DUPLICATE: It is done twice, as when a network repeats it; the caller
+            gets the first answer.
+        CRASH: The process ends before the call or after it, and nothing that
+            it does from then on arrives anywhere.
+    """
+
+    ERROR = "error"
+    LOST_REPLY = "lost-reply"
+    DELAY = "delay"
+    DUPLICATE = "duplicate"
+    CRASH = "crash"
+
+
+class Process:
+    """What the ports of one process share: they end together.
+
+    Attributes:
+        crashed: Whether it has ended. Every call of every port then fails
+            without reaching its backend.
+    """
+
+    def __init__(self) -> None:
+        """Live."""
+        self.crashed = False
+
+
 class _Kind(Enum):
     BEFORE = auto()
     AFTER = auto()
     HOLD = auto()
     HOLD_REPLY = auto()
     CANCEL = auto()
+    DELAY = auto()
+    DUPLICATE = auto()
+    CRASH_BEFORE = auto()
+    CRASH_AFTER = auto()
+
+
+_KINDS = {
+    Fault.ERROR: (_Kind.BEFORE,),
+    Fault.LOST_REPLY: (_Kind.AFTER,),
+    Fault.DELAY: (_Kind.DELAY,),
+    Fault.DUPLICATE: (_Kind.DUPLICATE,),
+    Fault.CRASH: (_Kind.CRASH_BEFORE, _Kind.CRASH_AFTER),
+}
+_A_WHILE = timedelta(milliseconds=5)
 
 
 @dataclass(slots=True)
@@ -66,7 +120,8 @@ class _Fault:
     skip: int
     left: int | None
     make_error: MakeError
-    gate: Gate
+    delay: timedelta = _A_WHILE
+    gate: Gate = field(default_factory=Gate)
 
     def strikes(self, method: str) -> bool:
         if method != self.method or self.left == 0:
@@ -88,12 +143,23 @@ class FaultPlan:
 
     Attributes:
         calls: How often each method was called.
+        struck: How often each method was struck.
+        process: Whose ports these are.
     """
 
-    def __init__(self) -> None:
-        """Let everything go well."""
+    def __init__(self, *, process: Process | None = None, clock: Clock | None = None) -> None:
+        """Let everything go well.
+
+        Args:
+            process: What crashes; a process of its own if not given.
+            clock: Where delayed calls wait.
+        """
         self.calls: Counter[str] = Counter()
+        self.struck: Counter[str] = Counter()
+        self.process = process or Process()
+        self._clock = clock or SystemClock()
         self._faults: list[_Fault] = []
+        self._chance: tuple[Fault, Random, float] | None = None
 
     def fail(
         self,
@@ -137,8 +203,40 @@ class FaultPlan:
         """Cancel the task that makes the call, before anything is done."""
         self._add(_Kind.CANCEL, method, nth=nth, times=times)
 
+    def delay(
+        self, method: str, *, by: timedelta = _A_WHILE, nth: int = 1, times: int | None = 1
+    ) -> None:
+        """Wait for some time before doing anything."""
+        self._add(_Kind.DELAY, method, nth=nth, times=times, delay=by)
+
+    def duplicate(self, method: str, *, nth: int = 1, times: int | None = 1) -> None:
+        """Do the work twice, and give the first answer; the second, or its error, is nobody's."""
+        self._add(_Kind.DUPLICATE, method, nth=nth, times=times)
+
+    def crash(self, method: str, *, nth: int = 1, after: bool = False) -> None:
+        """End the process at a call.
+
+        Args:
+            method: Name of the method.
+            nth: Which call.
+            after: Whether the call has its effect before that.
+        """
+        kind = _Kind.CRASH_AFTER if after else _Kind.CRASH_BEFORE
+        self._add(kind, method, nth=nth, times=1)
+
+    def at_random(self, fault: Fault, *, seed: int, rate: float = 0.2) -> None:
+        """Strike calls of every method at random, until `clear`.
+
+        Args:
+            fault: How.
+            seed: The same seed strikes the same calls of the same sequence.
+            rate: Which part of all calls.
+        """
+        self._chance = (fault, Random(seed), rate)
+
     def clear(self) -> None:
-        """Let everything go well from now on; who waits at a gate goes on."""
+        """Let everything go well from now on; who waits at a gate goes on, the dead stay dead."""
+        self._chance = None
         for fault in self._faults:
             fault.gate.open()
         self._faults.clear()
@@ -159,13 +257,62 @@ class FaultPlan:
             BaseException: What the plan says, or what the call raised.
         """
         self.calls[method] += 1
+        self._only_alive()
         struck = [fault for fault in tuple(self._faults) if fault.strikes(method)]
+        struck += self._by_chance(method)
+        self.struck[method] += len(struck)
         for fault in struck:
-            await _before(fault)
+            await self._before(fault)
         result = await call()
         for fault in struck:
-            await _after(fault)
+            await self._after(fault, call)
+        self._only_alive()
         return result
+
+    def _by_chance(self, method: str) -> list[_Fault]:
+        if self._chance is None:
+            return []
+        fault, random, rate = self._chance
+        if random.random() >= rate:
+            return []
+        kind = random.choice(_KINDS[fault])
+        return [_Fault(method, kind, 0, 1, partial(_unavailable, method))]
+
+    def _only_alive(self) -> None:
+        if self.process.crashed:
+            raise BackendUnavailableError("The process has crashed.", backend="faulty")
+
+    async def _before(self, fault: _Fault) -> None:
+        match fault.kind:
+            case _Kind.BEFORE:
+                raise fault.make_error()
+            case _Kind.HOLD:
+                await fault.gate.enter()
+            case _Kind.DELAY:
+                await self._clock.sleep(fault.delay)
+            case _Kind.CANCEL:
+                await _cancel_this()
+            case _Kind.CRASH_BEFORE:
+                self.process.crashed = True
+            case _:
+                pass
+        self._only_alive()
+
+    async def _after(
+        self, fault: _Fault, call: Callable[[], Coroutine[object, object, object]]
+    ) -> None:
+        match fault.kind:
+            case _Kind.AFTER:
+                raise fault.make_error()
+            case _Kind.HOLD_REPLY:
+                await fault.gate.enter()
+            case _Kind.DUPLICATE:
+                with suppress(SfmError):
+                    await call()
+            case _Kind.CRASH_AFTER:
+                self.process.crashed = True
+            case _:
+                pass
 
     def _add(
         self,
@@ -175,11 +322,12 @@ class FaultPlan:
         nth: int,
         times: int | None,
         error: MakeError | None = None,
+        delay: timedelta = _A_WHILE,
     ) -> Gate:
-        gate = Gate()
         make = error or partial(_unavailable, method)
-        self._faults.append(_Fault(method, kind, nth - 1, times, make, gate))
-        return gate
+        fault = _Fault(method, kind, nth - 1, times, make, delay)
+        self._faults.append(fault)
+        return fault.gate
 
 
 def faulty(port: PortT, plan: FaultPlan) -> PortT:
@@ -225,23 +373,11 @@ class _Faulty:
         return call
 
 
-async def _before(fault: _Fault) -> None:
-    if fault.kind is _Kind.BEFORE:
-        raise fault.make_error()
-    if fault.kind is _Kind.HOLD:
-        await fault.gate.enter()
-    if fault.kind is _Kind.CANCEL:
-        task = asyncio.current_task()
-        if task is not None:
-            task.cancel()
-        await asyncio.sleep(0)
-
-
-async def _after(fault: _Fault) -> None:
-    if fault.kind is _Kind.AFTER:
-        raise fault.make_error()
-    if fault.kind is _Kind.HOLD_REPLY:
-        await fault.gate.enter()
+async def _cancel_this() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.cancel()
+    await asyncio.sleep(0)
 
 
 def _unavailable(method: str) -> BackendUnavailableError:
