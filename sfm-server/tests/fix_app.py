@@ -12,7 +12,17 @@ import pytest
 from sfm_server.app import MemoryApp, create_app
 from sfm_server.settings import Settings
 
-_OURS = ("SFM_", "SOMA_", "MEMORY_MODE", "EVENTING_ENABLED", "UVICORN_")
+_OURS = (
+    "EVENTING_ENABLED",
+    "MEMORY_MODE",
+    "OPENAI_",
+    "POSTGRES_",
+    "QDRANT_",
+    "REDIS_",
+    "SFM_",
+    "SOMA_",
+    "UVICORN_",
+)
 
 
 @pytest.fixture(autouse=True)
