@@ -33,8 +33,9 @@ class LosesCommits(InProcessKeyValueStore):
     async def commit(
         self, commits: Sequence[Commit], *, owner: str, lease: timedelta
     ) -> list[CommitResult]:
-        self.commits += 1
-        if self.commits % 20 == 0:
+        # Those of the engine's own upkeep come whenever they come, and note nothing.
+        self.commits += any(commit.dirty for commit in commits)
+        if self.commits % 4 == 3:
             return list(map(_said, commits))
         return await super().commit(commits, owner=owner, lease=lease)
 

@@ -48,6 +48,7 @@ Makers = Mapping[PortName, Callable[[], Backend]]
 _SCHEME: Final = "ordeal"
 _PATIENCE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.01
+_LONGEST: Final = 20
 # The fewer calls of a port the engine makes, the more of them are struck.
 _RATES: Final = {
     PortName.KV: 0.1,
@@ -85,7 +86,7 @@ async def undergo(
         makers: What makes the backends under test, not open yet, on the same
             empty data each time; the other ports are served in process.
         seed: Which operations and which calls.
-        operations: How many operations.
+        operations: How many operations, at least.
         rate: Which part of the calls is struck; by default the more, the
             fewer the engine makes.
 
@@ -94,14 +95,18 @@ async def undergo(
     """
     trial = _Trial(makers or {})
     ledger = Ledger(seed)
-    left = operations
-    crashes = 0
-    while left:
+    done = crashes = 0
+
+    def enough() -> bool:
+        # A port that the engine calls when it sees fit may have been left alone so far.
+        return done >= operations and (trial.struck[port] > 0 or done >= _LONGEST * operations)
+
+    while not enough():
         async with trial.engine() as engine:
             plan = trial.plans[port]
             plan.at_random(fault, seed=seed + crashes, rate=rate or _RATES[port])
-            while left and not trial.process.crashed:
-                left -= 1
+            while not trial.process.crashed and not enough():
+                done += 1
                 await ledger.step(engine)
             crashes += trial.process.crashed
             plan.clear()
