@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fix_qdrant import qdrant_server
+from fix_qdrant import fast_folder, qdrant_server
 
-__all__ = ["qdrant_server"]
+__all__ = ["fast_folder", "qdrant_server"]

@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -48,6 +49,17 @@ class Server:
 
     def _with_prefix(self, prefix: str) -> str:
         return f"{self._url}{'&' if '?' in self._url else '?'}prefix={prefix}"
+
+
+@pytest.fixture
+def fast_folder() -> Iterator[Path]:
+    """Return a folder in memory where there is one, for tests that are not about the disk.
+
+    A new collection waits for the disk some hundred times.
+    """
+    shared_memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a name that nobody else has
+    with TemporaryDirectory(dir=shared_memory if shared_memory.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from qdrant_client import models
 
 from sfm_backend_qdrant._client import ClientQdrant
 from sfm_backend_qdrant._connection import Connection
+from sfm_backend_qdrant._edge import EdgeQdrant
 from sfm_backend_qdrant._local import LocalConnection
 from sfm_backend_qdrant.settings import QdrantSettings
-from sfm_backend_qdrant.vector import QdrantVectorStore
-from sfm_core.protocols.vector import Collection
+from sfm_backend_qdrant.vector import EdgeVectorStore, QdrantVectorStore
+from sfm_core.protocols.vector import Collection, Point
+from sfm_core.testing.samples import coordinate, point, unit_vectors
 
 COLLECTION = Collection(name="tests", dimension=8)
+
+
+def numbered(first: int, count: int) -> list[Point]:
+    """Return points at consecutive coordinates."""
+    vectors = unit_vectors(count, COLLECTION.dimension)
+    return [point("n", coordinate(float(first + row)), vectors[row]) for row in range(count)]
 
 
 class LocalVectorStore(QdrantVectorStore):
@@ -30,6 +39,40 @@ class LocalVectorStore(QdrantVectorStore):
         await self.connection.run(
             lambda client: client.create_collection(name, vectors_config=plain)
         )
+
+
+class WatchedEdgeStore(EdgeVectorStore):
+    """A store whose worker process can be seen."""
+
+    def __init__(self, qdrant: EdgeQdrant) -> None:
+        super().__init__(qdrant)
+        self._watched = qdrant
+
+    @property
+    def worker(self) -> int:
+        """The id of the worker process."""
+        worker = self._watched.worker_id
+        assert worker is not None
+        return worker
+
+
+def open_edge(
+    folder: Path,
+    *,
+    query: str = "",
+    lock_wait: float = 5.0,
+    scan_kilobytes: int = 60_000,
+    step_kilobytes: int = 20_000,
+) -> WatchedEdgeStore:
+    """Make a store with a worker process of its own."""
+    settings = QdrantSettings.parse(f"qdrant+edge:points{query}", folder, {})
+    tuned = replace(
+        settings,
+        lock_wait=timedelta(seconds=lock_wait),
+        scan_kilobytes=scan_kilobytes,
+        step_kilobytes=step_kilobytes,
+    )
+    return WatchedEdgeStore(EdgeQdrant(tuned))
 
 
 def open_local(

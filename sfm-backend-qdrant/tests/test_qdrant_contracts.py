@@ -33,6 +33,15 @@ class TestQdrantInFolder(VectorStoreContract):
         return lambda: create_vector("qdrant+local:points", context)
 
 
+class TestQdrantEdge(VectorStoreContract):
+    shared = False
+
+    @pytest.fixture
+    def make(self, fast_folder: Path) -> Callable[[], QdrantVectorStore]:
+        context = BackendContext(data_folder=fast_folder)
+        return lambda: create_vector("qdrant+edge:", context)
+
+
 class TestQdrantServer(VectorStoreContract):
     @pytest.fixture
     def make(self, qdrant_server: Server) -> Callable[[], QdrantVectorStore]:

@@ -79,8 +79,26 @@ def test_the_local_mode_is_in_memory_or_in_a_folder(url: str, folder: Path | Non
 
 
 @pytest.mark.parametrize(
+    ("url", "folder"),
+    [
+        ("qdrant+edge:", DATA / "qdrant"),
+        ("qdrant+edge:points", DATA / "points"),
+        ("qdrant+edge:///else/where", Path("/else/where")),
+    ],
+)
+def test_the_engine_in_a_worker_has_a_folder(url: str, folder: Path) -> None:
+    settings = parse(f"{url}?durability=normal&timeout_seconds=3&scan_limit=9")
+    assert (settings.folder, settings.durable) == (folder, False)
+    assert (settings.timeout, settings.scan_limit) == (timedelta(seconds=3), 9)
+    assert settings.embedded
+
+
+@pytest.mark.parametrize(
     "url",
     [
+        "qdrant+edge://host/folder",
+        "qdrant+edge:?durability=maybe",
+        "qdrant+edge:?prefix=x",
         "qdrant:folder",
         "qdrant:///folder",
         "qdrant://@:6333",

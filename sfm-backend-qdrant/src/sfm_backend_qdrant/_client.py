@@ -10,8 +10,9 @@ from qdrant_client import models
 
 from sfm_backend_qdrant._collections import create, describe, index_missing
 from sfm_backend_qdrant._connection import Connection
-from sfm_backend_qdrant._encoding import DENSE, WORDS, StoredPoint
+from sfm_backend_qdrant._encoding import StoredPoint
 from sfm_backend_qdrant._qdrant import Arm, Ask, Offset, Order
+from sfm_backend_qdrant._statements import DENSE, WORDS
 from sfm_backend_qdrant.settings import QdrantSettings
 
 # How widely a server searches the graph of neighbours; the in-process mode has none.

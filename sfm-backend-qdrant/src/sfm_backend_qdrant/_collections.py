@@ -7,8 +7,17 @@ from typing import Final
 from qdrant_client import AsyncQdrantClient, models
 
 from sfm_backend_qdrant._connection import Connection
-from sfm_backend_qdrant._encoding import DENSE, NAMESPACE, ORDER, TYPE, WORDS
-from sfm_backend_qdrant._statements import NUMBERS, PATH, TEXT_KEYS, TEXTS, TOKENS, VALUE
+from sfm_backend_qdrant._encoding import NAMESPACE, ORDER, TYPE
+from sfm_backend_qdrant._statements import (
+    DENSE,
+    NUMBERS,
+    PATH,
+    TEXT_KEYS,
+    TEXTS,
+    TOKENS,
+    VALUE,
+    WORDS,
+)
 
 _EQUAL: Final = models.IntegerIndexParams(
     type=models.IntegerIndexType.INTEGER, lookup=True, range=False

@@ -34,9 +34,6 @@ from sfm_core.model.keys import point_id
 from sfm_core.model.payload import JsonValue, Payload
 from sfm_core.protocols.vector import Point, PointId
 
-DENSE: Final = "dense"
-WORDS: Final = "words"
-
 NAMESPACE: Final = "namespace"
 COORDINATE: Final = "coordinate"
 VERSION: Final = "version"

@@ -25,6 +25,9 @@ import msgspec
 
 from sfm_core.model.payload import JsonValue
 
+DENSE: Final = "dense"
+WORDS: Final = "words"
+
 TOKENS: Final = "tokens"
 NUMBERS: Final = "numbers"
 TEXTS: Final = "texts"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sfm_backend_qdrant._client import ClientQdrant
 from sfm_backend_qdrant._connection import Connection
+from sfm_backend_qdrant._edge import EdgeQdrant
 from sfm_backend_qdrant._environment import OPTIONS, SCHEME, TLS_SCHEME
 from sfm_backend_qdrant._local import LocalConnection
 from sfm_backend_qdrant._server import ServerConnection
-from sfm_backend_qdrant.settings import LOCAL_SCHEME, QdrantSettings
-from sfm_backend_qdrant.vector import QdrantVectorStore
+from sfm_backend_qdrant.settings import EDGE_SCHEME, LOCAL_SCHEME, QdrantSettings
+from sfm_backend_qdrant.vector import EdgeVectorStore, QdrantVectorStore
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.vector import VectorStore
 from sfm_core.registry import LOCAL, SECURE, BackendContext, Register
@@ -21,6 +22,9 @@ def create_vector(url: str, context: BackendContext) -> QdrantVectorStore:
     settings = QdrantSettings.parse(
         url, context.data_folder, context.options, secure=context.secure
     )
+    if settings.scheme == EDGE_SCHEME:
+        key = f"sfm_backend_qdrant:edge:{settings.folder}"
+        return EdgeVectorStore(context.share(key, lambda: EdgeQdrant(settings)))
     return QdrantVectorStore(ClientQdrant(_connection(settings, context)))
 
 
@@ -38,6 +42,14 @@ def sfm_register_vector_stores(register: Register[VectorStore]) -> None:
         create_vector,
         summary="Qdrant's in-process mode, for tests and small data; one process at a time.",
         capabilities=frozenset({LOCAL}),
+    )
+    # Not LOCAL: the worker can die or hang, and what is asked again then is answered by the next.
+    # Nothing leaves the machine, so there is nothing to encrypt.
+    register(
+        EDGE_SCHEME,
+        create_vector,
+        summary="Qdrant's engine in a worker process, on a folder; one process at a time.",
+        capabilities=secure,
     )
 
 

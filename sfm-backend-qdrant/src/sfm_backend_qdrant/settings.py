@@ -36,6 +36,14 @@ _LOCAL_REMEDY = (
     'Write "qdrant+local:" for points in memory, "qdrant+local:name" for a folder in the '
     'data folder, or "qdrant+local:///absolute/folder".'
 )
+_EDGE_REMEDY = (
+    'Write "qdrant+edge:" for the folder "qdrant" in the data folder, "qdrant+edge:name" for '
+    'another, or "qdrant+edge:///absolute/folder", with ?durability=full|normal, '
+    "&timeout_seconds=10 or &scan_limit=20000 where wanted."
+)
+_EDGE_FOLDER = "qdrant"
+_EDGE_OPTIONS = frozenset({"durability", "timeout_seconds", "scan_limit"})
+_DURABLE = {"full": True, "normal": False}
 
 
 class Grpc(StrEnum):
@@ -69,7 +77,12 @@ class QdrantSettings:
             search sees every write that was acknowledged before it.
         scan_limit: Most candidates per arm that are fetched for a filter that
             the server can only narrow down.
-        folder: Where the in-process mode keeps its points; `None` is memory.
+        folder: Where the in-process mode or the worker keeps its points; `None`
+            is memory.
+        durable: Whether the worker waits for the disk before it acknowledges.
+        lock_wait: How long to wait for another worker to leave the folder.
+        scan_kilobytes: Up to how many vectors the worker compares one by one.
+        step_kilobytes: At least how many must be new before it extends the graph.
     """
 
     scheme: str
@@ -86,6 +99,10 @@ class QdrantSettings:
     scan_limit: int = 20_000
     replicas: int = 1
     folder: Path | None = None
+    durable: bool = True
+    lock_wait: timedelta = timedelta(seconds=5)
+    scan_kilobytes: int = 60_000
+    step_kilobytes: int = 20_000
 
     @property
     def local(self) -> bool:
@@ -110,6 +127,8 @@ class QdrantSettings:
     @property
     def place(self) -> str:
         """Where the points are, for messages; never with a credential."""
+        if self.scheme == EDGE_SCHEME:
+            return f"The Qdrant folder {self.folder}"
         if self.local:
             return f"The Qdrant folder {self.folder}" if self.folder else "Qdrant in memory"
         return f"Qdrant at {self.host}:{self.port}"
@@ -122,7 +141,7 @@ class QdrantSettings:
 
         Args:
             url: See the README for its forms.
-            data_folder: Where `qdrant+local:name` is.
+            data_folder: Where `qdrant+local:name` and `qdrant+edge:name` are.
             options: Environment variables by name: those that a bare URL leaves the
                 server to, and `QDRANT_API_KEY`.
             secure: Whether a server must be asked over TLS and with a key.
@@ -138,6 +157,8 @@ class QdrantSettings:
         parts = urlsplit(url)
         if parts.scheme == LOCAL_SCHEME:
             return _local(parts, url, data_folder)
+        if parts.scheme == EDGE_SCHEME:
+            return _edge(parts, url, data_folder)
         bare = is_bare(parts)
         server = completed(parts, options) if bare else parts
         settings = _at(server, parts.scheme, options.get(API_KEY_OPTION, ""))
@@ -202,6 +223,19 @@ def _local(parts: SplitResult, url: str, data_folder: Path) -> QdrantSettings:
     return QdrantSettings(scheme=LOCAL_SCHEME, folder=folder)
 
 
+def _edge(parts: SplitResult, url: str, data_folder: Path) -> QdrantSettings:
+    options = _options(parts)
+    if parts.netloc or parts.fragment or not _EDGE_OPTIONS.issuperset(name for name, _ in options):
+        raise ConfigurationError(
+            f"{url!r} names a host or an option that it does not have.", remedy=_EDGE_REMEDY
+        )
+    folder = (data_folder / (unquote(parts.path) or _EDGE_FOLDER)).absolute()
+    settings = QdrantSettings(scheme=EDGE_SCHEME, folder=folder)
+    for name, value in options:
+        settings = _with_option(settings, name, value)
+    return settings
+
+
 def _host(parts: SplitResult) -> str:
     if not parts.hostname or parts.fragment:
         raise ConfigurationError("The Qdrant URL names no host.", remedy=_REMEDY)
@@ -228,6 +262,8 @@ def _with_option(settings: QdrantSettings, name: str, value: str) -> QdrantSetti
     match name:
         case "grpc" if value in set(Grpc):
             return replace(settings, grpc=Grpc(value))
+        case "durability" if value in _DURABLE:
+            return replace(settings, durable=_DURABLE[value])
         case "prefix" if value:
             return replace(settings, prefix=value)
         case "ca_file" if value:

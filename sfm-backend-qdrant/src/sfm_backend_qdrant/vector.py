@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
+from sfm_backend_qdrant._edge import EdgeQdrant
 from sfm_backend_qdrant._encoding import stored_id, stored_point
 from sfm_backend_qdrant._errors import AlreadyExistsError
 from sfm_backend_qdrant._qdrant import Qdrant
@@ -157,6 +158,24 @@ class QdrantVectorStore(ServedPort[Qdrant]):
 
     def _name(self, collection: Collection) -> str:
         return self._settings.prefix + collection.name
+
+
+class EdgeVectorStore(QdrantVectorStore):
+    """Points in a folder that a worker process has open."""
+
+    def __init__(self, qdrant: EdgeQdrant) -> None:
+        super().__init__(qdrant)
+        self._edge = qdrant
+
+    async def maintain(self) -> None:
+        """Write everything to the disk, so that the next start has no log to read.
+
+        Raises:
+            ClosedError: The store is not open.
+            BackendUnavailableError: The worker did not answer.
+        """
+        if self._qdrant is self._edge:
+            await self._edge.maintain()
 
 
 async def _dimension(qdrant: Qdrant, name: str) -> int | None:

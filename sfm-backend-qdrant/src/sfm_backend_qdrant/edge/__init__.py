@@ -1,0 +1,1 @@
+"""Qdrant's engine in a process of its own, because it stops the one that it runs in."""
