@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from selectors import EVENT_READ, DefaultSelector
 from typing import TypeAlias, TypeVar
 
@@ -19,8 +19,11 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sfm_backend_postgres._errors import is_lost, is_repeatable, translate, translate_login
 from sfm_backend_postgres._packing import Packed, PackedDumper
 from sfm_backend_postgres._schema import migrate
+from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection, Pool
+from sfm_backend_postgres._waking import Announcer, Listener
 from sfm_backend_postgres.settings import PostgresSettings
+from sfm_core.porting import SharedResource
 from sfm_core.registry import BackendContext
 
 AnswerT = TypeVar("AnswerT")
@@ -28,6 +31,7 @@ AnswerT = TypeVar("AnswerT")
 Work: TypeAlias = Callable[[Connection], Awaitable[AnswerT]]
 Parameters: TypeAlias = Mapping[str, object]
 
+_NOTIFY = statements("outbox")["tell_of_work"]
 _ATTEMPTS = 10
 _PREPARE_AFTER = 3
 # The longest wait for a free connection, and after an outage between two tries to reconnect.
@@ -35,19 +39,25 @@ _POOL_SECONDS = 5.0
 _RECONNECT_SECONDS = 1.0
 
 
-class PostgresDatabase:
-    """A database, and the pool of connections that the ports of one engine share."""
+class PostgresDatabase(SharedResource):
+    """A database, and the pool of connections that the ports of one engine share.
+
+    Attributes:
+        announcer: Tells other processes that there is work.
+        listener: Is told by them.
+    """
 
     def __init__(self, settings: PostgresSettings) -> None:
+        super().__init__()
         self._settings = settings
         self._pool: Pool | None = None
-        self._users = 0
         # Whether a connection was lost since one was made.
         self._doubtful = False
-        self._opening = asyncio.Lock()
+        self.announcer = Announcer(lambda: self.fetch(_NOTIFY, {}))
+        self.listener = Listener(self._connect, wanted=settings.listen)
 
-    async def open(self) -> None:
-        """Connect, bring the schema up to date, and count one more user.
+    async def _take(self, stack: AsyncExitStack) -> None:
+        """Connect, and bring the schema up to date.
 
         Raises:
             ConfigurationError: Login, TLS, server or schema cannot work.
@@ -55,19 +65,16 @@ class PostgresDatabase:
             ReadOnlyStorageError: The schema is not there and cannot be made.
             CorruptDataError: The schema is of another make.
         """
-        async with self._opening:
-            if self._pool is None:
-                await self._prepare()
-                self._pool = await self._open_pool()
-            self._users += 1
+        await self._prepare()
+        self._pool = await self._open_pool()
+        stack.push_async_callback(self._close_pool)
+        stack.push_async_callback(self.listener.close)
+        stack.push_async_callback(self.announcer.close)
 
-    async def close(self) -> None:
-        """Count one user less, and close the connections after the last."""
-        async with self._opening:
-            self._users -= 1
-            if not self._users and self._pool is not None:
-                pool, self._pool = self._pool, None
-                await pool.close()
+    async def _close_pool(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
 
     async def fetch(self, statement: bytes, parameters: Parameters) -> list[TupleRow]:
         """Carry out one statement that may be repeated, in a transaction of its own.

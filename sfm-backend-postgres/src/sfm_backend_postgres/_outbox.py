@@ -58,6 +58,7 @@ class PostgresOutbox(PostgresEventLog):
         database = self._database
         if ids:
             await database.fetch(_SQL["release"], {"ids": ids, "owner": owner, "delay": delay})
+            database.announcer.announce(after=delay)
 
     async def outbox_status(self) -> OutboxStatus:
         """Tell how many notes wait and since when.

@@ -90,7 +90,10 @@ class PostgresKeyValueStore(PostgresOutbox):
         database = self._database
         if not commits:
             return []
-        return await database.run(Transaction(commits=commits, owner=owner, lease=lease).run)
+        results = await database.run(Transaction(commits=commits, owner=owner, lease=lease).run)
+        if any(commit.events for commit in commits):
+            database.announcer.announce()
+        return results
 
     async def counters(self, namespace: str) -> dict[str, int]:
         """Read the counters of a namespace; see `KeyValueStore.counters`.
@@ -110,6 +113,15 @@ class PostgresKeyValueStore(PostgresOutbox):
         check_limit(limit)
         rows = await self._database.fetch(_SQL["namespaces"], {"after": after, "limit": limit})
         return [name for (name,) in rows]
+
+    async def wait_for_work(self) -> None:
+        """Wait until another process tells of work; see `SupportsWaking.wait_for_work`.
+
+        Raises:
+            UnsupportedError: A pooler is in between, or it was switched off.
+            BackendUnavailableError: The connection was lost.
+        """
+        await self._database.listener.wait()
 
     async def maintain(self) -> None:
         """Fold what commits added to each counter into one row.

@@ -18,7 +18,8 @@ SHORT_SCHEME = "postgres"
 
 _REMEDY = (
     'Write "postgresql://user:password@host:5432/database", with libpq\'s options and '
-    "?pool_size=10, &migrations=all|pre or &prepared_statements=on|off where wanted."
+    "?pool_size=10, &migrations=all|pre, &prepared_statements=on|off or &listen=on|off where "
+    "wanted."
 )
 _TLS = {
     TLS_MODE: "sslmode",
@@ -42,6 +43,7 @@ _CHOICES = {
     "pool_size": None,
     "migrations": frozenset({"all", "pre"}),
     "prepared_statements": frozenset({"on", "off"}),
+    "listen": frozenset({"on", "off"}),
 }
 
 
@@ -57,6 +59,7 @@ class PostgresSettings:
             release before this one would not work with.
         prepared_statements: Whether statements are prepared on the server.
             A PgBouncer in transaction mode before 1.21 needs them off.
+        listen: Whether to keep a connection on which other processes tell of work.
     """
 
     conninfo: str = field(repr=False)
@@ -64,6 +67,7 @@ class PostgresSettings:
     pool_size: int = 10
     post_migrations: bool = True
     prepared_statements: bool = True
+    listen: bool = True
 
     @classmethod
     def parse(
@@ -116,6 +120,7 @@ class PostgresSettings:
             pool_size=int(own.get("pool_size", 10)),
             post_migrations=own.get("migrations", "all") == "all",
             prepared_statements=own.get("prepared_statements", "on") == "on",
+            listen=own.get("listen", "on") == "on",
         )
 
 

@@ -20,3 +20,7 @@ WHERE id = ANY(%(ids)s::bigint[]) AND owner = %(owner)s;
 
 -- name: outbox_status
 SELECT count(*), min(committed_at) FROM sfm.outbox;
+
+-- name: tell_of_work
+-- Wakes whoever listens; it is not part of a commit, see _waking.py.
+SELECT pg_notify('sfm_work', '');

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeAlias
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.forget import Forgetting
@@ -12,13 +14,17 @@ from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.relay import Relay
 from sfm_core.engine.stores import Stores
-from sfm_core.errors import CorruptDataError, SfmError
-from sfm_core.protocols.optional import SupportsMaintenance
+from sfm_core.errors import BackendError, CorruptDataError, SfmError
+from sfm_core.protocols.optional import SupportsMaintenance, SupportsWaking
 
 log = logging.getLogger(__name__)
 
 CLAIM_PAGE = 500
 NAMESPACES_A_ROUND = 100
+# However often others say that there is work: what comes meanwhile is done together.
+WAKE_GAP = timedelta(milliseconds=200)
+
+_Job: TypeAlias = tuple[str, Callable[[], Awaitable[object]]]
 
 
 class Sweeper:
@@ -42,18 +48,29 @@ class Sweeper:
         self._relay = relay
         self._presence = presence
         self._expired_up_to = ""
+        # Where there is no sink, only old events go, which is in no hurry.
+        self._publishing: tuple[_Job, ...] = (
+            () if stores.sink is None else (("publish events", self._relay.run_once),)
+        )
         # What follows the truth goes on after another one has taken over; what changes it does not.
         self._writing = (self._expire, self._relay.run_once, self._access.flush)
 
     async def run(self) -> None:
         """Sweep until cancelled. What fails is logged and tried again in the next round."""
+        clock, kv = self._stores.clock, self._stores.kv
         while True:
             await self.sweep()
-            await self._stores.clock.sleep(self._stores.settings.sweep_interval)
+            pause = asyncio.ensure_future(clock.sleep(self._stores.settings.sweep_interval))
+            try:
+                if isinstance(kv, SupportsWaking):
+                    await self._attend(kv, pause)
+                await pause
+            finally:
+                pause.cancel()
 
     async def sweep(self) -> None:
         """Do one round; the failure of one job does not keep the others from running."""
-        jobs: Sequence[tuple[str, Callable[[], Awaitable[object]]]] = (
+        await self._do(
             ("say that this engine is here", self._presence.renew),
             ("follow up the outbox", self.adopt),
             ("delete expired memories", self._expire),
@@ -61,6 +78,27 @@ class Sweeper:
             ("count reads", self._access.flush),
             ("keep up backends", self._maintain),
         )
+
+    async def _attend(self, kv: SupportsWaking, pause: asyncio.Future[None]) -> None:
+        """Do what other processes leave as soon as they say so, until the pause is over."""
+        while not pause.done():
+            work = asyncio.ensure_future(kv.wait_for_work())
+            try:
+                await asyncio.wait({work, pause}, return_when=asyncio.FIRST_COMPLETED)
+                if not work.done():
+                    return
+                work.result()
+            except BackendError as error:
+                # Then it is found in the next round, as it always was.
+                log.debug("cannot be woken: %s: %s", error.code, error)
+                return
+            finally:
+                work.cancel()
+                await asyncio.wait({work})
+            await self._do(("follow up the outbox", self.adopt), *self._publishing)
+            await self._stores.clock.sleep(WAKE_GAP)
+
+    async def _do(self, *jobs: _Job) -> None:
         for name, job in jobs:
             if self._presence.successor is not None and job in self._writing:
                 continue

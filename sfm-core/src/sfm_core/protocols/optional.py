@@ -55,3 +55,23 @@ class SupportsMaintenance(Protocol):
             BackendError: It failed; the next call tries again.
         """
         ...
+
+
+@runtime_checkable
+class SupportsWaking(Protocol):
+    """A key-value store that can tell when another process has left work in it."""
+
+    async def wait_for_work(self) -> None:
+        """Wait until there may be events to publish, or notes to follow up.
+
+        One caller at a time. It may return although there is nothing to do, and
+        it may miss something: whoever waits looks from time to time all the same.
+
+        Raises:
+            BackendUnavailableError: The store was lost; a later call waits anew.
+            UnsupportedError: It cannot tell here, nor will it later.
+
+        Guarantees:
+            A cancelled call does no harm.
+        """
+        ...

@@ -8,7 +8,7 @@ from typing import Final, Generic, Self, TypeVar
 
 from sfm_core.clock import Clock, SystemClock
 from sfm_core.protocols.lifecycle import Backend
-from sfm_core.protocols.optional import SupportsMaintenance
+from sfm_core.protocols.optional import SupportsMaintenance, SupportsWaking
 from sfm_core.resilience.guard import Guard
 from sfm_core.resilience.policy import Policy
 
@@ -28,9 +28,12 @@ class ResilientBackend(Generic[BackendT]):
         inner: The backend.
         maintain: There only if the backend has it. Passed on as it is, because
             upkeep takes the time it takes and is tried again anyway.
+        wait_for_work: There only if the backend has it. Passed on as it is,
+            because it takes as long as there is no work.
     """
 
     maintain: Callable[[], Awaitable[None]]
+    wait_for_work: Callable[[], Awaitable[None]]
 
     def __init__(
         self, inner: BackendT, *, policy: Policy = DEFAULT_POLICY, clock: Clock | None = None
@@ -48,6 +51,8 @@ class ResilientBackend(Generic[BackendT]):
         offered: object = inner
         if isinstance(offered, SupportsMaintenance):
             self.maintain = offered.maintain
+        if isinstance(offered, SupportsWaking):
+            self.wait_for_work = offered.wait_for_work
 
     @property
     def scheme(self) -> str:
