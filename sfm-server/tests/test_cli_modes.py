@@ -63,7 +63,7 @@ def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (site / "acme_edge.py").write_text(dedent(EDGE))
     (site / "acme_edge-1.0.dist-info" / "METADATA").write_text("Name: acme-edge\nVersion: 1.0\n")
     (site / "acme_edge-1.0.dist-info" / "entry_points.txt").write_text("[sfm]\nedge = acme_edge\n")
-    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.syspath_prepend(str(site))  # pyright: ignore[reportUnknownMemberType]
 
 
 @pytest.mark.parametrize("command", ["modes", "plugins", "config", "doctor", "stats"])

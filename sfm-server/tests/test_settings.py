@@ -8,7 +8,9 @@ import pytest
 from sfm_core.errors import ConfigurationError
 from sfm_core.plugins import load_plugins
 from sfm_core.settings import EngineSettings
-from sfm_server.loading import load_settings, mask
+from sfm_server.listing import list_settings
+from sfm_server.loading import load_settings
+from sfm_server.masking import mask
 from sfm_server.settings import Settings, variable_of
 
 
@@ -41,7 +43,7 @@ def test_the_environment_wins_over_the_file_and_the_command_line_over_both(tmp_p
         env_file=file,
         overrides={"SFM_PORT": "3"},
     )
-    found = {one.variable: (one.value, one.origin) for one in loaded.listing()}
+    found = {one.variable: (one.value, one.origin) for one in list_settings(loaded)}
     assert found["SFM_PORT"] == ("3", "command line")
     assert found["SFM_HOST"] == ("from-environment", "environment")
     assert found["SOMA_NAMESPACE"] == ("from-file", str(file))
@@ -88,7 +90,7 @@ def test_variables_of_others_are_left_alone() -> None:
 
 def test_variables_of_backends_are_listed_with_who_reads_them() -> None:
     loaded = load_settings({"REDIS_HOST": "cache"})
-    found = {one.variable: one for one in loaded.listing(load_plugins().registry)}
+    found = {one.variable: one for one in list_settings(loaded, load_plugins().registry)}
     assert found["REDIS_HOST"].value == "cache"
     assert found["REDIS_HOST"].origin == "environment"
     assert found["REDIS_HOST"].used_by == "somafractalmemory-backend-redis"
@@ -108,7 +110,7 @@ def test_no_listing_shows_a_secret() -> None:
             "OTHER": "hush8",
         }
     )
-    assert "hush" not in repr(loaded.listing(load_plugins().registry))
+    assert "hush" not in repr(list_settings(loaded, load_plugins().registry))
     assert "hush1" not in repr(loaded)
     assert "hush8" not in repr(loaded)
 

@@ -18,6 +18,7 @@ from sfm_core.registry import BackendContext, PortName, Registration
 from sfm_server.app import create_app
 from sfm_server.cli.exits import Exit
 from sfm_server.cli.main import COMMANDS
+from sfm_server.listing import list_settings
 from sfm_server.loading import load_settings
 from sfm_server.modes import BUILT_IN, urls_of
 from sfm_server.problems import RequestError, all_errors, status_of
@@ -32,14 +33,14 @@ def page(name: str) -> str:
 
 
 def setting_rows() -> Iterator[str]:
-    for one in load_settings({}, env_file=Path("no-such-file")).listing():
+    for one in list_settings(load_settings({}, env_file=Path("no-such-file"))):
         default = "" if one.variable == "SFM_DATA_FOLDER" else one.value
         yield f"| `{one.variable}` | {f'`{default}`' if default else ''} | {one.description} |"
 
 
 def option_rows() -> Iterator[str]:
     loaded = load_settings({}, env_file=Path("no-such-file"))
-    for one in loaded.listing(load_plugins().registry):
+    for one in list_settings(loaded, load_plugins().registry):
         if one.used_by:
             yield f"| `{one.variable}` | {one.used_by} | {one.description} |"
 

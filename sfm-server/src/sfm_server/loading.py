@@ -10,45 +10,19 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from sfm_core.errors import ConfigurationError
-from sfm_core.protocols.lifecycle import Backend
-from sfm_core.registry import Registration
+from sfm_server.masking import mask
 from sfm_server.settings import PLUGIN_PREFIX, PREFIX, Settings, variable_of
 
 DEFAULT_ENV_FILE = Path(".env")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^?#\s]*@")
-_SECRET_OPTION = re.compile(r"(?i)([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&]*")
-_SECRET_NAME = re.compile(r"PASS|KEY|TOKEN|SECRET")
-_HIDDEN = "********"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting, for listings.
-
-    Attributes:
-        variable: The environment variable that sets it.
-        value: Its value as text, with secrets hidden.
-        origin: Where the value came from: "command line", "environment", the
-            path of a file, or "default".
-        description: What it means.
-        used_by: The distributions whose backends read it; "" for settings of the server.
-    """
-
-    variable: str
-    value: str
-    origin: str
-    description: str
-    used_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,48 +38,6 @@ class LoadedSettings:
     settings: Settings
     options: Mapping[str, str] = field(repr=False)
     origins: Mapping[str, str] = field(repr=False)
-
-    def listing(self, backends: Iterable[Registration[Backend]] = ()) -> list[Setting]:
-        """Return every setting with its value and origin, secrets hidden.
-
-        Args:
-            backends: Backends whose variables to list too.
-
-        Returns:
-            The settings of the server, then the variables of the backends.
-        """
-        known = [
-            Setting(
-                variable=variable_of(name),
-                value=_shown(getattr(self.settings, name)),
-                origin=self.origins.get(variable_of(name), "default"),
-                description=info.description or "",
-            )
-            for name, info in Settings.model_fields.items()
-        ]
-        return known + self._of_backends(backends, {setting.variable for setting in known})
-
-    def _of_backends(
-        self, backends: Iterable[Registration[Backend]], ours: Collection[str]
-    ) -> list[Setting]:
-        meanings: dict[str, str] = {}
-        readers: dict[str, list[str]] = {}
-        for backend in backends:
-            for variable, meaning in backend.options.items():
-                meanings.setdefault(variable, meaning)
-                if backend.distribution not in readers.setdefault(variable, []):
-                    readers[variable].append(backend.distribution)
-        undeclared = {name for name in self.options if name.startswith(PLUGIN_PREFIX)}
-        return [
-            Setting(
-                variable=name,
-                value=show_option(name, self.options.get(name, ""), known=name in meanings),
-                origin=self.origins.get(name, "default"),
-                description=meanings.get(name, "Handed to the backends."),
-                used_by=", ".join(readers.get(name, ())),
-            )
-            for name in sorted((meanings.keys() | undeclared) - set(ours))
-        ]
 
 
 def load_settings(
@@ -150,28 +82,6 @@ def load_settings(
     )
 
 
-def show_option(name: str, value: str, *, known: bool = True) -> str:
-    """Return the value of a backend's variable for a listing.
-
-    Args:
-        name: The variable.
-        value: Its value.
-        known: Whether a backend has declared it; what it holds is unknown otherwise.
-
-    Returns:
-        The value, hidden where the name speaks of a password, key, token or
-        secret, and otherwise without what is secret inside a URL.
-    """
-    secret = not known or _SECRET_NAME.search(name)
-    return _HIDDEN if value and secret else mask(value)
-
-
-def mask(text: str) -> str:
-    """Return a text with the passwords and keys inside its URLs hidden."""
-    hidden = _PASSWORD.sub(rf"\1:{_HIDDEN}@", text)
-    return _SECRET_OPTION.sub(rf"\1{_HIDDEN}", hidden)
-
-
 def _read_file(path: Path) -> Mapping[str, str]:
     if not path.is_file():
         return _NOTHING
@@ -211,15 +121,3 @@ def _validated(values: Mapping[str, str]) -> Settings:
             setting=variable,
             remedy="Correct it, or remove it to use the default.",
         ) from error
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, SecretStr):
-        return _HIDDEN
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # a tuple of any setting
-    return mask(str(value))

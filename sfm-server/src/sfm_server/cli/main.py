@@ -34,9 +34,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "stats": "upkeep:stats",
         "rebuild": "upkeep:rebuild",
         "check": "upkeep:check",
-        "plugins": "inspection:plugins",
+        "plugins": "plugins:plugins",
         "modes": "modes:modes",
-        "config": "inspection:config",
+        "config": "config:config",
         "doctor": "doctor:doctor",
     }
 )

@@ -11,7 +11,8 @@ from sfm_core.errors import ConfigurationError
 from sfm_core.modes import OfferedMode
 from sfm_core.registry import PortName
 from sfm_server.cli.output import show, table
-from sfm_server.loading import load_settings, mask
+from sfm_server.loading import load_settings
+from sfm_server.masking import mask
 from sfm_server.modes import urls_of
 from sfm_server.selection import Selection, select
 

@@ -14,7 +14,7 @@ from sfm_core.errors import SfmError
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.registry import PortName
 from sfm_core.resilience import Policy
-from sfm_server.loading import mask, show_option
+from sfm_server.masking import mask, show_option
 from sfm_server.modes import urls_of
 from sfm_server.selection import Selection
 

@@ -1,4 +1,4 @@
-"""Commands that show what is installed and what is set."""
+"""The command that shows the plugins."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from sfm_core.plugins import PluginInfo
 from sfm_core.registry import PortName
 from sfm_server.cli.modes import lacking, select_installed
 from sfm_server.cli.output import show, table
-from sfm_server.loading import load_settings
 from sfm_server.modes import urls_of
-from sfm_server.selection import Selection, select
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+from sfm_server.selection import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,29 +55,13 @@ class PluginAnswer:
 
 
 @click.command()
-@_json
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plugins(*, as_json: bool) -> None:
     """Show the installed plugins, what they offer, and which are chosen or set aside."""
     selection = select_installed()
     chosen = {(port, url.partition(":")[0]) for port, url in urls_of(selection.slots).items()}
     found = [_described(info, chosen) for info in selection.plugins.installed]
     show(found, as_json=as_json, text=lambda: _listing(found, selection))
-
-
-@click.command()
-@_json
-def config(*, as_json: bool) -> None:
-    """Show every setting and every variable of a backend, its value and where that came from."""
-    loaded = load_settings()
-    settings = loaded.listing(select(loaded.settings, options=loaded.options).registry)
-    show(
-        settings,
-        as_json=as_json,
-        text=lambda: table(
-            ["SETTING", "VALUE", "FROM"],
-            [[one.variable, one.value or "-", one.origin] for one in settings],
-        ),
-    )
 
 
 def _described(info: PluginInfo, chosen: set[tuple[PortName, str]]) -> PluginAnswer:
