@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "stats": "upkeep:stats",
         "rebuild": "upkeep:rebuild",
         "check": "upkeep:check",
+        "migrate": "migration:migrate",
+        "truths": "migration:truths",
         "plugins": "plugins:plugins",
         "modes": "modes:modes",
         "config": "config:config",

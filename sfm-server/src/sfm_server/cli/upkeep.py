@@ -51,12 +51,19 @@ def rebuild(target: Target) -> None:
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Put the differences right.")
+@click.option("--against", metavar="URL", help="Compare with another truth: a URL or a mode.")
 @with_target
-def check(target: Target, *, repair: bool) -> int:
-    """Compare the derived stores with the truth.
+def check(target: Target, *, repair: bool, against: str | None) -> int:
+    """Compare the derived stores with the truth; or, with --against, two truths.
 
-    The exit status is 1 if there are differences that were not repaired.
+    The exit status is 1 if there are differences that were not repaired. Two
+    truths are only compared, never repaired: `sfm migrate` does that.
     """
+    if against is not None:
+        # What opens truths is imported only where it is needed: commands are to start fast.
+        from sfm_server.cli.migration import compare  # noqa: PLC0415
+
+        return compare(target, against)
 
     async def work(client: MemoryClient) -> CheckAnswer:
         with progress_bar("Checking") as advance:
