@@ -13,6 +13,7 @@ from sfm_core.errors import ConfigurationError
 from sfm_core.registry import NO_OPTIONS
 from sfm_server.selection import Selection, select
 from sfm_server.settings import Settings
+from sfm_server.truths import follow_newest_truth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,7 @@ async def open_selection(selection: Selection) -> AsyncGenerator[OpenMemory]:
     selection.require_backends()
     if selection.mode.lasting:
         _make_folder(selection.settings)
+        await follow_newest_truth(selection)
     async with open_engine(
         slots=selection.slots,
         registry=selection.registry,

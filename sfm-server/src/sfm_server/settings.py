@@ -70,6 +70,11 @@ class Settings(BaseModel):
     kv_url: str | None = Field(
         default=None, description="Backend of the truth, instead of the mode's."
     )
+    former_kv_urls: Names = Field(
+        default=(),
+        description="Truths that memories may have been in before, with commas. At start the "
+        "newest is looked for in them and in those of other modes that are set up.",
+    )
     vector_url: str | None = Field(
         default=None, description="Backend of the vectors, instead of the mode's."
     )

@@ -167,7 +167,7 @@ def _needed(of: KnownTruth, truth_id: str, place: str, around: Surroundings) -> 
         f"which cannot be found.{tried}",
         setting="MEMORY_MODE",
         remedy="Make it reachable: set the variables of its server, or name its URL in "
-        "SFM_FORMER_KV_URLS. If it is lost, `sfm truths adopt` goes on with what is here.",
+        "SFM_FORMER_KV_URLS. If it is lost, `sfm truths --adopt` goes on with what is here.",
     )
 
 
@@ -204,7 +204,7 @@ def _refuse_a_lost_one(target: KnownTruth, around: Surroundings) -> None:
         f"{around.last_place}, which cannot be reached.",
         setting="MEMORY_MODE",
         remedy="Make it reachable, or name its URL in SFM_FORMER_KV_URLS. If it is not "
-        "wanted any more, `sfm truths adopt` begins anew.",
+        "wanted any more, `sfm truths --adopt` begins anew.",
     )
 
 
@@ -217,6 +217,6 @@ def _refuse_or_warn(target: KnownTruth, other: KnownTruth, around: Surroundings)
         f"{target.place} holds others that it never had.",
         setting="MEMORY_MODE",
         remedy="Bring them together with `sfm export` in the old mode and `sfm import` in the "
-        "new one; `sfm truths adopt` then goes on with the new one. Or let the old one replace "
+        "new one; `sfm truths --adopt` then goes on with the new one. Or let the old one replace "
         "the new one with `sfm migrate FROM TO --replace`.",
     )

@@ -11,7 +11,6 @@ from sfm_core.engine.changeover import migrate as migrate_truth
 from sfm_core.engine.changeover import truths as open_truths
 from sfm_core.engine.comparing import compare_truths
 from sfm_core.engine.lineage import KnownTruth, Relation
-from sfm_core.engine.manifest import Manifest
 from sfm_core.engine.succession import reclaim
 from sfm_core.errors import ConfigurationError
 from sfm_core.model.report import MigrationReport, TruthDifference
@@ -80,20 +79,24 @@ def migrate(target: Target, *, source: str, destination: str, replace: bool, dry
     show(report, as_json=target.as_json, text=lambda: _migrated(report, dry_run=dry_run))
 
 
-@click.group()
-def truths() -> None:
-    """List the truths of this installation, or choose between them."""
-
-
-@truths.command("list")
+@click.command()
+@click.option("--adopt", is_flag=True, help="Go on with the truth of the settings as it is.")
 @with_target
-def list_truths(target: Target) -> None:
-    """Show the truth of the settings and those of other modes, and which is newer."""
+def truths(target: Target, *, adopt: bool) -> None:
+    """Show the truth of the settings and those of other modes, and which is newer.
+
+    With --adopt, the truth of the settings is declared the one to go on with,
+    without what others hold: for when a newer truth is lost, or when two
+    truths each hold more than the other. Nothing is removed from any of them.
+    """
     selection = _selection(target)
 
     async def work() -> list[ListedTruth]:
-        maker = truth_maker(selection)
-        found = open_truths(maker, chosen_truth(selection), other_truths(selection))
+        if adopt:
+            await _adopt(selection)
+        found = open_truths(
+            truth_maker(selection), chosen_truth(selection), other_truths(selection)
+        )
         async with found as (chosen, others, unreachable):
             rows = [_listed(chosen, chosen), *(_listed(chosen, other) for other in others)]
         return rows + [ListedTruth(place=place, state="not reached") for place in unreachable]
@@ -112,33 +115,11 @@ def list_truths(target: Target) -> None:
     )
 
 
-@truths.command()
-@with_target
-def adopt(target: Target) -> None:
-    """Go on with the truth of the settings as it is, without what other truths hold.
-
-    For when a newer truth is lost, or when two truths each hold more than the
-    other. Nothing is removed from any truth.
-    """
-    selection = _selection(target)
-
-    async def work() -> Manifest:
-        maker = truth_maker(selection)
-        found = open_truths(maker, chosen_truth(selection), other_truths(selection))
-        async with found as (chosen, others, _):
-            manifest = await reclaim(chosen, "sfm truths adopt", passing_over=others)
-        await remember(selection, manifest.truth_id)
-        return manifest
-
-    manifest = asyncio.run(work())
-    place = chosen_truth(selection).place
-    show(
-        ListedTruth(
-            place=place, truth_id=manifest.truth_id, epoch=manifest.epoch, state="this one"
-        ),
-        as_json=target.as_json,
-        text=lambda: f"The next start goes on with {place} as it is.",
-    )
+async def _adopt(selection: Selection) -> None:
+    found = open_truths(truth_maker(selection), chosen_truth(selection), other_truths(selection))
+    async with found as (chosen, others, _):
+        manifest = await reclaim(chosen, "sfm truths --adopt", passing_over=others)
+    await remember(selection, manifest.truth_id)
 
 
 def compare(target: Target, other: str) -> int:

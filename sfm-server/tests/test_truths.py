@@ -1,0 +1,156 @@
+"""Memories follow their installation from one truth to the next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sfm_core.errors import ConfigurationError
+from sfm_server.cli.exits import Exit
+from sfm_server.cli.main import run
+from sfm_server.loading import load_settings
+from sfm_server.selection import Selection, select
+from sfm_server.truths import LastTruth, other_truths, read_last, truth_at
+
+Call = Callable[..., dict[str, object]]
+OLD, NEW = "sqlite:old.db", "sqlite:new.db"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SFM_DATA_FOLDER", str(tmp_path / "data"))
+    monkeypatch.setenv("SFM_EMBEDDER_URL", "hashing:")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def sfm(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Call]:
+    """Calls commands on a truth, with another one that memories may have been in before."""
+
+    def on(kv: str, *former: str) -> Call:
+        def call(*arguments: str, status: int = Exit.OK) -> dict[str, object]:
+            monkeypatch.setenv("SFM_KV_URL", kv)
+            monkeypatch.setenv("SFM_FORMER_KV_URLS", ",".join(former))
+            found = run([*arguments, "--json"])
+            out, err = capfd.readouterr()
+            assert found == status, err
+            document: object = json.loads(out or err.splitlines()[-1])
+            return document if isinstance(document, dict) else {"listed": document}
+
+        return call
+
+    assert not folder.exists()
+    return on
+
+
+def selection(**variables: str) -> Selection:
+    loaded = load_settings({"MEMORY_MODE": "embedded", **variables})
+    return select(loaded.settings, options=loaded.options)
+
+
+def test_a_memory_is_found_in_the_truth_that_comes_after(sfm: Callable[..., Call]) -> None:
+    sfm(OLD)("store", "tea with milk", "--coord", "1,2")
+    assert sfm(NEW, OLD)("get", "1,2")["payload"] == {"text": "tea with milk"}
+
+
+def test_the_way_back_takes_along_what_was_written_meanwhile(sfm: Callable[..., Call]) -> None:
+    old, new = sfm(OLD, NEW), sfm(NEW, OLD)
+    old("store", "tea", "--coord", "1")
+    new("store", "coffee", "--coord", "1")
+    assert (old("get", "1")["payload"], old("get", "1")["version"]) == ({"text": "coffee"}, 2)
+
+
+def test_without_the_newer_truth_a_start_is_refused(sfm: Callable[..., Call], folder: Path) -> None:
+    sfm(OLD)("store", "tea", "--coord", "1")
+    sfm(NEW, OLD)("store", "coffee", "--coord", "1")
+    for file in folder.glob("new.db*"):
+        file.unlink()
+
+    problem = sfm(OLD)("get", "1", status=Exit.CONFIGURATION)["error"]
+    assert "sqlite:new.db" in str(problem)
+    sfm(OLD)("truths", "--adopt")
+    assert sfm(OLD)("get", "1")["payload"] == {"text": "tea"}
+
+
+def test_the_data_folder_remembers_which_truth_was_used_last(
+    sfm: Callable[..., Call], folder: Path
+) -> None:
+    sfm(OLD)("store", "tea", "--coord", "1")
+    last = read_last(folder)
+    assert isinstance(last, LastTruth)
+    assert last.place == OLD
+
+
+def test_a_record_that_cannot_be_read_is_no_record(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "truth.json").write_text("{")
+    assert read_last(folder) is None
+
+
+def test_a_migration_by_hand_ends_with_counts_and_a_digest(sfm: Callable[..., Call]) -> None:
+    sfm(OLD)("store", "tea", "--coord", "1")
+    rehearsed = sfm(NEW)("migrate", OLD, NEW, "--dry-run")
+    moved = sfm(NEW)("migrate", OLD, NEW)
+    again = sfm(NEW)("migrate", OLD, NEW)
+
+    assert rehearsed["written"] == moved["written"]
+    verified = moved["verified"]
+    assert isinstance(verified, dict)
+    assert verified["memories"] == 1
+    assert again["verified"] is None
+    assert sfm(NEW)("get", "1")["payload"] == {"text": "tea"}
+
+
+def test_a_truth_that_was_migrated_takes_no_more_writes(sfm: Callable[..., Call]) -> None:
+    sfm(OLD)("store", "tea", "--coord", "1")
+    sfm(NEW)("migrate", OLD, NEW)
+    problem = sfm(OLD)("store", "more", status=Exit.CONFIGURATION)["error"]
+    assert "moved to another truth" in str(problem)
+
+
+def test_two_truths_are_compared(sfm: Callable[..., Call]) -> None:
+    sfm(OLD)("store", "tea", "--coord", "1")
+    sfm(NEW)("migrate", OLD, NEW)
+    assert sfm(NEW)("check", "--against", OLD)["same"] == 1
+    sfm(NEW, OLD)("store", "coffee", "--coord", "1")
+    difference = sfm(NEW)("check", "--against", OLD, status=Exit.FOUND_PROBLEMS)
+    assert difference["different"] == 1
+
+
+def test_the_truths_of_an_installation_are_listed(sfm: Callable[..., Call]) -> None:
+    sfm(OLD)("store", "tea", "--coord", "1")
+    sfm(NEW, OLD)("store", "coffee", "--coord", "2")
+    listed = sfm(NEW, OLD)("truths")["listed"]
+    assert isinstance(listed, list)
+    assert [(one["place"], one["state"], one["superseded_by"]) for one in listed] == [
+        (NEW, "this one", ""),
+        (OLD, "older", NEW),
+    ]
+
+
+def test_truths_of_other_modes_are_looked_for_where_they_were_set_up(folder: Path) -> None:
+    variables = {"SFM_DATA_FOLDER": str(folder)}
+    assert other_truths(selection(**variables)) == []
+    reached = {"REDIS_HOST": "cache.example", "POSTGRES_URL": "postgresql://db.example/sfm"}
+    found = other_truths(selection(**variables, **reached))
+    assert {one.url for one in found} == {"redis:", "postgresql:"}
+
+
+def test_a_former_truth_that_no_plugin_serves_is_an_error(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match="unheard"):
+        other_truths(selection(SFM_DATA_FOLDER=str(folder), SFM_FORMER_KV_URLS="unheard:of"))
+
+
+def test_the_place_of_a_truth_holds_no_password(folder: Path) -> None:
+    chosen = selection(SFM_DATA_FOLDER=str(folder))
+    assert "secret" not in truth_at(chosen, "redis://me:secret@cache.example/0").place
+
+
+def test_a_mode_stands_for_its_truth(folder: Path) -> None:
+    assert truth_at(selection(SFM_DATA_FOLDER=str(folder)), "development").url == "redis:"
