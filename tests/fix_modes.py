@@ -36,7 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "mode" not in metafunc.fixturenames:
+    named_otherwise = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "mode" not in metafunc.fixturenames or "mode" in named_otherwise:
         return
     wanted = cast("list[str] | None", metafunc.config.getoption("--mode")) or MODES
     lasting = metafunc.definition.get_closest_marker("lasting") is not None
