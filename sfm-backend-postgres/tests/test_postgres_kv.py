@@ -166,26 +166,6 @@ async def test_a_range_is_read_through_the_index(database_url: str, *, reverse: 
     assert "Seq Scan" not in text
 
 
-async def test_the_view_shows_memories_whatever_their_values_are(database_url: str) -> None:
-    values = {
-        b"m\x01a": rb'{"payload":{"text":"x\u0000y","kept":"\\u0000"},"type":"semantic"}',
-        b"m\x01b": b"\xff no json",
-        b"m\x01c": b'{"deleted":true,"payload":{}}',
-        b"h\x01d": b'{"payload":{}}',
-    }
-    async with open_kv(database_url) as store:
-        writes = tuple(Write(key, value, 3) for key, value in values.items())
-        await commit(store, Commit(namespace="n", writes=writes))
-        found = await store.get_many("n", list(values))
-        assert [entry.value for entry in found if entry] == list(values.values())
-    with psycopg.connect(database_url) as raw:
-        rows = raw.execute(
-            "SELECT coordinate, version, type, payload FROM sfm.memory ORDER BY coordinate"
-        ).fetchall()
-    payload = {"text": "x\ufffdy", "kept": "\\u0000"}
-    assert rows == [("0161", 3, "semantic", payload), ("0162", 3, "episodic", None)]
-
-
 def raise_on_write(url: str, code: str, *, times: int) -> None:
     """Let the server refuse the next writes of entries with an error code."""
     with psycopg.connect(url, autocommit=True) as raw:

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.resources import files
 
 import psycopg
 import pytest
+from postgres_catalogue import catalogue
 from postgres_helpers import commit, open_graph, open_kv
+from postgres_server import make_database
 
-from sfm_backend_postgres._schema import known_migrations
-from sfm_core.errors import ConfigurationError, CorruptDataError
+from sfm_backend_postgres import _schema
+from sfm_backend_postgres._schema import Migration, known_migrations
+from sfm_core.errors import BackendError, ConfigurationError, CorruptDataError
 from sfm_core.protocols.kv import Commit, Write
+
+_OPENER = """
+import asyncio, sys
+from pathlib import Path
+from sfm_backend_postgres.plugin import create_kv
+from sfm_core.registry import BackendContext
+
+async def main():
+    async with create_kv(sys.argv[1], BackendContext(data_folder=Path())) as store:
+        await store.ping()
+
+asyncio.run(main())
+"""
 
 
 async def open_and_close(url: str) -> None:
@@ -23,6 +43,70 @@ async def test_many_processes_may_start_at_once(database_url: str) -> None:
     with psycopg.connect(database_url) as raw:
         applied = raw.execute("SELECT name, checksum FROM sfm.migration").fetchall()
     assert applied == [(each.name, each.checksum) for each in known_migrations()]
+
+
+def test_processes_that_start_at_once_take_each_step_once(database_url: str) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", _OPENER, database_url], stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, errors
+    with psycopg.connect(database_url) as raw:
+        applied = raw.execute("SELECT name FROM sfm.migration ORDER BY name").fetchall()
+    assert [name for (name,) in applied] == sorted(each.name for each in known_migrations())
+
+
+async def test_the_schema_for_reading_is_what_the_migrations_make(
+    database_url: str, postgres_url: str
+) -> None:
+    await open_and_close(database_url)
+    plain = make_database(postgres_url)
+    schema = files("sfm_backend_postgres") / "schema.sql"
+    with psycopg.connect(plain, autocommit=True) as raw:
+        raw.execute(schema.read_text(encoding="utf-8").encode())
+    assert catalogue(database_url) == catalogue(plain)
+
+
+@pytest.fixture
+def with_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let there be more steps than this release ships."""
+
+    def give(**steps: str) -> None:
+        more = tuple(Migration(name=f"{name}.sql", sql=sql) for name, sql in steps.items())
+        known = known_migrations() + more
+        monkeypatch.setattr(_schema, "known_migrations", lambda: known)
+
+    return give
+
+
+def tables(url: str) -> set[str]:
+    with psycopg.connect(url) as raw:
+        query = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        return {name for (name,) in raw.execute(query)}
+
+
+async def test_post_steps_wait_until_they_are_asked_for(
+    database_url: str, with_steps: Callable[..., None]
+) -> None:
+    with_steps(
+        **{"9000_a.pre": "CREATE TABLE public.pre ()", "9000_a.post": "CREATE TABLE public.post ()"}
+    )
+    await open_and_close(f"{database_url}?migrations=pre")
+    assert tables(database_url) == {"pre"}
+    await open_and_close(database_url)
+    assert tables(database_url) == {"pre", "post"}
+
+
+async def test_a_step_that_fails_leaves_nothing_of_the_others(
+    database_url: str, with_steps: Callable[..., None]
+) -> None:
+    with_steps(**{"9000_a.pre": "CREATE TABLE public.a ()", "9001_b.pre": "SELECT 1 / 0"})
+    with pytest.raises(BackendError):
+        await open_and_close(database_url)
+    assert tables(database_url) == set()
+    with psycopg.connect(database_url) as raw:
+        assert raw.execute("SELECT to_regclass('sfm.migration')").fetchone() == (None,)
 
 
 async def test_a_start_changes_nothing_in_a_current_database(database_url: str) -> None:
