@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from sfm_backend_postgres.settings import SCHEME
+from sfm_backend_postgres._variables import SCHEME
 from sfm_core.errors import (
     BackendError,
     BackendUnavailableError,

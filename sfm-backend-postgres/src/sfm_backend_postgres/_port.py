@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sfm_backend_postgres._client import PostgresDatabase
 from sfm_backend_postgres._statements import statements
-from sfm_backend_postgres.settings import SCHEME
+from sfm_backend_postgres._variables import SCHEME
 from sfm_core.porting import ServedPort
 
 _PING = statements("truth")["ping"]

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 
 from sfm_backend_postgres._types import Connection
-from sfm_backend_postgres.settings import SCHEME
+from sfm_backend_postgres._variables import SCHEME
 from sfm_core.errors import ConfigurationError, CorruptDataError
 
 MINIMUM_SERVER = 15

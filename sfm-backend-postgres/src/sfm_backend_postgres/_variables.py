@@ -1,10 +1,12 @@
-"""Names of the environment variables that say where and how to connect."""
+"""URL schemes, and the environment variables that say where and how to connect."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
+SCHEME: Final = "postgresql"
+SHORT_SCHEME: Final = "postgres"
 ADDRESS: Final = "POSTGRES_URL"
 TLS_MODE: Final = "POSTGRES_SSL_MODE"
 TLS_ROOT_CERT: Final = "POSTGRES_SSL_ROOT_CERT"
@@ -19,3 +21,9 @@ OPTIONS: Final[Mapping[str, str]] = {
     TLS_KEY: "File with the key of the client's certificate.",
 }
 """What the factories read beside their URL."""
+
+
+def is_bare(url: str) -> bool:
+    """Tell whether a URL is a scheme alone, perhaps with options, so that it names no server."""
+    _, _, rest = url.partition(":")
+    return not rest or rest.startswith("?")

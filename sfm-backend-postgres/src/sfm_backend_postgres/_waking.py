@@ -16,7 +16,7 @@ import psycopg
 from psycopg.pq import ConnStatus
 
 from sfm_backend_postgres._types import Connection
-from sfm_backend_postgres.settings import SCHEME
+from sfm_backend_postgres._variables import SCHEME
 from sfm_core.errors import BackendError, BackendUnavailableError, UnsupportedError
 
 # At most one notification in this time.

@@ -11,7 +11,7 @@ from sfm_backend_postgres._packing import pack_bigints, pack_bytes, pack_texts
 from sfm_backend_postgres._port import PostgresPort
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection
-from sfm_backend_postgres.settings import SCHEME
+from sfm_backend_postgres._variables import SCHEME
 from sfm_core.errors import LimitExceededError, UnsupportedError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.porting import check_batch, check_limit

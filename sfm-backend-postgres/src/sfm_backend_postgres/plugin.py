@@ -1,16 +1,23 @@
-"""Offers the stores of this package to the plugin system."""
+"""Offers the stores of this package to the plugin system.
+
+Every program imports this module, also those that choose another backend. So
+the driver is imported where it is chosen.
+"""
 
 from __future__ import annotations
 
-from sfm_backend_postgres._client import shared_database
-from sfm_backend_postgres._variables import ADDRESS, OPTIONS
-from sfm_backend_postgres.graph import PostgresGraphStore
-from sfm_backend_postgres.kv import PostgresKeyValueStore
-from sfm_backend_postgres.settings import SCHEME, SHORT_SCHEME, PostgresSettings, is_bare
+from typing import TYPE_CHECKING
+
+from sfm_backend_postgres._variables import ADDRESS, OPTIONS, SCHEME, SHORT_SCHEME, is_bare
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.registry import SECURE, BackendContext, Register
+
+if TYPE_CHECKING:
+    from sfm_backend_postgres._client import PostgresDatabase
+    from sfm_backend_postgres.graph import PostgresGraphStore
+    from sfm_backend_postgres.kv import PostgresKeyValueStore
 
 SFM_API_VERSION = 1
 
@@ -19,14 +26,24 @@ _CAPABILITIES = frozenset({SECURE})
 
 def create_kv(url: str, context: BackendContext) -> PostgresKeyValueStore:
     """Make the key-value store for a URL; see `PostgresSettings.parse` for its form."""
-    settings = PostgresSettings.parse(url, context.options, secure=context.secure)
-    return PostgresKeyValueStore(shared_database(settings, context))
+    from sfm_backend_postgres.kv import PostgresKeyValueStore  # noqa: PLC0415 - see above
+
+    return PostgresKeyValueStore(_database(url, context))
 
 
 def create_graph(url: str, context: BackendContext) -> PostgresGraphStore:
     """Make the graph store for a URL; see `PostgresSettings.parse` for its form."""
+    from sfm_backend_postgres.graph import PostgresGraphStore  # noqa: PLC0415 - see above
+
+    return PostgresGraphStore(_database(url, context))
+
+
+def _database(url: str, context: BackendContext) -> PostgresDatabase:
+    from sfm_backend_postgres._client import shared_database  # noqa: PLC0415 - see above
+    from sfm_backend_postgres.settings import PostgresSettings  # noqa: PLC0415 - see above
+
     settings = PostgresSettings.parse(url, context.options, secure=context.secure)
-    return PostgresGraphStore(shared_database(settings, context))
+    return shared_database(settings, context)
 
 
 def is_set_up(url: str, context: BackendContext) -> bool:

@@ -10,11 +10,17 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sfm_backend_postgres._security import check_security
-from sfm_backend_postgres._variables import ADDRESS, TLS_CERT, TLS_KEY, TLS_MODE, TLS_ROOT_CERT
+from sfm_backend_postgres._variables import (
+    ADDRESS,
+    SCHEME,
+    SHORT_SCHEME,
+    TLS_CERT,
+    TLS_KEY,
+    TLS_MODE,
+    TLS_ROOT_CERT,
+    is_bare,
+)
 from sfm_core.errors import ConfigurationError
-
-SCHEME = "postgresql"
-SHORT_SCHEME = "postgres"
 
 _REMEDY = (
     'Write "postgresql://user:password@host:5432/database", with libpq\'s options and '
@@ -122,12 +128,6 @@ class PostgresSettings:
             prepared_statements=own.get("prepared_statements", "on") == "on",
             listen=own.get("listen", "on") == "on",
         )
-
-
-def is_bare(url: str) -> bool:
-    """Tell whether a URL is a scheme alone, perhaps with options, so that it names no server."""
-    _, _, rest = url.partition(":")
-    return not rest or rest.startswith("?")
 
 
 def _named_by_the_environment(options: Mapping[str, str]) -> SplitResult:

@@ -1,18 +1,22 @@
-"""Offers the store of this package to the plugin system."""
+"""Offers the store of this package to the plugin system.
+
+Every program imports this module, also those that choose another backend. So
+the client, which takes a second to import, is imported where it is chosen.
+"""
 
 from __future__ import annotations
 
-from sfm_backend_qdrant._client import ClientQdrant
-from sfm_backend_qdrant._connection import Connection
-from sfm_backend_qdrant._edge import EdgeQdrant
+from typing import TYPE_CHECKING
+
 from sfm_backend_qdrant._environment import OPTIONS, SCHEME, TLS_SCHEME
-from sfm_backend_qdrant._local import LocalConnection
-from sfm_backend_qdrant._server import ServerConnection
 from sfm_backend_qdrant.settings import EDGE_SCHEME, LOCAL_SCHEME, QdrantSettings
-from sfm_backend_qdrant.vector import EdgeVectorStore, QdrantVectorStore
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.vector import VectorStore
 from sfm_core.registry import LOCAL, SECURE, BackendContext, Register
+
+if TYPE_CHECKING:
+    from sfm_backend_qdrant._connection import Connection
+    from sfm_backend_qdrant.vector import QdrantVectorStore
 
 SFM_API_VERSION = 1
 
@@ -23,8 +27,14 @@ def create_vector(url: str, context: BackendContext) -> QdrantVectorStore:
         url, context.data_folder, context.options, secure=context.secure
     )
     if settings.scheme == EDGE_SCHEME:
+        from sfm_backend_qdrant._edge import EdgeQdrant  # noqa: PLC0415 - see above
+        from sfm_backend_qdrant.vector import EdgeVectorStore  # noqa: PLC0415 - see above
+
         key = f"sfm_backend_qdrant:edge:{settings.folder}"
         return EdgeVectorStore(context.share(key, lambda: EdgeQdrant(settings)))
+    from sfm_backend_qdrant._client import ClientQdrant  # noqa: PLC0415 - see above
+    from sfm_backend_qdrant.vector import QdrantVectorStore  # noqa: PLC0415 - see above
+
     return QdrantVectorStore(ClientQdrant(_connection(settings, context)))
 
 
@@ -60,6 +70,10 @@ def _connection(settings: QdrantSettings, context: BackendContext) -> Connection
     has connections of its own.
     """
     if not settings.local:
+        from sfm_backend_qdrant._server import ServerConnection  # noqa: PLC0415 - see above
+
         return ServerConnection(settings)
+    from sfm_backend_qdrant._local import LocalConnection  # noqa: PLC0415 - see above
+
     key = f"sfm_backend_qdrant:{settings.folder or 'memory'}"
     return context.share(key, lambda: LocalConnection(settings))

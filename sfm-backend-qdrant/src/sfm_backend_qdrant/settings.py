@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
-
-from qdrant_client.models import ReadConsistencyType, WriteOrdering
 
 from sfm_backend_qdrant._environment import (
     HOST_OPTION,
@@ -21,6 +20,9 @@ from sfm_backend_qdrant._environment import (
     is_bare,
 )
 from sfm_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from qdrant_client.models import ReadConsistencyType, WriteOrdering
 
 LOCAL_SCHEME = "qdrant+local"
 EDGE_SCHEME = "qdrant+edge"
@@ -117,11 +119,15 @@ class QdrantSettings:
     @property
     def consistency(self) -> ReadConsistencyType | None:
         """How many replicas a read asks; `None` leaves it to the server."""
+        from qdrant_client.models import ReadConsistencyType  # noqa: PLC0415 - see `plugin.py`
+
         return ReadConsistencyType.MAJORITY if self.replicas > 1 else None
 
     @property
     def ordering(self) -> WriteOrdering | None:
         """How writes to one point are put in order; `None` leaves it to the server."""
+        from qdrant_client.models import WriteOrdering  # noqa: PLC0415 - see `plugin.py`
+
         return WriteOrdering.STRONG if self.replicas > 1 else None
 
     @property

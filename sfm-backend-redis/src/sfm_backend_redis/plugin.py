@@ -1,11 +1,13 @@
-"""Offers the stores of this package to the plugin system."""
+"""Offers the stores of this package to the plugin system.
+
+Every program imports this module, also those that choose another backend. So
+the driver is imported where it is chosen.
+"""
 
 from __future__ import annotations
 
-from sfm_backend_redis._client import RedisClient
-from sfm_backend_redis.cache import RedisCache
-from sfm_backend_redis.graph import RedisGraphStore
-from sfm_backend_redis.kv import RedisKeyValueStore
+from typing import TYPE_CHECKING
+
 from sfm_backend_redis.settings import Form
 from sfm_backend_redis.variables import OPTIONS, choose, is_set_up
 from sfm_core.hookspecs import hookimpl
@@ -13,6 +15,12 @@ from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.registry import SECURE, BackendContext, Register
+
+if TYPE_CHECKING:
+    from sfm_backend_redis._client import RedisClient
+    from sfm_backend_redis.cache import RedisCache
+    from sfm_backend_redis.graph import RedisGraphStore
+    from sfm_backend_redis.kv import RedisKeyValueStore
 
 SFM_API_VERSION = 1
 
@@ -28,17 +36,29 @@ _REACHED = {
 
 def create_kv(url: str, context: BackendContext) -> RedisKeyValueStore:
     """Make the key-value store for a URL; see `choose` for its form."""
-    return RedisKeyValueStore(RedisClient(choose(url, context, setting="SFM_KV_URL")))
+    from sfm_backend_redis.kv import RedisKeyValueStore  # noqa: PLC0415 - see above
+
+    return RedisKeyValueStore(_client(url, context, "SFM_KV_URL"))
 
 
 def create_graph(url: str, context: BackendContext) -> RedisGraphStore:
     """Make the graph store for a URL; see `choose` for its form."""
-    return RedisGraphStore(RedisClient(choose(url, context, setting="SFM_GRAPH_URL")))
+    from sfm_backend_redis.graph import RedisGraphStore  # noqa: PLC0415 - see above
+
+    return RedisGraphStore(_client(url, context, "SFM_GRAPH_URL"))
 
 
 def create_cache(url: str, context: BackendContext) -> RedisCache:
     """Make the cache for a URL; see `choose` for its form."""
-    return RedisCache(RedisClient(choose(url, context, setting="SFM_CACHE_URL")))
+    from sfm_backend_redis.cache import RedisCache  # noqa: PLC0415 - see above
+
+    return RedisCache(_client(url, context, "SFM_CACHE_URL"))
+
+
+def _client(url: str, context: BackendContext, setting: str) -> RedisClient:
+    from sfm_backend_redis._client import RedisClient  # noqa: PLC0415 - see above
+
+    return RedisClient(choose(url, context, setting=setting))
 
 
 @hookimpl
