@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import struct
+from collections.abc import Callable, Sequence
 
-from sfm_backend_redis._connect import Argument
 from sfm_core.porting import to_microseconds
 from sfm_core.protocols.kv import Commit, CommitResult, Committed, Conflict, DirtyNote, Entry
 
+# MessagePack with lengths of four bytes, because Lua's decoder takes no other bytes than "raw"
+# ones, which not every encoder writes any more.
+_HEAD = struct.Struct(">BI").pack
+_ARRAY, _RAW = 0xDD, 0xDB
 
-def encode_commits(commits: Sequence[Commit], names: Sequence[str]) -> Iterator[Argument]:
+
+def encode_commits(commits: Sequence[Commit], names: Sequence[str]) -> bytes:
     """Encode commits for `commit.lua`.
+
+    One argument costs the driver and the server much less than many.
 
     Args:
         commits: What is to be done.
         names: Namespaces of the call, in the order of its keys.
 
-    Yields:
-        The arguments, one commit after the other.
+    Returns:
+        The argument.
     """
-    places = {name: place for place, name in enumerate(names)}
-    for commit in commits:
-        used = any(write.value is not None for write in commit.writes)
-        parts = _parts(commit)
-        yield from (places[commit.namespace], commit.namespace, commit.namespace if used else "")
-        yield from map(len, parts)
-        for part in parts:
-            yield from part
+    places = {name: b"%d" % place for place, name in enumerate(names)}
+    return _array([_encoded(commit, places[commit.namespace]) for commit in commits])
 
 
 def read_results(
@@ -47,23 +48,41 @@ def read_results(
     return [_result(commit, answer, entry) for commit, answer in zip(commits, answers, strict=True)]
 
 
-def _parts(commit: Commit) -> tuple[Sequence[Argument], ...]:
+def _encoded(commit: Commit, place: bytes) -> bytes:
     last = {write.key: write for write in commit.writes}.values()
-    puts: list[Argument] = []
+    name = commit.namespace.encode()
+    puts: list[bytes] = []
     for write in last:
         if write.value is not None:
             puts += (write.key, b"%d %b" % (write.version, write.value))
-    events: list[Argument] = []
+    expect: list[bytes] = []
+    for key, version in commit.expect.items():
+        expect += (key, b"%d" % version)
+    counters: list[bytes] = []
+    for counter, amount in commit.counters.items():
+        counters += (counter.encode(), b"%d" % amount)
+    events: list[bytes] = []
     for note in commit.events:
-        events += (note.type.value, note.key, note.version, to_microseconds(note.at))
-    return (
-        [part for expectation in commit.expect.items() for part in expectation],
+        at = to_microseconds(note.at)
+        events += (note.type.value.encode(), note.key, b"%d" % note.version, b"%d" % at)
+    parts = (
+        expect,
         puts,
         [write.key for write in last if write.value is None],
-        [part for counter in commit.counters.items() for part in counter],
+        counters,
         commit.dirty,
         events,
     )
+    heads = map(_raw, (place, name, name if puts else b""))
+    return _array([*heads, *(_array([*map(_raw, part)]) for part in parts)])
+
+
+def _array(items: Sequence[bytes]) -> bytes:
+    return _HEAD(_ARRAY, len(items)) + b"".join(items)
+
+
+def _raw(content: bytes) -> bytes:
+    return _HEAD(_RAW, len(content)) + content
 
 
 def _result(

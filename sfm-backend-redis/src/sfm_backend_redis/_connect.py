@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, cast
 
 from redis.asyncio import (
-    BlockingConnectionPool,
     Connection,
+    ConnectionPool,
     Redis,
     SSLConnection,
     UnixDomainSocketConnection,
@@ -65,8 +65,8 @@ class Link:
         driver: The client.
         watchers: Clients of the sentinels.
         spread: Whether it speaks to a cluster.
-        gate: Lets as many calls through as there may be connections. The
-            driver's pools for sentinels and clusters fail instead of waiting.
+        gate: Lets as many calls through as there may be connections, because
+            the driver's pools fail instead of waiting.
     """
 
     driver: _Driver
@@ -130,13 +130,8 @@ def _to_server(settings: RedisSettings) -> Link:
         options["host"] = settings.addresses[0].host
         options["port"] = settings.addresses[0].port
         options |= _tls(settings) if settings.tls else {}
-    make = cast(Callable[..., BlockingConnectionPool], BlockingConnectionPool)
-    pool = make(
-        max_connections=settings.max_connections,
-        timeout=settings.timeout.total_seconds(),
-        connection_class=kind,
-        **options,
-    )
+    make = cast(Callable[..., ConnectionPool], ConnectionPool)
+    pool = make(max_connections=settings.max_connections, connection_class=kind, **options)
     return Link(driver=cast(_Driver, Redis.from_pool(pool)), gate=_gate(settings))
 
 

@@ -101,7 +101,7 @@ class RedisKeyValueStore(RedisOutbox):
         keys = [self.key(part) for part in ("namespaces", "seq", "notes", "order", "leases", "log")]
         for name in map(quoted, names):
             keys += [self.key(part, name) for part in ("entries", "keys", "counters")]
-        arguments = [owner, microseconds(lease), *encode_commits(commits, names)]
+        arguments = (owner, microseconds(lease), encode_commits(commits, names))
         answer = await client.run_durably("commit", keys, arguments)
         return read_results(commits, cast(list[list[int | bytes | None]], answer), self._entry)
 
