@@ -10,10 +10,9 @@ import pytest
 from engine_house import NS, at, found, new
 from engine_town import Town, crashing, url
 
-from sfm_core.engine.changeover import migrate, truths
+from sfm_core.engine.changeover import LEASE, migrate, truths
 from sfm_core.engine.comparing import compare_truths
 from sfm_core.engine.memory_engine import MemoryEngine
-from sfm_core.engine.presence import LEASE
 from sfm_core.engine.succession import reclaim, take_over
 from sfm_core.errors import (
     BackendError,
@@ -211,7 +210,7 @@ async def test_handing_over_while_a_server_runs_loses_no_acknowledged_write(town
 
 async def hand_over(town: Town, old: str, new_place: str) -> None:
     async with truths(town.maker(), url(new_place), [url(old)]) as (target, [source], _):
-        await take_over(source, target, town.clock, "migration")
+        await take_over(source, target, town.clock, "migration", lease=LEASE)
 
 
 async def test_events_that_were_not_published_go_along_once(town: Town) -> None:

@@ -16,7 +16,7 @@ from sfm_core.engine.opening import BackendMaker
 from sfm_core.errors import ConfigurationError
 from sfm_core.registry import BackendContext, PortName
 from sfm_core.resilience import Policy
-from sfm_server.loading import mask
+from sfm_server.masking import mask
 from sfm_server.selection import Selection
 
 RECORD = "truth.json"
@@ -60,6 +60,7 @@ async def follow_newest_truth(selection: Selection, progress: Progress | None = 
         other_truths(selection),
         last_id=last.truth_id if last else None,
         last_place=last.place if last else "",
+        lease=selection.engine_settings().lease,
         progress=progress,
     )
     if result.report and result.report.verified:

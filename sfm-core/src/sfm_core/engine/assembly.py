@@ -175,7 +175,7 @@ async def _flush(access: AccessRecorder) -> None:
 
 
 async def _enter(stack: AsyncExitStack, stores: Stores) -> Presence:
-    presence = Presence(stores.kv, stores.clock, stores.owner)
+    presence = Presence(stores.kv, stores.clock, stores.owner, lease=stores.settings.lease)
     stack.push_async_callback(_leave, presence)
     await presence.renew()
     return presence

@@ -19,12 +19,14 @@ from sfm_core.engine.presence import in_use
 from sfm_core.engine.succession import call_off, reclaim, take_over
 from sfm_core.errors import BackendUnavailableError, ConfigurationError, SfmError
 from sfm_core.model.report import MigrationReport
+from sfm_core.settings import EngineSettings
 
 log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(seconds=5)
 """How long another truth may take to be opened before it counts as unreachable."""
 
+LEASE = EngineSettings().lease
 _ROUNDS = 10
 
 
@@ -61,6 +63,7 @@ async def bring_up_to_date(
     *,
     last_id: str | None = None,
     last_place: str = "",
+    lease: timedelta = LEASE,
     progress: Progress | None = None,
 ) -> UpToDate:
     """See that a truth holds everything that any other truth of the installation holds.
@@ -72,6 +75,7 @@ async def bring_up_to_date(
             left out, unless they are known to be newer.
         last_id: The truth that the installation ran on last, if it is known.
         last_place: How its URL began.
+        lease: How long others wait for this process where it is killed.
         progress: Told how many entries were dealt with.
 
     Returns:
@@ -98,10 +102,10 @@ async def bring_up_to_date(
                 await _refuse_if_in_use(decision.source, truth, maker.clock)
                 log.info("bringing %s up to date from %s", truth.place, decision.source.place)
                 report = await take_over(
-                    decision.source, truth, maker.clock, owner, progress=progress
+                    decision.source, truth, maker.clock, owner, lease=lease, progress=progress
                 )
             elif decision.unfinished is not None:
-                await call_off(decision.unfinished, truth, maker.clock, owner)
+                await call_off(decision.unfinished, truth, maker.clock, owner, lease=lease)
             else:
                 manifest = await read_manifest(truth.kv, owner)
                 return UpToDate(truth_id=manifest.truth_id, report=report)
@@ -147,6 +151,7 @@ async def migrate(
     *,
     replace: bool = False,
     dry_run: bool = False,
+    lease: timedelta = LEASE,
     progress: Progress | None = None,
 ) -> MigrationReport:
     """Have one truth take over from another, on the word of a person.
@@ -162,6 +167,7 @@ async def migrate(
         replace: Whether what the target holds and the source never had may be
             removed, and an older truth may replace a newer one.
         dry_run: Count only what would be written and removed.
+        lease: How long others wait for this process where it is killed.
         progress: Told how many entries were dealt with.
 
     Returns:
@@ -189,7 +195,7 @@ async def migrate(
             )
         if replace:
             await reclaim(old, owner)
-        return await take_over(old, new, maker.clock, owner, progress=progress)
+        return await take_over(old, new, maker.clock, owner, lease=lease, progress=progress)
 
 
 def _refuse_to_lose(old: KnownTruth, new: KnownTruth, *, replace: bool) -> None:

@@ -14,23 +14,20 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import NamedTuple
 
 import msgspec
 
 from sfm_core.clock import Clock
 from sfm_core.engine.manifest import Successor, peek_manifest
+from sfm_core.engine.stillness import Stillness
 from sfm_core.errors import SupersededError
 from sfm_core.model.keys import KeyRange
 from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Commit, Entry, KeyValueStore, Write
 
-LEASE = timedelta(seconds=15)
-"""How long a truth's successor waits for an engine that has stopped renewing its entry."""
-
-RIGHT = timedelta(seconds=10)
-"""How long after a renewal an engine may write; the rest of the lease is for writes under way."""
+RIGHT = 2 / 3
+"""Part of its lease in which an engine may write; the rest is for writes under way."""
 
 POLL = timedelta(seconds=0.25)
 _PREFIX = b"engine/"
@@ -39,6 +36,7 @@ _PREFIX = b"engine/"
 class _Attendance(msgspec.Struct, frozen=True):
     """What an engine's entry says."""
 
+    lease_seconds: float
     yielded: bool = False
 
 
@@ -48,12 +46,13 @@ _decoder = msgspec.json.Decoder(_Attendance)
 class Presence:
     """The entry of one engine, and its right to write."""
 
-    def __init__(self, kv: KeyValueStore, clock: Clock, owner: str) -> None:
-        """Speak for the engine that calls itself `owner`."""
+    def __init__(self, kv: KeyValueStore, clock: Clock, owner: str, *, lease: timedelta) -> None:
+        """Speak for the engine that calls itself `owner`, which renews within `lease`."""
         self._kv = kv
         self._clock = clock
         self._key = _PREFIX + owner.encode()
         self._owner = owner
+        self._lease = lease
         self._version = 0
         self._renewed_at = float("-inf")
         self._successor: Successor | None = None
@@ -73,7 +72,7 @@ class Presence:
             BackendError: The truth did not answer.
         """
         began = self._clock.monotonic()
-        await self._put(_Attendance(yielded=self._successor is not None))
+        await self._put(yielded=self._successor is not None)
         manifest = await peek_manifest(self._kv)
         before, self._successor = self._successor, manifest.superseded_by if manifest else None
         if self._successor is None:
@@ -81,7 +80,7 @@ class Presence:
             self._renewed_at = began if before is None else float("-inf")
         elif before is None:
             await self._idle.wait()
-            await self._put(_Attendance(yielded=True))
+            await self._put(yielded=True)
 
     async def leave(self) -> None:
         """Remove the entry; nothing is written after this.
@@ -101,7 +100,7 @@ class Presence:
             SupersededError: Another truth has taken over.
             BackendError: The entry was due for renewal and the truth did not answer.
         """
-        if self._clock.monotonic() - self._renewed_at > RIGHT.total_seconds():
+        if self._clock.monotonic() - self._renewed_at > RIGHT * self._lease.total_seconds():
             await self.renew()
         if self._successor is not None:
             raise SupersededError(
@@ -118,26 +117,20 @@ class Presence:
             if not self._under_way:
                 self._idle.set()
 
-    async def _put(self, attendance: _Attendance) -> None:
+    async def _put(self, *, yielded: bool) -> None:
         self._version += 1
+        attendance = _Attendance(self._lease.total_seconds(), yielded)
         await self._commit(Write(self._key, msgspec.json.encode(attendance), self._version))
 
     async def _commit(self, write: Write) -> None:
         commit = Commit(namespace=SYSTEM_NAMESPACE, writes=(write,))
-        await self._kv.commit([commit], owner=self._owner, lease=LEASE)
-
-
-class _Watched(NamedTuple):
-    """An engine's entry, and since when it has not been renewed."""
-
-    version: int
-    since: float
+        await self._kv.commit([commit], owner=self._owner, lease=self._lease)
 
 
 async def wait_until_quiet(kv: KeyValueStore, clock: Clock, owner: str) -> None:
     """Wait until no engine writes to a truth that is marked as superseded.
 
-    Takes up to `LEASE` where an engine was killed, and removes what it left.
+    Takes up to a lease where an engine was killed, and removes what it left.
 
     Args:
         kv: The truth.
@@ -147,20 +140,15 @@ async def wait_until_quiet(kv: KeyValueStore, clock: Clock, owner: str) -> None:
     Raises:
         BackendError: The truth did not answer.
     """
-    watched: dict[bytes, _Watched] = {}
+    watch = Stillness(clock)
     while True:
-        now = clock.monotonic()
         writing = 0
         for key, entry in await _entries(kv):
-            if _decoder.decode(entry.value).yielded:
-                continue
-            seen = watched.get(key)
-            if seen is None or seen.version != entry.version:
-                watched[key] = _Watched(entry.version, now)
-            elif now - seen.since >= LEASE.total_seconds():
+            attendance = _decoder.decode(entry.value)
+            if watch.of(key, entry.version).total_seconds() >= attendance.lease_seconds:
                 await _remove(kv, key, entry.version, owner)
-                continue
-            writing += 1
+            elif not attendance.yielded:
+                writing += 1
         if not writing:
             return
         await clock.sleep(POLL)
@@ -169,7 +157,7 @@ async def wait_until_quiet(kv: KeyValueStore, clock: Clock, owner: str) -> None:
 async def in_use(kv: KeyValueStore, clock: Clock) -> bool:
     """Tell whether an engine works on a truth.
 
-    Takes up to `LEASE` where one was killed, and until the next renewal where one lives.
+    Takes up to a lease where one was killed, and until the next renewal where one lives.
 
     Args:
         kv: The truth.
@@ -181,15 +169,19 @@ async def in_use(kv: KeyValueStore, clock: Clock) -> bool:
     Raises:
         BackendError: The truth did not answer.
     """
-    began = clock.monotonic()
+    watch = Stillness(clock)
     first = {key: entry.version for key, entry in await _entries(kv)}
-    while first and clock.monotonic() - began < LEASE.total_seconds():
+    while True:
+        still = 0
+        entries = await _entries(kv)
+        for key, entry in entries:
+            if first.get(key) != entry.version:
+                return True
+            lease = _decoder.decode(entry.value).lease_seconds
+            still += watch.of(key, entry.version).total_seconds() >= lease
+        if still == len(entries):
+            return False
         await clock.sleep(POLL)
-        now = {key: entry.version for key, entry in await _entries(kv)}
-        if any(first.get(key) != version for key, version in now.items()):
-            return True
-        first = now
-    return False
 
 
 async def _entries(kv: KeyValueStore) -> list[tuple[bytes, Entry]]:
@@ -199,4 +191,4 @@ async def _entries(kv: KeyValueStore) -> list[tuple[bytes, Entry]]:
 
 async def _remove(kv: KeyValueStore, key: bytes, version: int, owner: str) -> None:
     commit = Commit(namespace=SYSTEM_NAMESPACE, writes=(Write(key, None),), expect={key: version})
-    await kv.commit([commit], owner=owner, lease=LEASE)
+    await kv.commit([commit], owner=owner, lease=POLL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
 
 import msgspec
 
@@ -34,6 +35,7 @@ async def take_over(
     clock: Clock,
     owner: str,
     *,
+    lease: timedelta,
     progress: Progress | None = None,
 ) -> MigrationReport:
     """Make a truth hold exactly what another one holds, and be the newest from then on.
@@ -47,6 +49,7 @@ async def take_over(
         target: The truth to change; what it holds beyond the source is removed.
         clock: Source of time.
         owner: Who does it.
+        lease: How long others wait for this process where it is killed.
         progress: Told how many entries were dealt with.
 
     Returns:
@@ -57,7 +60,7 @@ async def take_over(
         BackendError: A truth failed, the target is written by others, or the
             source was reclaimed meanwhile.
     """
-    async with locked(target.kv, clock, owner, _LOCK):
+    async with locked(target.kv, clock, owner, _LOCK, lease=lease):
         old = await read_manifest(source.kv, owner)
         new = await read_manifest(target.kv, owner)
         if new.lineage.get(old.truth_id) == old.epoch and new.taking_over is None:
@@ -125,7 +128,9 @@ async def reclaim(
     return await change_manifest(truth.kv, owner, change)
 
 
-async def call_off(unfinished: KnownTruth, truth: KnownTruth, clock: Clock, owner: str) -> None:
+async def call_off(
+    unfinished: KnownTruth, truth: KnownTruth, clock: Clock, owner: str, *, lease: timedelta
+) -> None:
     """Reclaim a truth from one that never finished taking over from it.
 
     Does nothing where that has finished once no process is at it any more.
@@ -135,11 +140,12 @@ async def call_off(unfinished: KnownTruth, truth: KnownTruth, clock: Clock, owne
         truth: The truth to reclaim.
         clock: Source of time.
         owner: Who does it.
+        lease: How long others wait for this process where it is killed.
 
     Raises:
         BackendError: A truth failed.
     """
-    async with locked(unfinished.kv, clock, owner, _LOCK):
+    async with locked(unfinished.kv, clock, owner, _LOCK, lease=lease):
         manifest = await peek_manifest(unfinished.kv)
         if manifest and truth.manifest and manifest.lineage.get(truth.manifest.truth_id):
             now = KnownTruth(

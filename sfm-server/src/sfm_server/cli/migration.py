@@ -72,6 +72,7 @@ def migrate(target: Target, *, source: str, destination: str, replace: bool, dry
                 truth_at(selection, destination),
                 replace=replace,
                 dry_run=dry_run,
+                lease=selection.engine_settings().lease,
                 progress=advance,
             )
 
