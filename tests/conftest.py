@@ -14,6 +14,7 @@ pytest_plugins = (
     "tests.fix_services",
     "tests.fix_modes",
     "tests.fix_server",
+    "tests.fix_faults",
 )
 
 _MISSING = re.compile(r"NOT TESTED: [^'\")]+")
@@ -27,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how often the crash tests kill a process that writes",
     )
     parser.addoption("--crash-seed", type=int, default=1, help="what the crash tests do, and when")
+    parser.addoption(
+        "--fault-operations",
+        type=int,
+        default=200,
+        help="how much is done while the stores fail; from 1000 on, outages are longer and more",
+    )
+    parser.addoption("--fault-seed", type=int, default=1, help="what is done then, and what fails")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

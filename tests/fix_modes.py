@@ -40,8 +40,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "mode" not in metafunc.fixturenames or "mode" in named_otherwise:
         return
     wanted = cast("list[str] | None", metafunc.config.getoption("--mode")) or MODES
-    lasting = metafunc.definition.get_closest_marker("lasting") is not None
-    metafunc.parametrize("mode", [m for m in wanted if m != FORGETFUL or not lasting])
+    if metafunc.definition.get_closest_marker("lasting") is not None:
+        wanted = [mode for mode in wanted if mode != FORGETFUL]
+    only = metafunc.definition.get_closest_marker("modes")
+    metafunc.parametrize("mode", [mode for mode in wanted if not only or mode in only.args])
 
 
 class Qdrant:

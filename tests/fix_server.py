@@ -80,6 +80,12 @@ class ServerProcess:
         return self._process is not None
 
     @property
+    def process_id(self) -> int:
+        """The number of its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has logged, over all its starts."""
         return self._log.read_text(encoding="utf-8")

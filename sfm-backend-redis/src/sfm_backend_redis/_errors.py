@@ -51,6 +51,11 @@ def translated(settings: RedisSettings) -> Generator[None]:
         yield
     except (exceptions.RedisError, OSError) as error:
         raise translate(error, settings) from error
+    except RuntimeError as error:
+        # What uvloop says of a connection that the server has closed; asyncio drops what is sent.
+        if "handler is closed" not in str(error):
+            raise
+        raise _unreachable(error, settings) from error
 
 
 def translate(error: exceptions.RedisError | OSError, settings: RedisSettings) -> SfmError:
@@ -85,9 +90,13 @@ def translate(error: exceptions.RedisError | OSError, settings: RedisSettings) -
         )
     if isinstance(error, exceptions.ResponseError):
         return _of_answer(error, place, scheme)
+    return _unreachable(error, settings)
+
+
+def _unreachable(error: Exception, settings: RedisSettings) -> BackendUnavailableError:
     return BackendUnavailableError(
-        f"{place} could not be reached: {error}.",
-        backend=scheme,
+        f"{settings.place} could not be reached: {error}.",
+        backend=settings.form.value,
         remedy="Check that it runs, and that host, port and TLS of the URL are right.",
     )
 
