@@ -16,7 +16,7 @@ from postgres_server import PostgresServer, wheel_binaries
 from redis_helpers import with_options
 
 from sfm_core.testing.proxy import TcpProxy
-from tests.fix_modes import Stores, by_slot, new_prefix
+from tests.fix_modes import Stores, new_prefix
 from tests.fix_server import ServerProcess
 from tests.fix_services import ALWAYS
 
@@ -119,7 +119,7 @@ async def fortress(mode: str, stores: Stores, tmp_path: Path) -> AsyncIterator[F
             postgres_proxy = await stack.enter_async_context(TcpProxy.before(postgres.url))
             variables["POSTGRES_URL"] = postgres_proxy.url
             behind.append(("PostgreSQL", postgres, postgres_proxy))
-        server = ServerProcess(_folder(tmp_path, "server"), by_slot(variables))
+        server = ServerProcess(_folder(tmp_path, "server"), variables)
         stack.callback(server.close)
         await server.start()
         fortress = Fortress(server)

@@ -16,8 +16,8 @@ from redis_helpers import with_options
 
 from tests.fix_services import PASSWORD, Certificates
 
-# In the process, where no server is named: no package index has one.
-QDRANT_IN_PROCESS = "qdrant+local:points"
+# The engine without a server, where none is named: no package index has one.
+QDRANT_ENGINE = "qdrant+edge:"
 QDRANT_VARIABLE = "SFM_TEST_QDRANT_URL"
 
 MODES = ("embedded", "test", "development", "evented_enterprise", "cloud_managed")
@@ -57,7 +57,7 @@ class Qdrant:
         """Return what a mode has to be told."""
         server = self._server
         if server is None or (secure and not server.url().startswith("qdrants:")):
-            return {"SFM_VECTOR_URL": QDRANT_IN_PROCESS}
+            return {"SFM_VECTOR_URL": QDRANT_ENGINE}
         return {"QDRANT_URL": server.url(), **server.context.options}
 
     def clean(self) -> None:
