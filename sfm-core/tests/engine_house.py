@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.memory_engine import MemoryEngine
@@ -24,6 +29,7 @@ from sfm_core.model.memory import NewMemory
 from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.model.payload import Payload
 from sfm_core.model.query import RecallQuery
+from sfm_core.protocols.embedder import Fingerprint
 from sfm_core.protocols.kv import Commit, Write
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.protocols.vector import Collection
@@ -34,6 +40,7 @@ from sfm_core.testing.faults import FaultPlan, faulty
 
 NS = "house"
 SETTINGS = EngineSettings()
+EMBEDDERS = ("memory", "small", "tiny")
 INTERVAL = SETTINGS.sweep_interval
 LEASE = SETTINGS.lease
 PATIENCE = 10.0
@@ -47,15 +54,40 @@ class Faults:
     vector: FaultPlan = field(default_factory=FaultPlan)
     graph: FaultPlan = field(default_factory=FaultPlan)
     embedder: FaultPlan = field(default_factory=FaultPlan)
+    other: FaultPlan = field(default_factory=FaultPlan)
     sink: FaultPlan = field(default_factory=FaultPlan)
 
     def clear(self) -> None:
-        for plan in (self.kv, self.vector, self.graph, self.embedder, self.sink):
+        for plan in (self.kv, self.vector, self.graph, self.embedder, self.other, self.sink):
             plan.clear()
 
 
+class SmallEmbedder(HashingEmbedder):
+    """An embedder whose vectors are not those of any other, and shorter than most."""
+
+    def __init__(self, model: str, embedded: Counter[str]) -> None:
+        super().__init__()
+        self._model = model
+        self._embedded = embedded
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return Fingerprint(model=self._model, revision="1", dimension=64)
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self._embedded.update(texts)
+        whole = await super().embed([f"{self._model} {text}" for text in texts])
+        vectors: NDArray[np.float32] = whole.reshape(len(texts), -1, 64).sum(axis=1)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+
 class House:
-    """What engines share, and three stores to look and meddle behind their backs."""
+    """What engines share, and three stores to look and meddle behind their backs.
+
+    Attributes:
+        embedded: How often each text was embedded by an embedder other than `memory`.
+    """
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -68,6 +100,7 @@ class House:
         self.graph = InProcessGraphStore(state=self._graph_state)
         self.sink = InProcessEventSink(state=self._sink_state)
         self.engines = 0
+        self.embedded: Counter[str] = Counter()
         self.interval = INTERVAL
 
     @property
@@ -83,8 +116,12 @@ class House:
         *,
         faults: Faults | None = None,
         events: bool = False,
+        embedder: str = "memory",
+        installed: Sequence[str] = EMBEDDERS,
+        decides: bool = True,
+        settled: bool = True,
     ) -> AsyncGenerator[MemoryEngine]:
-        """Open an engine whose first round of upkeep is done."""
+        """Open an engine whose first round of upkeep is done, and its builds unless told not to."""
         self.interval = settings.sweep_interval
         async with open_engine(
             slots=Slots(
@@ -92,17 +129,19 @@ class House:
                 vector="memory:",
                 graph="memory:",
                 cache="memory:",
-                embedder="memory:",
+                embedder=f"{embedder}:",
                 events="memory:" if events else None,
             ),
-            registry=self._registry(faults or Faults()),
+            registry=self._registry(faults or Faults(), installed),
             context=BackendContext(data_folder=Path("unused"), clock=self.clock),
             settings=settings,
+            decides=decides,
         ) as engine:
             self.engines += 1
             try:
                 await self._upkeep_done()
-                await eventually(lambda: not engine.rebuilding)
+                if settled:
+                    await self.settle(engine)
                 yield engine
             finally:
                 self.engines -= 1
@@ -113,13 +152,26 @@ class House:
             await self.clock.advance(step)
             await self._upkeep_done()
 
+    async def settle(self, engine: MemoryEngine) -> None:
+        """Let time pass until an engine has built what it has to."""
+        await eventually(partial(self._settled, engine))
+
+    async def _settled(self, engine: MemoryEngine) -> bool:
+        if engine.rebuilding:
+            await self.sweep()
+        return not engine.rebuilding
+
     async def outbox_depth(self) -> int:
         """Tell how many notes wait."""
         return (await self.kv.outbox_status()).depth
 
-    async def points(self, namespace: str = NS) -> dict[Coordinate, int]:
+    async def points(
+        self, namespace: str = NS, collection: Collection | None = None
+    ) -> dict[Coordinate, int]:
         """Return the version of every point."""
-        states = await self.vector.scroll(self.collection, namespace, after=None, limit=10_000)
+        states = await self.vector.scroll(
+            collection or self.collection, namespace, after=None, limit=10_000
+        )
         return {state.id.coordinate: state.version for state in states}
 
     async def edges(self, namespace: str = NS) -> set[tuple[Coordinate, str, Coordinate]]:
@@ -144,7 +196,7 @@ class House:
     async def _upkeep_done(self) -> None:
         await eventually(lambda: self.clock.sleepers >= self.engines)
 
-    def _registry(self, faults: Faults) -> Registry:
+    def _registry(self, faults: Faults, installed: Sequence[str]) -> Registry:
         registry = Registry()
         factories: dict[PortName, Callable[[], Backend]] = {
             PortName.KV: lambda: faulty(
@@ -157,7 +209,6 @@ class House:
                 InProcessGraphStore(state=self._graph_state), faults.graph
             ),
             PortName.CACHE: lambda: InProcessCache(clock=self.clock),
-            PortName.EMBEDDER: lambda: faulty(HashingEmbedder(), faults.embedder),
             PortName.EVENTS: lambda: faulty(
                 InProcessEventSink(state=self._sink_state), faults.sink
             ),
@@ -173,7 +224,23 @@ class House:
                     distribution="tests",
                 )
             )
+        for scheme in installed:
+            registry.add(
+                Registration(
+                    port=PortName.EMBEDDER,
+                    scheme=scheme,
+                    factory=_ignoring(partial(self._embedder, scheme, faults)),
+                    summary="",
+                    capabilities=frozenset({LOCAL}),
+                    distribution="tests",
+                )
+            )
         return registry
+
+    def _embedder(self, scheme: str, faults: Faults) -> Backend:
+        if scheme == "memory":
+            return faulty(HashingEmbedder(), faults.embedder)
+        return faulty(SmallEmbedder(scheme, self.embedded), faults.other)
 
 
 def _ignoring(make: Callable[[], Backend]) -> Factory[Backend]:

@@ -43,7 +43,7 @@ async def test_a_write_waits_until_recall_sees_it(house: House, engine: MemoryEn
 
 
 @pytest.mark.parametrize(
-    ("port", "method"), [("vector", "upsert"), ("embedder", "embed"), ("kv", "acknowledge")]
+    ("port", "method"), [("vector", "upsert"), ("embedder", "embed"), ("kv", "get_many")]
 )
 async def test_a_write_is_safe_while_what_follows_it_is_down_and_is_finished_later(
     house: House, faults: Faults, engine: MemoryEngine, port: str, method: str
@@ -278,7 +278,7 @@ async def test_a_build_that_was_interrupted_is_gone_on_with_at_the_next_start(
         await engine.store_many(NS, [new(at(n), f"whale {n}") for n in range(20)])
     await house.vector.drop(house.collection)
     faults.vector.fail("upsert", times=None)
-    async with house.open(faults=faults) as engine:
+    async with house.open(faults=faults, settled=False) as engine:
         assert await found(engine, "whale", 20) == []
     async with house.open() as engine:
         assert len(await found(engine, "whale", 20)) == 20

@@ -30,7 +30,14 @@ from sfm_core.model.link import DEFAULT_LINK_TYPE, Link
 from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
 from sfm_core.model.payload import Payload
 from sfm_core.model.query import Recalled, RecallQuery
-from sfm_core.model.report import CheckReport, Health, ImportReport, Stats, Stored
+from sfm_core.model.report import (
+    CheckReport,
+    CollectionState,
+    Health,
+    ImportReport,
+    Stats,
+    Stored,
+)
 from sfm_core.protocols.graph import Direction
 from sfm_core.registry import BackendContext, Registry
 from sfm_core.settings import EngineSettings, Slots
@@ -305,6 +312,14 @@ class BlockingMemory:
     def rebuild(self, *, progress: Progress | None = None) -> int:
         """See `MemoryEngine.rebuild`; `progress` is called in the engine's thread."""
         return self._call(lambda engine: engine.rebuild(progress=progress))
+
+    def collections(self) -> list[CollectionState]:
+        """See `MemoryEngine.collections`."""
+        return self._call(lambda engine: engine.collections())
+
+    def drop_collection(self, name: str) -> None:
+        """See `MemoryEngine.drop_collection`."""
+        return self._call(lambda engine: engine.drop_collection(name))
 
     def check(self, *, repair: bool = False, progress: Progress | None = None) -> CheckReport:
         """See `MemoryEngine.check`; `progress` is called in the engine's thread."""

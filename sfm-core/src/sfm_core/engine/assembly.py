@@ -8,13 +8,15 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from sfm_core.engine.access import AccessRecorder
-from sfm_core.engine.catalog import Catalog, Role, change_catalog, read_catalog
+from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
 from sfm_core.engine.forget import Forgetting
+from sfm_core.engine.index_opener import IndexOpener
 from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
 from sfm_core.engine.manifest import read_manifest
 from sfm_core.engine.memory_engine import MemoryEngine
@@ -28,6 +30,7 @@ from sfm_core.engine.recall import Recalling
 from sfm_core.engine.relay import Relay
 from sfm_core.engine.remember import Remembering
 from sfm_core.engine.restore import Restoring
+from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.sweeper import Sweeper
 from sfm_core.engine.transfer import Exporting, Importing
@@ -37,7 +40,6 @@ from sfm_core.errors import SfmError
 from sfm_core.registry import BackendContext, Registry
 from sfm_core.resilience import Policy
 from sfm_core.settings import EngineSettings, Slots
-from sfm_core.text.analysis import Analyzer
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ async def open_engine(
     context: BackendContext,
     settings: EngineSettings | None = None,
     policy: Policy | None = None,
+    decides: bool = True,
 ) -> AsyncGenerator[MemoryEngine]:
     """Open the chosen backends and run an engine on them.
 
@@ -62,6 +65,9 @@ async def open_engine(
         context: What backends need beside their URLs.
         settings: How the engine works.
         policy: How patient it is with backends that can be cut off.
+        decides: Whether all engines on this truth are to go over to the
+            embedder and the text rule of this one, where another serves. One
+            that is open for a moment only uses what serves.
 
     Yields:
         The engine, ready for use.
@@ -75,32 +81,26 @@ async def open_engine(
         maker = BackendMaker(registry, context, policy or Policy())
         stores = await open_stores(stack, slots, maker, settings or EngineSettings())
         await read_manifest(stores.kv, stores.owner)
-        known = {collection.name for collection in await stores.vector.collections()}
-        name = stores.index.name
-        record = (await read_catalog(stores.kv)).find(name)
-        complete = record is not None and record.complete and name in known
-        if not complete:
-            # It is about to be empty. A start that finds it half built must know.
-            await _mark(stores, complete=False)
-        await stores.vector.ensure(stores.index.collection)
-        yield await _start(stack, stores, complete=complete)
+        embedders = await stack.enter_async_context(AsyncExitStack())
+        indexes = Indexes(stores, IndexOpener(embedders, maker.embedder, stores.index))
+        await indexes.begin(decides=decides)
+        yield await _start(stack, stores, indexes)
 
 
-async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> MemoryEngine:
+async def _start(stack: AsyncExitStack, stores: Stores, indexes: Indexes) -> MemoryEngine:
     """Wire the parts, start the upkeep, and have everything closed in reverse order."""
     presence = await _enter(stack, stores)
     truth = Truth(stores.kv)
-    analyzer = Analyzer(stores.settings.text.language)
     committer = Committer(stores, presence)
     stack.push_async_callback(committer.close)
     reaper = LinkReaper(stores, truth, committer)
     indexer = Indexer(
-        stores, MemoryFollower(stores, truth, analyzer, reaper), LinkFollower(stores, truth)
+        stores, indexes, MemoryFollower(stores, truth, reaper), LinkFollower(stores, truth)
     )
     stack.push_async_callback(indexer.close)
     access = AccessRecorder(stores, truth, committer)
     stack.push_async_callback(_flush, access)
-    recalling = Recalling(stores, truth, analyzer, indexer, access)
+    recalling = Recalling(stores, truth, indexes, indexer, access)
     stack.push_async_callback(recalling.close)
     writer = Writer(committer, indexer)
     stack.push_async_callback(writer.close)
@@ -109,62 +109,44 @@ async def _start(stack: AsyncExitStack, stores: Stores, *, complete: bool) -> Me
     reading = Reading(stores, truth, access)
     linking = Linking(stores, truth, writer)
     restoring = Restoring(stores, truth, remembering, linking)
-    engine = MemoryEngine(
-        Parts(
-            stores=stores,
-            remembering=remembering,
-            forgetting=forgetting,
-            reading=reading,
-            recalling=recalling,
-            linking=linking,
-            paths=PathFinding(stores, truth, linking),
-            access=access,
-            checking=Checking(stores, truth, reading, indexer),
-            exporting=Exporting(stores, truth, reading),
-            importing=Importing(restoring, writer),
-        )
-    )
-    sweeper = Sweeper(
-        stores,
-        indexer=indexer,
+    checking = Checking(stores, truth, reading, indexer, indexes)
+    parts = Parts(
+        stores=stores,
+        indexes=indexes,
+        builder=Builder(stores, indexes, reading, checking),
+        shelving=Shelving(stores, indexes),
+        remembering=remembering,
         forgetting=forgetting,
+        reading=reading,
+        recalling=recalling,
+        linking=linking,
+        paths=PathFinding(stores, truth, linking),
         access=access,
-        relay=Relay(stores, truth),
+        checking=checking,
+        exporting=Exporting(stores, truth, reading),
+        importing=Importing(restoring, writer),
+    )
+    _keep_up(stack, parts, indexer, Relay(stores, truth), presence)
+    return MemoryEngine(parts)
+
+
+def _keep_up(
+    stack: AsyncExitStack, parts: Parts, indexer: Indexer, relay: Relay, presence: Presence
+) -> None:
+    """Start what an engine does while nobody waits."""
+    sweeper = Sweeper(
+        parts.stores,
+        indexes=parts.indexes,
+        builder=parts.builder,
+        indexer=indexer,
+        forgetting=parts.forgetting,
+        access=parts.access,
+        relay=relay,
         presence=presence,
     )
     _run(stack, sweeper.run())
-    if not complete:
-        await _build(stack, stores, engine)
-    return engine
-
-
-async def _build(stack: AsyncExitStack, stores: Stores, engine: MemoryEngine) -> None:
-    """Fill a new collection from the truth in the background; an empty truth needs no filling."""
-    if not await stores.kv.namespaces(limit=1):
-        await _mark(stores, complete=True)
-        return
-    engine.rebuilding = True
-
-    async def build() -> None:
-        try:
-            rebuilt = await engine.rebuild()
-            await _mark(stores, complete=True)
-            log.info("built collection %s from %d entries", stores.index.name, rebuilt)
-        except SfmError as error:
-            log.warning("the next start goes on building: %s: %s", error.code, error)
-        finally:
-            engine.rebuilding = False
-
-    _run(stack, build())
-
-
-async def _mark(stores: Stores, *, complete: bool) -> None:
-    def change(catalog: Catalog) -> Catalog:
-        known = catalog.find(stores.index.name)
-        record = known or stores.index.record(Role.SERVING, stores.clock.now())
-        return catalog.put(record.changed(complete=complete))
-
-    await change_catalog(stores.kv, stores.owner, change)
+    stack.push_async_callback(parts.builder.close)
+    parts.builder.kick()
 
 
 async def _flush(access: AccessRecorder) -> None:

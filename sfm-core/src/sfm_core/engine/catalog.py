@@ -55,6 +55,7 @@ class CollectionRecord(msgspec.Struct, frozen=True, kw_only=True):
         since: When it was given that role.
         complete: Whether it holds every memory; of one that is kept, whether
             it did when it was last kept current.
+        known: Whether every engine knows by now that it has to keep it current.
         build: How often a build of it was begun; tells one build from the next.
         pulse: Grows while an engine that lives builds or searches it.
         builder: The engine that builds it, or "".
@@ -71,6 +72,7 @@ class CollectionRecord(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     since: datetime
     complete: bool = False
+    known: bool = False
     build: int = 1
     pulse: int = 0
     builder: str = ""
@@ -90,7 +92,8 @@ class CollectionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def given(self, role: Role, now: datetime) -> CollectionRecord:
         """Return this record in another role; who built it or failed to is forgotten."""
-        return self.changed(role=role, since=now, builder="", failures=0, error="")
+        known = self.known and role in ACTIVE
+        return self.changed(role=role, since=now, known=known, builder="", failures=0, error="")
 
     def rebuilt(self, role: Role, now: datetime) -> CollectionRecord:
         """Return this record in a role in which it has to be compared with the truth first."""
@@ -102,11 +105,13 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         collections: One record each, by name.
-        edges_complete: Whether the graph store and the counters were compared
-            with the truth.
+        wanted: The collection that the last start asked for, or "".
+        edges_complete: Whether the graph store follows the truth, as far as is
+            known.
     """
 
     collections: tuple[CollectionRecord, ...] = ()
+    wanted: str = ""
     edges_complete: bool = False
 
     @property

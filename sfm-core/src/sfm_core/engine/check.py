@@ -13,7 +13,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import NamedTuple
 
 from sfm_core.engine.counting import Counting
+from sfm_core.engine.index import Index
 from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_alive
@@ -41,22 +43,52 @@ class _Pair(NamedTuple):
     derived: int | None
 
 
+class _Step(NamedTuple):
+    """What a page of pairs has shown."""
+
+    broken: list[bytes]
+    living: int
+
+
+class _Names(NamedTuple):
+    """How a report calls what a comparison finds."""
+
+    total: str
+    missing: str
+    stale: str
+    orphan: str
+
+
 class Checking:
     """Checks, repairs and rebuilds derived stores."""
 
-    def __init__(self, stores: Stores, truth: Truth, reading: Reading, indexer: Indexer) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        truth: Truth,
+        reading: Reading,
+        indexer: Indexer,
+        indexes: Indexes,
+    ) -> None:
         """Compare with `truth`; repair through `indexer`."""
         self._stores = stores
         self._truth = truth
         self._reading = reading
         self._indexer = indexer
+        self._indexes = indexes
         self._counting = Counting(stores, truth)
 
     async def check(self, *, repair: bool, progress: Progress | None = None) -> CheckReport:
         """Compare everything; see `MemoryEngine.check`."""
         found: Counter[str] = Counter()
+        index = (await self._indexes.current()).searched
         for namespace in await self._reading.namespaces():
-            await self._compare(namespace, found, repair=repair, progress=progress)
+            counted: Counter[str] = Counter()
+            living = self._living_memories(namespace, counted, progress)
+            async for step in self._point_steps(namespace, found, living, index):
+                if repair:
+                    await self._indexer.repair(namespace, step.broken, index)
+            await self._compare_rest(namespace, found, counted, repair=repair, progress=progress)
         return CheckReport(**found, repaired=repair)
 
     async def rebuild(self, *, progress: Progress | None = None) -> int:
@@ -65,45 +97,69 @@ class Checking:
         for namespace in await self._reading.namespaces():
             for kind in (MEMORY, LINK):
                 async for page in self._truth.pages(namespace, kind):
-                    await self._indexer.repair(namespace, [key for key, _ in page])
+                    for index in (await self._indexes.current()).followed:
+                        await self._indexer.repair(namespace, [key for key, _ in page], index)
                     rebuilt += len(page)
                     if progress:
                         progress(len(page))
-            await self._compare(namespace, Counter(), repair=True, progress=None)
+            await self._catch_up_all(namespace)
         return rebuilt
 
-    async def _compare(
-        self, namespace: str, found: Counter[str], *, repair: bool, progress: Progress | None
+    async def catch_up(
+        self, namespace: str, index: Index, *, edges: bool, progress: Progress | None = None
     ) -> None:
+        """Compare the points of one index with the truth, and repair what differs.
+
+        Args:
+            namespace: Where to compare.
+            index: Whose points.
+            edges: Whether to compare the edges and the counters too.
+            progress: Told how many living memories were dealt with.
+
+        Raises:
+            BackendError: A backend failed; what came before is repaired.
+        """
         counted: Counter[str] = Counter()
-        for living, derived, names in (
-            (
-                self._living_memories(namespace, counted, progress),
-                self._points(namespace),
-                ("memories", "missing", "stale", "orphans"),
-            ),
-            (
-                self._living_links(namespace, counted, progress),
-                self._edges(namespace),
-                ("links", "links_missing", "links_missing", "links_orphaned"),
-            ),
-        ):
-            total, missing, stale, orphan = names
-            broken: list[bytes] = []
-            async for pair in _merge(living, derived):
-                found[total] += pair.truth is not None
-                if pair.truth == pair.derived:
-                    continue
-                if pair.truth is None:
-                    found[orphan] += 1
-                else:
-                    found[missing if pair.derived is None else stale] += 1
-                broken.append(pair.key)
-                if repair and len(broken) == PAGE:
-                    await self._indexer.repair(namespace, broken)
-                    broken = []
+        found: Counter[str] = Counter()
+        living = self._living_memories(namespace, counted, None)
+        async for step in self._point_steps(namespace, found, living, index):
+            await self._indexer.repair(namespace, step.broken, index)
+            if progress:
+                progress(step.living)
+        if edges:
+            await self._compare_rest(namespace, found, counted, repair=True, progress=None)
+
+    async def _catch_up_all(self, namespace: str) -> None:
+        searched, *others = (await self._indexes.current()).followed
+        await self.catch_up(namespace, searched, edges=True)
+        for index in others:
+            await self.catch_up(namespace, index, edges=False)
+
+    def _point_steps(
+        self,
+        namespace: str,
+        found: Counter[str],
+        living: AsyncIterator[tuple[bytes, int]],
+        index: Index,
+    ) -> AsyncGenerator[_Step]:
+        names = _Names("memories", "missing", "stale", "orphans")
+        return _steps(_merge(living, self._points(namespace, index)), found, names)
+
+    async def _compare_rest(
+        self,
+        namespace: str,
+        found: Counter[str],
+        counted: Counter[str],
+        *,
+        repair: bool,
+        progress: Progress | None,
+    ) -> None:
+        """Compare edges, and counters with what was counted of memories already."""
+        names = _Names("links", "links_missing", "links_missing", "links_orphaned")
+        living = self._living_links(namespace, counted, progress)
+        async for step in _steps(_merge(living, self._edges(namespace)), found, names):
             if repair:
-                await self._indexer.repair(namespace, broken)
+                await self._indexer.repair(namespace, step.broken)
         found["counters_wrong"] += await self._counting.compare(namespace, counted, repair=repair)
 
     async def _living_memories(
@@ -137,10 +193,10 @@ class Checking:
             if progress:
                 progress(len(page))
 
-    async def _points(self, namespace: str) -> AsyncGenerator[tuple[bytes, int]]:
+    async def _points(self, namespace: str, index: Index) -> AsyncGenerator[tuple[bytes, int]]:
         after: Coordinate | None = None
         while page := await self._stores.vector.scroll(
-            self._stores.index.collection, namespace, after=after, limit=PAGE
+            index.collection, namespace, after=after, limit=PAGE
         ):
             for state in page:
                 yield memory_key(state.id.coordinate), state.version
@@ -169,3 +225,26 @@ async def _merge(
         elif mine is not None and theirs is not None:
             yield _Pair(mine[0], mine[1], theirs[1])
             mine, theirs = await anext(truth, None), await anext(derived, None)
+
+
+async def _steps(
+    pairs: AsyncIterator[_Pair], found: Counter[str], names: _Names
+) -> AsyncGenerator[_Step]:
+    """Count what differs, and hand on the keys a page at a time."""
+    broken: list[bytes] = []
+    seen = living = 0
+    async for pair in pairs:
+        seen += 1
+        living += pair.truth is not None
+        if pair.truth != pair.derived:
+            broken.append(pair.key)
+            if pair.truth is None:
+                found[names.orphan] += 1
+            else:
+                found[names.missing if pair.derived is None else names.stale] += 1
+        if seen == PAGE:
+            found[names.total] += living
+            yield _Step(broken, living)
+            broken, seen, living = [], 0, 0
+    found[names.total] += living
+    yield _Step(broken, living)

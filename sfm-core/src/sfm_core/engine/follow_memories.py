@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from sfm_core.engine.index import Index
 from sfm_core.engine.reap_links import LinkReaper
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
@@ -20,7 +21,6 @@ from sfm_core.model.keys import (
 from sfm_core.model.memory import Memory
 from sfm_core.model.payload import Payload
 from sfm_core.protocols.vector import Point, PointId
-from sfm_core.text.analysis import Analyzer
 from sfm_core.text.composing import keyword_terms, own_text
 
 MAX_CHARACTERS_INLINE = 2000
@@ -32,16 +32,13 @@ States = dict[Coordinate, MemoryState]
 class MemoryFollower:
     """Makes points say what the truth says of memories."""
 
-    def __init__(
-        self, stores: Stores, truth: Truth, analyzer: Analyzer, reaper: LinkReaper
-    ) -> None:
+    def __init__(self, stores: Stores, truth: Truth, reaper: LinkReaper) -> None:
         """Follow `truth` into the vector store; `reaper` removes links of the dead."""
         self._stores = stores
         self._truth = truth
-        self._analyzer = analyzer
         self._reaper = reaper
 
-    async def apply(self, namespace: str, keys: Sequence[bytes]) -> list[bytes]:
+    async def apply(self, namespace: str, keys: Sequence[bytes], index: Index) -> list[bytes]:
         """Apply what the truth says now.
 
         The memories that follow in the same episode are applied too, because
@@ -50,6 +47,7 @@ class MemoryFollower:
         Args:
             namespace: Where the memories live.
             keys: Their keys.
+            index: Whose points are to follow.
 
         Returns:
             Keys of memories that changed meanwhile and have to be applied again.
@@ -57,22 +55,23 @@ class MemoryFollower:
         Raises:
             BackendError: A backend failed; part of it may be applied.
         """
+        turns = len(index.rule.context_weights)
         named = [Coordinate.from_key(key[1:]) for key in keys]
         states = await self._read(namespace, named, {})
-        before, after = await self._episode_neighbours(namespace, states)
+        before, after = await self._episode_neighbours(namespace, states, turns)
         wanted = list(dict.fromkeys([*named, *(c for near in after.values() for c in near)]))
         states = await self._read(namespace, wanted, states)
         later = {
             coordinate: states[coordinate] for coordinate in wanted if coordinate not in before
         }
         if later:
-            before |= (await self._episode_neighbours(namespace, later))[0]
+            before |= (await self._episode_neighbours(namespace, later, turns))[0]
         context = [c for near in before.values() for c in near]
         states = await self._read(namespace, context, states)
-        await self._write(namespace, {c: states[c] for c in wanted}, states, before)
+        await self._write(namespace, {c: states[c] for c in wanted}, states, before, index)
         again = await self._changed(namespace, states)
         members = {c: states[c] for c in before}
-        now_before, _ = await self._episode_neighbours(namespace, members)
+        now_before, _ = await self._episode_neighbours(namespace, members, turns)
         return [
             memory_key(c)
             for c in wanted
@@ -81,12 +80,15 @@ class MemoryFollower:
             or before.get(c, []) != now_before.get(c, [])
         ]
 
-    async def that_follow(self, namespace: str, places: Sequence[bytes]) -> list[bytes]:
+    async def that_follow(
+        self, namespace: str, places: Sequence[bytes], index: Index
+    ) -> list[bytes]:
         """Find the memories that come after places in episodes, whoever is there now.
 
         Args:
             namespace: Where the episodes are.
             places: Episode keys.
+            index: Whose rule says how far words are lent.
 
         Returns:
             Keys of the memories whose keyword text such a place can lend to.
@@ -94,7 +96,7 @@ class MemoryFollower:
         Raises:
             BackendError: The truth did not answer.
         """
-        turns = len(self._stores.settings.text.context_weights)
+        turns = len(index.rule.context_weights)
         if not turns:
             return []
         ranges = [
@@ -114,7 +116,7 @@ class MemoryFollower:
         )
 
     async def _episode_neighbours(
-        self, namespace: str, states: States
+        self, namespace: str, states: States, turns: int
     ) -> tuple[dict[Coordinate, list[Coordinate]], dict[Coordinate, list[Coordinate]]]:
         """Find, for each memory of an episode, those just before it (nearest first) and after."""
         ranges: list[KeyRange] = []
@@ -128,7 +130,6 @@ class MemoryFollower:
             ranges.append(KeyRange(prefix, mine, reverse=True))
             ranges.append(KeyRange(mine + b"\0", successor(prefix)))
             members.append(coordinate)
-        turns = len(self._stores.settings.text.context_weights)
         if not ranges or not turns:
             return {}, {}
         found = await self._stores.kv.scan(namespace, ranges, limit=turns)
@@ -144,6 +145,7 @@ class MemoryFollower:
         wanted: States,
         states: States,
         before: Mapping[Coordinate, Sequence[Coordinate]],
+        index: Index,
     ) -> None:
         now = self._stores.clock.now()
         living: list[Memory] = []
@@ -170,13 +172,13 @@ class MemoryFollower:
                 [p for c in before.get(memory.coordinate, ()) if (p := contexts[c]) is not None]
                 for memory in living
             ],
+            index,
         )
-        collection = self._stores.index.collection
         if points:
-            await self._stores.vector.upsert(collection, points)
+            await self._stores.vector.upsert(index.collection, points)
         if dead:
             ids = [PointId(namespace=namespace, coordinate=c) for c in dead]
-            await self._stores.vector.delete(collection, ids)
+            await self._stores.vector.delete(index.collection, ids)
         await self._reaper.reap(namespace, dead, reborn)
 
     def _payload(
@@ -193,20 +195,19 @@ class MemoryFollower:
         return self._truth.memory(namespace, coordinate, state.version, state.record).payload
 
     async def _points(
-        self, memories: Sequence[Memory], contexts: Sequence[Sequence[Payload]]
+        self, memories: Sequence[Memory], contexts: Sequence[Sequence[Payload]], index: Index
     ) -> list[Point]:
         if not memories:
             return []
-        rule = self._stores.settings.text
-        texts = [own_text(memory.payload, rule) for memory in memories]
+        texts = [own_text(memory.payload, index.rule) for memory in memories]
 
         def compute_terms() -> list[dict[str, float]]:
             return [
-                keyword_terms(memory.payload, context, rule, self._analyzer)
+                keyword_terms(memory.payload, context, index.rule, index.analyzer)
                 for memory, context in zip(memories, contexts, strict=True)
             ]
 
-        vectors = await self._stores.index.embedder.embed(texts)
+        vectors = await index.embedder.embed(texts)
         small = sum(map(len, texts)) <= MAX_CHARACTERS_INLINE
         terms = compute_terms() if small else await asyncio.to_thread(compute_terms)
         return [

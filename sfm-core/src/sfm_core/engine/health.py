@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from sfm_core.engine.indexes import View
 from sfm_core.engine.relay import unpublished_since
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import SfmError
-from sfm_core.model.report import Health, PortHealth
+from sfm_core.model.report import CollectionState, Health, PortHealth
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.registry import PortName
 
@@ -21,12 +22,15 @@ PATIENCE = timedelta(seconds=2)
 """How long a backend may take to answer before it counts as down."""
 
 
-async def check_health(stores: Stores, *, rebuilding: bool) -> Health:
+async def check_health(
+    stores: Stores, view: View, collections: tuple[CollectionState, ...]
+) -> Health:
     """Ping every backend at once.
 
     Args:
         stores: The backends.
-        rebuilding: Whether a collection is being built.
+        view: What the engine searches.
+        collections: The collections it knows of.
 
     Returns:
         One entry per port, and how far derived stores are behind. Never raises
@@ -37,7 +41,7 @@ async def check_health(stores: Stores, *, rebuilding: bool) -> Health:
         PortName.VECTOR: stores.vector,
         PortName.GRAPH: stores.graph,
         PortName.CACHE: stores.cache,
-        PortName.EMBEDDER: stores.index.embedder,
+        PortName.EMBEDDER: view.searched.embedder,
     }
     if stores.sink is not None:
         backends[PortName.EVENTS] = stores.sink
@@ -58,7 +62,8 @@ async def check_health(stores: Stores, *, rebuilding: bool) -> Health:
         ports={str(name): port for name, port in ports.items()},
         outbox_depth=outbox.depth if outbox else None,
         outbox_oldest_at=outbox.oldest_at if outbox else None,
-        rebuilding=rebuilding,
+        rebuilding=view.rebuilding,
+        collections=collections,
     )
 
 

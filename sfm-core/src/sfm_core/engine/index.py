@@ -49,6 +49,19 @@ class Index:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class WordIndex:
+    """A collection of which only the keyword arm is searched.
+
+    Attributes:
+        collection: Where its points are.
+        analyzer: What makes terms of a question.
+    """
+
+    collection: Collection
+    analyzer: Analyzer
+
+
 def index_for(url: str, embedder: Embedder, rule: TextRule) -> Index:
     """Make the index of an embedder and a text rule.
 

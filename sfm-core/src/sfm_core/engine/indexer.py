@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
+from sfm_core.engine.index import Index
+from sfm_core.engine.indexes import Indexes, View
 from sfm_core.engine.stores import Stores
-from sfm_core.errors import BackendError, BackendUnavailableError, ClosedError
+from sfm_core.errors import BackendError, BackendUnavailableError, ClosedError, SfmError
 from sfm_core.model.keys import EPISODE, LINK, MEMORY
 from sfm_core.protocols.kv import DirtyNote
 
@@ -33,8 +35,11 @@ MAX_DELAY = timedelta(minutes=5)
 class Indexer:
     """Follows up outbox notes."""
 
-    def __init__(self, stores: Stores, memories: MemoryFollower, links: LinkFollower) -> None:
+    def __init__(
+        self, stores: Stores, indexes: Indexes, memories: MemoryFollower, links: LinkFollower
+    ) -> None:
         """Follow the truth of `stores` with the two followers."""
+        self._indexes = indexes
         self._kv = stores.kv
         self._owner = stores.owner
         self._wait = stores.settings.index_wait
@@ -52,8 +57,8 @@ class Indexer:
             notes: Notes from a commit or a claim.
 
         Returns:
-            Whether all of it is done. If not (a derived store is down or slow)
-            the notes stay in the truth and are followed up later.
+            Whether what is searched has followed. If not (a derived store is
+            down or slow) the notes stay in the truth and are followed up later.
         """
         if not notes:
             return True
@@ -71,23 +76,31 @@ class Indexer:
                 log.error("a note could not be followed up", exc_info=result)
         return all(result is True for result in done)
 
-    async def repair(self, namespace: str, keys: Iterable[bytes]) -> None:
+    async def repair(
+        self, namespace: str, keys: Iterable[bytes], index: Index | None = None
+    ) -> None:
         """Bring the derived stores up to date for keys, without notes.
 
         Args:
             namespace: Where the keys are.
             keys: Memory and link keys, and places in episodes that were left.
+            index: Whose points are to follow; by default that which is searched.
 
         Raises:
             BackendError: A backend failed.
         """
-        wanted = list(dict.fromkeys(keys))
-        left = [key for key in wanted if key[:1] == EPISODE]
-        if left:
-            lacking = await self._memories.that_follow(namespace, left)
-            wanted = list(dict.fromkeys([*wanted, *lacking]))
-        await self._chase(namespace, [key for key in wanted if key[:1] == MEMORY], self._memories)
-        await self._chase(namespace, [key for key in wanted if key[:1] == LINK], self._links)
+        if index is None:
+            index = (await self._indexes.current()).searched
+        wanted = list(keys)
+        await self._repair_points(namespace, wanted, index)
+        links = [key for key in dict.fromkeys(wanted) if key[:1] == LINK]
+        await self._chase(links, lambda todo: self._links.apply(namespace, todo))
+
+    async def _repair_points(self, namespace: str, keys: Sequence[bytes], index: Index) -> None:
+        left = [key for key in dict.fromkeys(keys) if key[:1] == EPISODE]
+        lacking = await self._memories.that_follow(namespace, left, index) if left else []
+        wanted = [key for key in dict.fromkeys([*keys, *lacking]) if key[:1] == MEMORY]
+        await self._chase(wanted, lambda todo: self._memories.apply(namespace, todo, index))
 
     async def close(self) -> None:
         """Finish the work in hand."""
@@ -105,9 +118,10 @@ class Indexer:
 
     async def _settle(self, namespace: str, notes: Sequence[DirtyNote]) -> list[str]:
         """Follow up notes of one namespace; return the ids of those that could not be."""
+        keys = [note.key for note in notes]
         try:
-            await self.repair(namespace, [note.key for note in notes])
-            await self._kv.acknowledge(notes)
+            view = await self._indexes.current()
+            await self.repair(namespace, keys, view.searched)
         except BackendError as error:
             if not error.retryable and len(notes) > 1:
                 # One entry that cannot be read must not hold up the others.
@@ -119,7 +133,25 @@ class Indexer:
             )
             await self._give_back(notes)
             return [note.id for note in notes]
+        await self._finish(namespace, notes, view)
         return []
+
+    async def _finish(self, namespace: str, notes: Sequence[DirtyNote], view: View) -> None:
+        """Have the other collections follow, which nobody waits for, and let go of the notes."""
+        keys = [note.key for note in notes]
+        try:
+            for index in view.followed[1:]:
+                await self._repair_points(namespace, keys, index)
+            if view.responsible:
+                await self._kv.acknowledge(notes)
+            else:
+                # An engine that can use all collections takes them up.
+                await self._kv.release(notes, owner=self._owner, delay=timedelta())
+        except SfmError as error:
+            log.warning(
+                "%d keys are not followed everywhere: %s: %s", len(notes), error.code, error
+            )
+            await self._give_back(notes)
 
     async def _give_back(self, notes: Sequence[DirtyNote]) -> None:
         attempts = max(note.attempts for note in notes)
@@ -130,13 +162,15 @@ class Indexer:
             log.warning("notes stay leased until their lease ends: %s: %s", error.code, error)
 
     async def _chase(
-        self, namespace: str, keys: Sequence[bytes], follower: MemoryFollower | LinkFollower
+        self,
+        keys: Sequence[bytes],
+        apply: Callable[[Sequence[bytes]], Awaitable[list[bytes]]],
     ) -> None:
         todo = keys
         for _ in range(MAX_CHASES):
             if not todo:
                 return
-            todo = await follower.apply(namespace, todo)
+            todo = await apply(todo)
         if todo:
             # Acknowledging now could leave an older state behind for good.
             raise BackendUnavailableError(

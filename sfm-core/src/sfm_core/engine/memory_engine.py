@@ -5,7 +5,6 @@ from __future__ import annotations
 from sfm_core.engine.health import check_health
 from sfm_core.engine.operations.asking import Asking
 from sfm_core.engine.operations.keeping import Keeping
-from sfm_core.engine.operations.parts import Parts
 from sfm_core.engine.operations.relating import Relating
 from sfm_core.engine.operations.writing import Writing
 from sfm_core.model.report import Health
@@ -20,11 +19,12 @@ class MemoryEngine(Writing, Asking, Relating, Keeping):
     then have happened or not, and repeating it is safe.
     """
 
-    def __init__(self, parts: Parts) -> None:
-        """Work with parts that `open_engine` has put together."""
-        super().__init__(parts)
-        self.rebuilding = False
+    @property
+    def rebuilding(self) -> bool:
+        """Whether a derived store is being built, or compared with the truth."""
+        return self._parts.indexes.view.rebuilding
 
     async def health(self) -> Health:
         """Tell how every backend does; one that is down is an answer, not an error."""
-        return await check_health(self._parts.stores, rebuilding=self.rebuilding)
+        parts = self._parts
+        return await check_health(parts.stores, parts.indexes.view, parts.shelving.known())

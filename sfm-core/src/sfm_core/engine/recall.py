@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.coalescer import Coalescer
+from sfm_core.engine.index import WordIndex
 from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.inputs import check_batch, check_count, check_namespace, check_text
 from sfm_core.engine.ranking import fuse, score
 from sfm_core.engine.stores import Stores
@@ -23,7 +25,8 @@ from sfm_core.model.filters import matches
 from sfm_core.model.keys import memory_key
 from sfm_core.model.memory import Memory
 from sfm_core.model.query import Recalled, RecallQuery
-from sfm_core.protocols.vector import Hit, SearchResult, VectorQuery
+from sfm_core.protocols.embedder import Embedder
+from sfm_core.protocols.vector import Collection, Hit, SearchResult, VectorQuery
 from sfm_core.text.analysis import Analyzer, add_terms
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,23 @@ class _Question:
     answers: list[Recalled] = field(default_factory=list[Recalled])
 
 
+@dataclass(frozen=True, slots=True)
+class _Filler:
+    """A collection that is searched by words only, and the terms of each question for it."""
+
+    collection: Collection
+    terms: Sequence[dict[str, float] | None]
+
+    @classmethod
+    def of(cls, words: WordIndex | None, questions: Sequence[_Question]) -> _Filler | None:
+        if words is None:
+            return None
+        return cls(words.collection, [_terms(q.query, words.analyzer) for q in questions])
+
+    def at(self, places: Sequence[int]) -> _Filler:
+        return _Filler(self.collection, [self.terms[place] for place in places])
+
+
 class Recalling:
     """Answers questions. Concurrent questions share embedding, search and hydration."""
 
@@ -55,14 +75,14 @@ class Recalling:
         self,
         stores: Stores,
         truth: Truth,
-        analyzer: Analyzer,
+        indexes: Indexes,
         indexer: Indexer,
         access: AccessRecorder,
     ) -> None:
-        """Answer from the vector store and `truth`; `indexer` repairs what is found stale."""
+        """Answer from `indexes` and `truth`; `indexer` repairs what is found stale."""
         self._stores = stores
         self._truth = truth
-        self._analyzer = analyzer
+        self._indexes = indexes
         self._indexer = indexer
         self._access = access
         self._coalescer: Coalescer[tuple[str, RecallQuery], list[Recalled]] = Coalescer(
@@ -138,12 +158,16 @@ class Recalling:
         questions = [
             _Question(namespace, query, max(depth, 2 * query.top_k)) for namespace, query in batch
         ]
-        vectors = await self._embed(questions)
-        terms = [self._terms(question.query) for question in questions]
+        view = await self._indexes.current()
+        vectors = await self._embed(questions, view.searched.embedder)
+        terms = [_terms(question.query, view.searched.analyzer) for question in questions]
+        filler = _Filler.of(view.filler, questions)
         todo = list(range(len(questions)))
         while todo:
             asked = [self._vector_query(questions[at], vectors[at], terms[at]) for at in todo]
-            results = await self._search(asked)
+            results = await self._stores.vector.search(view.searched.collection, asked)
+            if filler is not None:
+                results = await self._fill(results, asked, filler.at(todo))
             for at, result in zip(todo, results, strict=True):
                 self._rank(questions[at], result)
             await self._hydrate([questions[at] for at in todo])
@@ -154,23 +178,17 @@ class Recalling:
             self._access.touch(question.namespace, [r.memory.coordinate for r in question.answers])
         return [question.answers for question in questions]
 
-    async def _embed(self, questions: Sequence[_Question]) -> list[NDArray[np.float32] | None]:
+    async def _embed(
+        self, questions: Sequence[_Question], embedder: Embedder
+    ) -> list[NDArray[np.float32] | None]:
         wanted = [at for at, q in enumerate(questions) if "dense" in q.query.arms]
         found: list[NDArray[np.float32] | None] = [None] * len(questions)
         if wanted:
             texts = [_cue(questions[at].query) for at in wanted]
-            vectors = await self._stores.index.embedder.embed(texts)
+            vectors = await embedder.embed(texts)
             for row, at in enumerate(wanted):
                 found[at] = vectors[row]
         return found
-
-    def _terms(self, query: RecallQuery) -> dict[str, float] | None:
-        if "keyword" not in query.arms:
-            return None
-        terms = self._analyzer.terms(query.text)
-        if query.context:
-            add_terms(terms, self._analyzer.terms(query.context), CONTEXT_WEIGHT)
-        return terms
 
     def _vector_query(
         self,
@@ -187,8 +205,23 @@ class Recalling:
             filter=question.query.filter,
         )
 
-    async def _search(self, queries: Sequence[VectorQuery]) -> list[SearchResult]:
-        return await self._stores.vector.search(self._stores.index.collection, queries)
+    async def _fill(
+        self, found: Sequence[SearchResult], asked: Sequence[VectorQuery], filler: _Filler
+    ) -> list[SearchResult]:
+        """Add what only the keyword arm of another collection finds."""
+        results = list(found)
+        wanted = [at for at, terms in enumerate(filler.terms) if terms]
+        queries = [replace(asked[at], vector=None, terms=filler.terms[at]) for at in wanted]
+        try:
+            more = await self._stores.vector.search(filler.collection, queries) if queries else []
+        except SfmError as error:
+            log.info("no words of %s: %s: %s", filler.collection.name, error.code, error)
+            return results
+        for at, extra in zip(wanted, more, strict=True):
+            known = {hit.coordinate for hit in results[at].hits}
+            new = (hit for hit in extra.hits if hit.coordinate not in known)
+            results[at] = SearchResult(hits=(*results[at].hits, *new))
+        return results
 
     def _rank(self, question: _Question, result: SearchResult) -> None:
         question.fused = fuse(result.hits, self._stores.settings.ranking)
@@ -262,6 +295,15 @@ class Recalling:
             await self._indexer.repair(namespace, keys)
         except SfmError as error:
             log.info("stale points stay until the next search: %s: %s", error.code, error)
+
+
+def _terms(query: RecallQuery, analyzer: Analyzer) -> dict[str, float] | None:
+    if "keyword" not in query.arms:
+        return None
+    terms = analyzer.terms(query.text)
+    if query.context:
+        add_terms(terms, analyzer.terms(query.context), CONTEXT_WEIGHT)
+    return terms
 
 
 def _answers(memory: Memory, query: RecallQuery) -> bool:

@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import TypeAlias
 
 from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.build import Builder
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.relay import Relay
 from sfm_core.engine.stores import Stores
@@ -34,6 +36,8 @@ class Sweeper:
         self,
         stores: Stores,
         *,
+        indexes: Indexes,
+        builder: Builder,
         indexer: Indexer,
         forgetting: Forgetting,
         access: AccessRecorder,
@@ -42,6 +46,8 @@ class Sweeper:
     ) -> None:
         """Have each part do its share."""
         self._stores = stores
+        self._indexes = indexes
+        self._builder = builder
         self._indexer = indexer
         self._forgetting = forgetting
         self._access = access
@@ -72,6 +78,7 @@ class Sweeper:
         """Do one round; the failure of one job does not keep the others from running."""
         await self._do(
             ("say that this engine is here", self._presence.renew),
+            ("look after collections", self._collections),
             ("follow up the outbox", self.adopt),
             ("delete expired memories", self._expire),
             ("publish events", self._relay.run_once),
@@ -120,6 +127,9 @@ class Sweeper:
         Raises:
             BackendError: The truth did not answer.
         """
+        if not (await self._indexes.current()).responsible:
+            # Those who can have all collections follow must find the notes.
+            return 0
         adopted = 0
         settings = self._stores.settings
         while True:
@@ -129,6 +139,10 @@ class Sweeper:
             adopted += len(notes)
             if not await self._indexer.follow(notes) or len(notes) < CLAIM_PAGE:
                 return adopted
+
+    async def _collections(self) -> None:
+        await self._indexes.look()
+        self._builder.kick()
 
     async def _expire(self) -> None:
         """Look at the next few namespaces only: what has expired is never returned anyway."""

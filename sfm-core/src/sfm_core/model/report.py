@@ -208,6 +208,41 @@ class PortHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionState:
+    """One collection of the vector store.
+
+    Attributes:
+        name: Its name.
+        role: `serving` (it is searched), `building` (it will serve when it is
+            complete), `retiring` (it has served until now), `kept` (for going
+            back to it, until it is dropped) or `unlisted` (the truth does not
+            know it).
+        dimension: Length of its vectors.
+        embedder: URL of the embedder whose vectors it holds, or "".
+        complete: Whether it holds every memory; of one that is kept, whether
+            it did when it was last kept current.
+        since: When it was given its role.
+        done: Memories that the last build of it has dealt with.
+        total: Memories that the build has or had to deal with.
+        failures: How often in a row the build has failed so far; it is tried again.
+        error: Why it failed last, or "".
+        unusable: Why the engine that answers cannot use it, or "".
+    """
+
+    name: str
+    role: str
+    dimension: int
+    embedder: str = ""
+    complete: bool = False
+    since: datetime | None = None
+    done: int = 0
+    total: int = 0
+    failures: int = 0
+    error: str = ""
+    unusable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """How the engine and its backends do.
 
@@ -216,13 +251,17 @@ class Health:
         outbox_depth: Keys that derived stores still have to follow; `None`
             where the truth does not answer.
         outbox_oldest_at: Since when the oldest of them waits.
-        rebuilding: Whether a collection is being built from the truth.
+        rebuilding: Whether a derived store is being built or compared with
+            the truth.
+        collections: The collections, as the engine saw them last; those that
+            are built with their progress.
     """
 
     ports: Mapping[str, PortHealth] = field(default_factory=dict[str, PortHealth])
     outbox_depth: int | None = None
     outbox_oldest_at: datetime | None = None
     rebuilding: bool = False
+    collections: tuple[CollectionState, ...] = ()
 
     @property
     def ok(self) -> bool:

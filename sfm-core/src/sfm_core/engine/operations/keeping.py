@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.engine.transfer import Progress
-from sfm_core.model.report import CheckReport, ImportReport
+from sfm_core.model.report import CheckReport, CollectionState, ImportReport
 
 
 class Keeping(Operations):
@@ -53,6 +53,9 @@ class Keeping(Operations):
     async def rebuild(self, *, progress: Progress | None = None) -> int:
         """Remake everything that is derived from the truth, while it serves.
 
+        A collection that is being built for another embedder is remade too,
+        and serves afterwards.
+
         Args:
             progress: Told how many memories and links were dealt with.
 
@@ -62,7 +65,36 @@ class Keeping(Operations):
         Raises:
             BackendError: A backend failed; what came before is remade.
         """
-        return await self._parts.checking.rebuild(progress=progress)
+        rebuilt = await self._parts.checking.rebuild(progress=progress)
+        await self._parts.builder.settled()
+        return rebuilt
+
+    async def collections(self) -> list[CollectionState]:
+        """List the collections of the vector store.
+
+        Returns:
+            What each of them is for, and how far a build of it is.
+
+        Raises:
+            BackendError: Truth or vector store failed.
+        """
+        return await self._parts.shelving.list()
+
+    async def drop_collection(self, name: str) -> None:
+        """Drop a collection that nothing needs, to free its space.
+
+        What is in it can be made again from the truth. Going back to its
+        embedder then takes a whole build.
+
+        Args:
+            name: A collection that is kept or unlisted.
+
+        Raises:
+            NotFoundError: There is none of that name.
+            InvalidInputError: It serves, is being built, or has just been replaced.
+            BackendError: Truth or vector store failed.
+        """
+        await self._parts.shelving.drop(name)
 
     async def check(self, *, repair: bool = False, progress: Progress | None = None) -> CheckReport:
         """Compare the derived stores with the truth.

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
 from sfm_core.engine.forget import Forgetting
+from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
 from sfm_core.engine.paths import PathFinding
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.recall import Recalling
 from sfm_core.engine.remember import Remembering
+from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.transfer import Exporting, Importing
 
@@ -21,6 +24,9 @@ class Parts:
     """The parts of an engine, one per kind of work."""
 
     stores: Stores
+    indexes: Indexes
+    builder: Builder
+    shelving: Shelving
     remembering: Remembering
     forgetting: Forgetting
     reading: Reading
