@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import cast
 
 import pytest
+from mutants_capabilities import CAPABILITY_MUTANTS, ModestGraph
 from mutants_entries import ENTRY_MUTANTS
 from mutants_filters import FILTER_MUTANTS
 from mutants_graph import GRAPH_MUTANTS
@@ -37,10 +38,12 @@ from sfm_core.model.events import Event
 from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.kv import KeyValueStore
+from sfm_core.registry import Registration
 from sfm_core.testing.clock import MovableClock
 from sfm_core.testing.contracts import (
     CacheContract,
     CacheOutageContract,
+    CapabilityContract,
     EmbedderContract,
     EventSinkContract,
     GraphStoreContract,
@@ -142,6 +145,18 @@ class CacheOutageSubject(CacheOutageContract):
         return lambda url: cast(Cache, self.subject(url))
 
 
+class CapabilitySubject(CapabilityContract):
+    subject = ModestGraph
+
+    @pytest.fixture
+    def registration(self) -> Registration[InProcessGraphStore]:
+        return self.subject.registration()
+
+    @pytest.fixture
+    def url(self) -> str:
+        return "modest:"
+
+
 SUBJECTS: dict[type, Mapping[type, str]] = {
     KeyValueSubject: {InProcessKeyValueStore: "", **ENTRY_MUTANTS, **OUTBOX_MUTANTS},
     VectorSubject: {InProcessVectorStore: "", **VECTOR_MUTANTS, **FILTER_MUTANTS},
@@ -151,6 +166,7 @@ SUBJECTS: dict[type, Mapping[type, str]] = {
     EmbedderSubject: {HashingEmbedder: "", **EMBEDDER_MUTANTS},
     KeyValueOutageSubject: {RemoteBackend: "", **KEY_VALUE_OUTAGE_MUTANTS},
     CacheOutageSubject: CACHE_OUTAGE_MUTANTS,
+    CapabilitySubject: {ModestGraph: "", **CAPABILITY_MUTANTS},
 }
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mutants_capabilities import CAPABILITY_MUTANTS
 from mutants_entries import ENTRY_MUTANTS
 from mutants_filters import FILTER_MUTANTS
 from mutants_graph import GRAPH_MUTANTS
@@ -25,6 +26,7 @@ MUTANTS = (
     *EMBEDDER_MUTANTS,
     *KEY_VALUE_OUTAGE_MUTANTS,
     *CACHE_OUTAGE_MUTANTS,
+    *CAPABILITY_MUTANTS,
 )
 ORIGINALS = (
     "InProcessKeyValueStore",
@@ -34,6 +36,7 @@ ORIGINALS = (
     "InProcessEventSink",
     "HashingEmbedder",
     "RemoteBackend",
+    "ModestGraph",
 )
 
 

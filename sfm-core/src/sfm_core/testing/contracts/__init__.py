@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sfm_core.testing.contracts.cache import CacheContract
+from sfm_core.testing.contracts.capabilities import CapabilityContract
 from sfm_core.testing.contracts.embedder import EmbedderContract
 from sfm_core.testing.contracts.events import EventSinkContract
 from sfm_core.testing.contracts.graph import GraphStoreContract
@@ -20,6 +21,7 @@ from sfm_core.testing.contracts.vector import VectorStoreContract
 __all__ = [
     "CacheContract",
     "CacheOutageContract",
+    "CapabilityContract",
     "EmbedderContract",
     "EmbedderOutageContract",
     "EventSinkContract",
