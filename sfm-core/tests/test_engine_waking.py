@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -54,9 +54,9 @@ class WakingHouse(House):
         super().__init__()
         self.bell = Bell()
 
-    def _registry(self, faults: Faults) -> Registry:
+    def _registry(self, faults: Faults, installed: Sequence[str]) -> Registry:
         registry = Registry()
-        for registration in super()._registry(faults):
+        for registration in super()._registry(faults, installed):
             if registration.port is PortName.KV:
                 registry.add(replace(registration, factory=self._make))
             else:
