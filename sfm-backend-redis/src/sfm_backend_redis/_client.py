@@ -145,12 +145,11 @@ class RedisClient:
         script = self.script(name)
         given = (len(keys), *keys, *arguments)
         with self._driving():
-            try:
-                answer, reached = await self._opened.send_all(
-                    ("EVALSHA", script.digest, *given), wait
-                )
-            except exceptions.NoScriptError:
+            answer, reached = await self._opened.send_all(("EVALSHA", script.digest, *given), wait)
+            if isinstance(answer, exceptions.NoScriptError):
                 answer, reached = await self._opened.send_all(("EVAL", script.text, *given), wait)
+            if isinstance(answer, exceptions.RedisError):
+                raise answer
         self._check_reached(reached)
         return answer
 
@@ -190,7 +189,10 @@ class RedisClient:
         return ("WAIT", self.settings.replicas, milliseconds)
 
     def _check_reached(self, reached: object) -> None:
-        if self.settings.durability is Durability.AOF:
+        cause = reached if isinstance(reached, exceptions.RedisError) else None
+        if cause is not None:
+            enough = False
+        elif self.settings.durability is Durability.AOF:
             enough = cast(list[int], reached)[0] >= 1
         else:
             enough = cast(int, reached) >= self.settings.replicas
@@ -200,7 +202,7 @@ class RedisClient:
                 f"?durability={self.settings.durability} asks for.",
                 backend=self.settings.form.value,
                 remedy="See its disk and its replicas.",
-            )
+            ) from cause
 
     async def _check_aof(self) -> None:
         with self._driving():

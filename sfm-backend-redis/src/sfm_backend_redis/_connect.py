@@ -19,6 +19,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 from sfm_backend_redis.settings import Form, RedisSettings
 
@@ -32,7 +33,7 @@ class _Closing(Protocol):
 class _Pipeline(Protocol):
     def execute_command(self, *arguments: Argument) -> object: ...
 
-    async def execute(self) -> list[object]: ...
+    async def execute(self, *, raise_on_error: bool) -> list[object]: ...
 
 
 class _Driver(_Closing, Protocol):
@@ -80,11 +81,11 @@ class Link:
             return await self.driver.execute_command(*arguments)
 
     async def send_all(self, *commands: tuple[Argument, ...]) -> list[object]:
-        """Send several commands through one connection; the first error is raised."""
+        """Send several commands through one connection; a refused one is answered by its error."""
         async with self.gate, self.driver.pipeline(transaction=False) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
-            return await pipeline.execute()
+            return await pipeline.execute(raise_on_error=False)
 
     async def send_to_holder(self, key: str, *arguments: Argument) -> object:
         """Send a command that names no key to the server that holds one."""
@@ -184,6 +185,9 @@ def _options(settings: RedisSettings) -> dict[str, object]:
         "socket_connect_timeout": settings.connect_timeout.total_seconds(),
         # A commit whose answer was lost may have happened: repeating is not the driver's.
         "retry": Retry(NoBackoff(), 0),
+        # With these on, redis-py 8.1 hands out connections that the server has closed
+        # (https://github.com/redis/redis-py/pull/4260), and they cost a round trip each.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
 
 
