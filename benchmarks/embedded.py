@@ -26,8 +26,8 @@ from benchmarks.corpus import Corpus
 from benchmarks.measuring import Results, disk_mebibytes, peak_mebibytes, timed
 from benchmarks.over_http import measure_server
 from sfm_core.engine.assembly import open_engine
+from sfm_core.engine.index import collection_for
 from sfm_core.engine.memory_engine import MemoryEngine
-from sfm_core.engine.opening import collection_for
 from sfm_core.model.memory import NewMemory
 from sfm_core.model.payload import PayloadLimits, encode_payload
 from sfm_core.model.query import RecallQuery
