@@ -167,9 +167,9 @@ class ClientQdrant:
                 filter=None if several else ask.condition,
                 params=params.get(using),
                 limit=len(queries) * ask.size,
-                with_payload=ask.fields,
+                with_payload=ask.fields if number == 0 else False,
             )
-            for using, query in queries
+            for number, (using, query) in enumerate(queries)
         ]
 
     def _params(self, corpus: models.Filter) -> dict[str, models.SearchParams]:

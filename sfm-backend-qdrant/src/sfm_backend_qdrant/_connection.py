@@ -26,6 +26,11 @@ class Connection(Protocol):
         """Whether it can count how rare a term is in one namespace; known once it is open."""
         ...
 
+    @property
+    def indexes_elements(self) -> bool:
+        """Whether its indexes can tell the elements of an array apart; known once it is open."""
+        ...
+
     async def open(self) -> None:
         """Open it, or count one more user."""
         ...

@@ -23,6 +23,7 @@ class LocalConnection:
     def __init__(self, settings: QdrantSettings) -> None:
         self.settings = settings
         self.counts_by_namespace = True
+        self.indexes_elements = False
         self._users = 0
         self._lock = asyncio.Lock()
         self._thread: ThreadPoolExecutor | None = None

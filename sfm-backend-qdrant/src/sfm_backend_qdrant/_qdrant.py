@@ -36,7 +36,7 @@ class Ask:
     """One search: the best of each arm, all of them ranked by each arm.
 
     Attributes:
-        arms: At least one.
+        arms: At least one; the first ranks every point.
         condition: What the points satisfy.
         corpus: The points among which the rarity of terms is counted, where
             this Qdrant can.
@@ -167,7 +167,7 @@ class Qdrant(Protocol):
 
         Returns:
             For each search and each of its arms the points that any arm chose,
-            ranked by this one.
+            ranked by this one. Only those of the first arm have fields.
         """
         ...
 

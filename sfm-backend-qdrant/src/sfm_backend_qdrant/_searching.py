@@ -37,7 +37,7 @@ class _Candidate:
 
 
 @dataclass(slots=True)
-class _Question:
+class Question:
     """One query on its way.
 
     Attributes:
@@ -57,7 +57,8 @@ class _Question:
     found: dict[str, _Candidate] = field(default_factory=dict[str, _Candidate])
 
     @classmethod
-    def of(cls, query: VectorQuery) -> _Question:
+    def of(cls, query: VectorQuery) -> Question:
+        """Return the question that a query is; one that nothing can answer has its answer."""
         within = None if query.filter is None else enclose(query.filter)
         question = cls(query, within, query_weights(query.terms), query.limit)
         if not question.exact:
@@ -68,6 +69,7 @@ class _Question:
 
     @property
     def exact(self) -> bool:
+        """Whether Qdrant can tell by itself what the filter matches."""
         return self.within is None or self.within.exact
 
     def ask(self) -> Ask:
@@ -83,9 +85,15 @@ class _Question:
     def take(self, answers: Sequence[Sequence[Found]], scheme: str) -> None:
         """Read the answer to `ask`, and decide whether it is enough."""
         self.found.clear()
-        for arm, points in zip(self._arms(), answers, strict=True):
+        keys: dict[str, str] = {}
+        for number, (arm, points) in enumerate(zip(self._arms(), answers, strict=True)):
             for point in points:
-                candidate = self._candidate(point, scheme)
+                if number == 0:
+                    keys[point.id] = self._add(point, scheme)
+                # Between the two rankings, somebody may have written a point.
+                elif point.id not in keys:
+                    continue
+                candidate = self.found[keys[point.id]]
                 if arm.using == DENSE:
                     candidate.dense = point.score
                 else:
@@ -113,11 +121,10 @@ class _Question:
         allowed = [key for _, key in seen if self.found[key].allowed][: self.query.limit]
         return allowed, len(allowed) == self.query.limit or self.exact or len(seen) < self.size
 
-    def _candidate(self, point: Found, scheme: str) -> _Candidate:
+    def _add(self, point: Found, scheme: str) -> str:
         key, version = said_by(point.fields, point.id, scheme)
-        if key not in self.found:
-            self.found[key] = _Candidate(version, self._allows(point, scheme))
-        return self.found[key]
+        self.found[key] = _Candidate(version, self._allows(point, scheme))
+        return key
 
     def _allows(self, point: Found, scheme: str) -> bool:
         condition = self.query.filter
@@ -183,7 +190,7 @@ class Searching:
             InvalidFilterError: The server refuses the conditions of a filter,
                 or more points would have to be looked at than the settings allow.
         """
-        questions = [_Question.of(query) for query in queries]
+        questions = [Question.of(query) for query in queries]
         while waiting := [each for each in questions if each.hits is None]:
             await self._ask(waiting)
             for question in waiting:
@@ -191,7 +198,7 @@ class Searching:
                     self._widen(question)
         return [SearchResult(hits=question.hits or ()) for question in questions]
 
-    async def _ask(self, questions: Sequence[_Question]) -> None:
+    async def _ask(self, questions: Sequence[Question]) -> None:
         try:
             answers = await self._qdrant.query(self._name, [each.ask() for each in questions])
         except RefusedError as error:
@@ -203,7 +210,7 @@ class Searching:
         for question, answer in zip(questions, answers, strict=True):
             question.take(answer, self._qdrant.settings.scheme)
 
-    def _widen(self, question: _Question) -> None:
+    def _widen(self, question: Question) -> None:
         limit = self._qdrant.settings.scan_limit
         if question.size >= limit:
             raise InvalidFilterError(

@@ -15,6 +15,7 @@ from sfm_backend_qdrant.settings import Grpc, QdrantSettings
 
 _PROBE_SECONDS: Final = 1.0
 _COUNTS_BY_NAMESPACE: Final = (1, 19)
+_INDEXES_ELEMENTS: Final = (1, 20)
 
 
 class ServerConnection:
@@ -23,6 +24,7 @@ class ServerConnection:
     def __init__(self, settings: QdrantSettings) -> None:
         self.settings = settings
         self.counts_by_namespace = False
+        self.indexes_elements = False
         self._client: AsyncQdrantClient | None = None
 
     async def open(self) -> None:
@@ -39,6 +41,7 @@ class ServerConnection:
             await self.run(lambda client: client.get_collections())
             about = await self.run(lambda client: client.info())
             self.counts_by_namespace = at_least(about.version, _COUNTS_BY_NAMESPACE)
+            self.indexes_elements = at_least(about.version, _INDEXES_ELEMENTS)
         except BaseException:
             await self.close()
             raise

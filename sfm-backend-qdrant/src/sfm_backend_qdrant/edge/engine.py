@@ -57,9 +57,9 @@ _WIDELY: Final = 128
 _SCHEMAS: Final[Mapping[str, Callable[[Index], _Schema]]] = {
     "keyword": lambda index: KeywordIndexParams(is_tenant=index.is_tenant, enable_hnsw=False),
     "integer": lambda index: IntegerIndexParams(
-        lookup=index.lookup, range=index.range, enable_hnsw=False
+        lookup=index.lookup, range=index.range, nested=index.nested, enable_hnsw=False
     ),
-    "float": lambda _: FloatIndexParams(enable_hnsw=False),
+    "float": lambda index: FloatIndexParams(nested=index.nested, enable_hnsw=False),
 }
 
 
@@ -98,7 +98,7 @@ def point(written: Written) -> Point:
 
 
 def requests(ask: Asked) -> list[QueryRequest]:
-    """Return one request for each arm: the points that any arm chose, ranked by this one."""
+    """Return one request for each arm; see `_qdrant.Qdrant.query`."""
     condition, params = filter_of(ask.condition), _params(filter_of(ask.corpus))
     ranked = [(_ranking(arm), params[arm.using]) for arm in ask.arms]
     several = len(ranked) > 1
@@ -113,9 +113,9 @@ def requests(ask: Asked) -> list[QueryRequest]:
             prefetches=chosen if several else None,
             filter=None if several else condition,
             params=how,
-            with_payload=ask.fields,
+            with_payload=ask.fields if number == 0 else False,
         )
-        for ranking, how in ranked
+        for number, (ranking, how) in enumerate(ranked)
     ]
 
 

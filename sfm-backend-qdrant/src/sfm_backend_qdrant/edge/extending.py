@@ -11,12 +11,12 @@ import shutil
 import subprocess
 import sys
 from itertools import islice
-from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from qdrant_edge import EdgeShard, Point, UpdateOperation
 
-from sfm_backend_qdrant.edge.shards import Shard
+from sfm_backend_qdrant.edge.shard import Shard
 
 _SLICE: Final = 200
 _PROGRAM: Final = """
@@ -40,11 +40,20 @@ class Extension:
 
         Args:
             shard: The shard.
+
+        Raises:
+            OSError: There is no room for the copy.
         """
         self._shard = shard
-        self._place = _next_to(shard.place)
-        shard.flush()
-        shutil.copytree(shard.place, self._place)
+        # Somebody who was orphaned may still be at work in another folder.
+        self._place = shard.place.with_name(uuid4().hex)
+        try:
+            shard.flush()
+            shutil.copytree(shard.place, self._place)
+        except BaseException:
+            shard.give_up_extending()
+            shutil.rmtree(self._place, ignore_errors=True)
+            raise
         shard.changed = set()
         program = _PROGRAM.format(path=sys.path, place=str(self._place))
         self._process = subprocess.Popen(  # noqa: S603 - the program is the one above
@@ -92,6 +101,8 @@ class Extension:
         """Give up; the shard stays as it is."""
         self._process.kill()
         self._process.wait()
+        if self._shard.place == self._place:
+            return
         if self._copy is not None:
             self._copy.close()
         self._shard.give_up_extending()
@@ -107,7 +118,3 @@ class Extension:
         if gone:
             copy.update(UpdateOperation.delete_points([*gone]))
         changed.difference_update(ids)
-
-
-def _next_to(place: Path) -> Path:
-    return place.with_name(str(int(place.name) + 1))

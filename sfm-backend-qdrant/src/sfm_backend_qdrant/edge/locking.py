@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from sfm_backend_qdrant.edge.shards import WorkerError
+from sfm_backend_qdrant.edge.errors import WorkerError
 
 _PAUSE_SECONDS: Final = 0.05
 

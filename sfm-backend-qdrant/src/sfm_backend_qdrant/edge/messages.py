@@ -51,6 +51,7 @@ class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_tenant: bool | None = None
     lookup: bool | None = None
     range: bool | None = None
+    nested: str | None = None
 
 
 class Create(Message, frozen=True):

@@ -11,11 +11,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from sfm_backend_qdrant.edge.errors import WorkerDiedError, WorkerRefusedError
 from sfm_backend_qdrant.edge.messages import (
     LENGTH_BYTES,
     Answer,
     Call,
-    Problem,
     Request,
     Start,
     framed,
@@ -29,18 +29,6 @@ _PROGRAM: Final = (
     "from sfm_backend_qdrant.edge.serving import main; main()"
 )
 _CLOSE_SECONDS: Final = 30.0
-
-
-class WorkerRefusedError(Exception):
-    """The worker says why it cannot answer. Never leaves this package."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.text)
-        self.problem = problem
-
-
-class WorkerDiedError(Exception):
-    """The worker ended before it answered. Never leaves this package."""
 
 
 class WorkerProcess:

@@ -1,0 +1,89 @@
+"""The one place where what goes wrong with a worker becomes an error of `sfm_core.errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from sfm_backend_qdrant._errors import AlreadyExistsError
+from sfm_backend_qdrant.edge.errors import WorkerDiedError, WorkerRefusedError
+from sfm_backend_qdrant.edge.messages import Problem
+from sfm_backend_qdrant.settings import QdrantSettings
+from sfm_core.errors import (
+    BackendError,
+    BackendUnavailableError,
+    ConfigurationError,
+    CorruptDataError,
+    DeadlineExceededError,
+    SfmError,
+    StorageFullError,
+)
+
+
+@contextmanager
+def translated(settings: QdrantSettings) -> Generator[None]:
+    """Turn what goes wrong with a worker inside the block into our errors.
+
+    Args:
+        settings: What is at work, for the messages.
+
+    Raises:
+        SfmError: What the worker says, in our words.
+        DeadlineExceededError: It did not answer in time.
+        BackendUnavailableError: It died, or cannot be started.
+        AlreadyExistsError: A collection of this name is there.
+    """
+    place, scheme = settings.place, settings.scheme
+    try:
+        yield
+    except TimeoutError as error:
+        seconds = settings.timeout.total_seconds()
+        raise DeadlineExceededError(
+            f"{place} did not answer within {seconds:g} s.",
+            backend=scheme,
+            remedy="Try again, or raise timeout_seconds in its URL.",
+        ) from error
+    except WorkerRefusedError as error:
+        raise _said(error.problem, settings) from error
+    except WorkerDiedError as error:
+        raise BackendUnavailableError(
+            f"The worker process of {place} {error}.",
+            backend=scheme,
+            remedy="It is started again at the next call; its last words are on stderr.",
+        ) from error
+    except OSError as error:
+        raise BackendUnavailableError(
+            f"The worker process of {place} cannot be started: {error}.", backend=scheme
+        ) from error
+
+
+def _said(problem: Problem, settings: QdrantSettings) -> SfmError | AlreadyExistsError:
+    place, scheme = settings.place, settings.scheme
+    match problem.kind:
+        case "exists":
+            return AlreadyExistsError(problem.text)
+        case "missing":
+            return ConfigurationError(
+                f"{place} has no collection {problem.text!r}.", remedy="Call ensure first."
+            )
+        case "held":
+            return ConfigurationError(
+                f"{place} is in use by another process.",
+                setting="SFM_VECTOR_URL",
+                remedy="Only one process at a time can have it: end the other one, give each "
+                "a folder of its own, or run a server to share the points.",
+            )
+        case "full":
+            return StorageFullError(
+                f"{place} has no room left: {problem.text}",
+                backend=scheme,
+                remedy="Free space on its disk, or move the data folder to a larger one.",
+            )
+        case "corrupt":
+            return CorruptDataError(
+                f"{place} cannot be read: {problem.text}",
+                backend=scheme,
+                remedy="Remove the folder; the index is then rebuilt from the memories.",
+            )
+        case _:
+            return BackendError(f"{place} failed: {problem.text}", backend=scheme)
