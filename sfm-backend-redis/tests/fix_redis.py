@@ -61,7 +61,7 @@ def cluster_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         options = ("--appendonly", "yes", "--cluster-enabled", "yes", "--cluster-port", str(bus))
         servers.append(Server(tmp_path_factory.mktemp("node"), options))
         servers[-1].start()
-    asyncio.run(_form(servers, buses[0]))
+    asyncio.run(form_cluster(servers, buses[0]))
     yield "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
     for server in servers:
         server.stop()
@@ -73,7 +73,8 @@ def cluster_url(cluster_nodes: str) -> str:
     return with_options(cluster_nodes, f"prefix=test-{uuid4().hex}")
 
 
-async def _form(servers: list[Server], bus: int) -> None:
+async def form_cluster(servers: list[Server], bus: int) -> None:
+    """Make a cluster of servers that share the slots equally."""
     bounds = [0, 5461, 10923, 16384]
     for place, server in enumerate(servers):
         slots = (bounds[place], bounds[place + 1] - 1)
