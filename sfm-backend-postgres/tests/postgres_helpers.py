@@ -11,8 +11,9 @@ import psycopg
 from sfm_backend_postgres._client import PostgresDatabase
 from sfm_backend_postgres.graph import PostgresGraphStore
 from sfm_backend_postgres.kv import PostgresKeyValueStore
-from sfm_backend_postgres.plugin import create_graph, create_kv
+from sfm_backend_postgres.plugin import create_graph, create_kv, create_vector
 from sfm_backend_postgres.settings import PostgresSettings
+from sfm_backend_postgres.vector import PostgresVectorStore
 from sfm_core.model.events import LoggedEvent
 from sfm_core.protocols.kv import Commit, CommitResult, DirtyNote
 from sfm_core.registry import BackendContext
@@ -29,6 +30,11 @@ def open_kv(url: str) -> PostgresKeyValueStore:
 def open_graph(url: str) -> PostgresGraphStore:
     """Make a graph store with a context and a pool of its own."""
     return create_graph(url, BackendContext(data_folder=Path()))
+
+
+def open_vector(url: str) -> PostgresVectorStore:
+    """Make a vector store with a context and a pool of its own."""
+    return create_vector(url, BackendContext(data_folder=Path()))
 
 
 async def commit(store: PostgresKeyValueStore, *commits: Commit) -> list[CommitResult]:

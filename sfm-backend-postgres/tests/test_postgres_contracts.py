@@ -10,11 +10,13 @@ import pytest
 
 from sfm_backend_postgres.graph import PostgresGraphStore
 from sfm_backend_postgres.kv import PostgresKeyValueStore
-from sfm_backend_postgres.plugin import create_graph, create_kv
+from sfm_backend_postgres.plugin import create_graph, create_kv, create_vector
+from sfm_backend_postgres.vector import PostgresVectorStore
 from sfm_core.registry import BackendContext
 from sfm_core.testing.clock import MovableClock, WaitingClock
 from sfm_core.testing.contracts.graph import GraphStoreContract
 from sfm_core.testing.contracts.kv import KeyValueStoreContract
+from sfm_core.testing.contracts.vector import VectorStoreContract
 
 
 class TestPostgresKeyValueStore(KeyValueStoreContract):
@@ -33,3 +35,9 @@ class TestPostgresGraphStore(GraphStoreContract):
     @pytest.fixture
     def make(self, tmp_path: Path, database_url: str) -> Callable[[], PostgresGraphStore]:
         return lambda: create_graph(database_url, BackendContext(data_folder=tmp_path))
+
+
+class TestPostgresVectorStore(VectorStoreContract):
+    @pytest.fixture
+    def make(self, tmp_path: Path, database_url: str) -> Callable[[], PostgresVectorStore]:
+        return lambda: create_vector(database_url, BackendContext(data_folder=tmp_path))

@@ -6,12 +6,19 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from postgres_helpers import TimedKeyValueStore, open_graph, open_kv, take_time_from_a_table
+from postgres_helpers import (
+    TimedKeyValueStore,
+    open_graph,
+    open_kv,
+    open_vector,
+    take_time_from_a_table,
+)
 from postgres_server import empty, make_database
 
 from sfm_backend_postgres.graph import PostgresGraphStore
+from sfm_backend_postgres.vector import PostgresVectorStore
 from sfm_core.testing.clock import ManualClock
-from sfm_core.testing.machines import check_graph_store, check_key_value_store
+from sfm_core.testing.machines import check_graph_store, check_key_value_store, check_vector_store
 
 
 @pytest.mark.parametrize("server", ["postgres_url", "oldest_postgres_url"])
@@ -34,6 +41,16 @@ def test_the_graph_store_is_like_its_model(postgres_url: str) -> None:
         return lambda: open_graph(url)
 
     check_graph_store(fresh)
+
+
+def test_the_vector_store_is_like_its_model(postgres_url: str) -> None:
+    url = make_database(postgres_url)
+
+    def fresh(_: ManualClock) -> Callable[[], PostgresVectorStore]:
+        empty(url)
+        return lambda: open_vector(url)
+
+    check_vector_store(fresh)
 
 
 async def _migrate(url: str) -> None:

@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from sfm_backend_postgres._errors import is_lost, is_repeatable, translate, translate_login
+from sfm_backend_postgres._extension import prepare_vectors
 from sfm_backend_postgres._packing import Packed, PackedDumper
 from sfm_backend_postgres._schema import migrate
 from sfm_backend_postgres._statements import statements
@@ -65,7 +66,8 @@ class PostgresDatabase(SharedResource):
             ReadOnlyStorageError: The schema is not there and cannot be made.
             CorruptDataError: The schema is of another make.
         """
-        await self._prepare()
+        post = self._settings.post_migrations
+        await self._alone(lambda c, place: migrate(c, place, post=post))
         self._pool = await self._open_pool()
         stack.push_async_callback(self._close_pool)
         stack.push_async_callback(self.listener.close)
@@ -75,6 +77,19 @@ class PostgresDatabase(SharedResource):
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
+
+    async def prepare_vectors(self) -> str:
+        """Make sure that the database can keep points.
+
+        Returns:
+            The schema of the extension pgvector, quoted.
+
+        Raises:
+            ConfigurationError: The extension is not there and cannot be added.
+            BackendUnavailableError: The server cannot be reached.
+        """
+        post = self._settings.post_migrations
+        return await self._alone(lambda c, place: prepare_vectors(c, place, post=post))
 
     async def fetch(self, statement: bytes, parameters: Parameters) -> list[TupleRow]:
         """Carry out one statement that may be repeated, in a transaction of its own.
@@ -171,12 +186,13 @@ class PostgresDatabase(SharedResource):
         except psycopg.Error as error:
             raise translate_login(error, self._settings.place) from error
 
-    async def _prepare(self) -> None:
+    async def _alone(self, work: Callable[[Connection, str], Awaitable[AnswerT]]) -> AnswerT:
+        """Do something on a connection that is made for it."""
         place = self._settings.place
         connection = await self._connect()
         try:
             async with connection:
-                await migrate(connection, place, post=self._settings.post_migrations)
+                return await work(connection, place)
         except psycopg.Error as error:
             raise translate(error, place) from error
 

@@ -12,6 +12,8 @@ from itertools import chain, repeat
 from struct import Struct, pack
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
@@ -19,6 +21,7 @@ _HEAD: Final = Struct(">iiIii")
 _LENGTH: Final = Struct(">i")
 _NOTHING: Final = _LENGTH.pack(-1)
 _BYTEA, _BIGINT, _INTEGER, _TEXT, _TIMESTAMPTZ = 17, 20, 23, 25, 1184
+_REAL, _DOUBLE = 700, 701
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -91,6 +94,27 @@ def pack_times(items: Sequence[datetime]) -> Packed:
         return _NO_TIMES
     moments = pack_bigints([(item - _EPOCH) // _MICROSECOND for item in items])
     return _packed(_TIMESTAMPTZ, len(items), moments[_HEAD.size :])
+
+
+def pack_reals(numbers: NDArray[np.float32]) -> Packed:
+    """Pack a `real[]`, of one dimension whatever the array has."""
+    return _pack_numbers(_REAL, numbers, ">f4")
+
+
+def pack_doubles(items: Sequence[float]) -> Packed:
+    """Pack a `double precision[]`."""
+    return _pack_numbers(_DOUBLE, np.array(items, np.float64), ">f8")
+
+
+def _pack_numbers(
+    element: int, numbers: NDArray[np.float32] | NDArray[np.float64], form: str
+) -> Packed:
+    if not numbers.size:
+        return _none(element)
+    made = np.empty(numbers.size, [("length", ">i4"), ("number", form)])
+    made["length"] = made.dtype["number"].itemsize
+    made["number"] = numbers.reshape(-1)
+    return _packed(element, numbers.size, made.tobytes())
 
 
 def _with_lengths(size: int, items: Iterable[int]) -> Iterable[int]:

@@ -19,13 +19,14 @@ MINIMUM_SERVER = 15
 
 # The first number ("SFM1") keeps clear of the locks of other programs, and the
 # second of those that commits take.
-_LOCK = b"SELECT pg_advisory_xact_lock(1397116209, -1)"
+LOCK = b"SELECT pg_advisory_xact_lock(1397116209, -1)"
 # A lookup by name could answer from a cache that is older than the lock.
 _EXISTS = (
     b"SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS class "
     b"JOIN pg_catalog.pg_namespace AS schema ON schema.oid = class.relnamespace "
     b"WHERE schema.nspname = 'sfm' AND class.relname = 'migration')"
 )
+_OF_VECTORS = "v"
 _APPLIED = b"SELECT name, checksum FROM sfm.migration"
 _APPLY = b"INSERT INTO sfm.migration (name, checksum) VALUES (%s, %s)"
 
@@ -43,6 +44,11 @@ class Migration:
     sql: str
 
     @property
+    def optional(self) -> bool:
+        """Whether only those take it who need the extension for vectors."""
+        return self.name.startswith(_OF_VECTORS)
+
+    @property
     def post(self) -> bool:
         """Whether the release before this one would not work with it."""
         return _is_post(self.name)
@@ -57,20 +63,29 @@ class Migration:
 def known_migrations() -> tuple[Migration, ...]:
     """Read the migrations that this release ships: by number, pre before post."""
     folder = files("sfm_backend_postgres") / "migrations"
-    scripts = [file for file in folder.iterdir() if file.name.endswith(".sql")]
+    scripts = [
+        file
+        for part in (folder, folder / "vector")
+        for file in part.iterdir()
+        if file.name.endswith(".sql")
+    ]
     scripts.sort(key=lambda file: (file.name[:4], _is_post(file.name)))
     return tuple(
         Migration(name=file.name, sql=file.read_text(encoding="utf-8")) for file in scripts
     )
 
 
-async def migrate(connection: Connection, place: str, *, post: bool) -> None:
+async def migrate(
+    connection: Connection, place: str, *, post: bool, vectors_in: str | None = None
+) -> None:
     """Bring a database to the newest schema; many processes may do so at once.
 
     Args:
         connection: Connection to it, in autocommit mode.
         place: The database, for messages.
         post: Whether to take the post steps too.
+        vectors_in: Schema of the extension for vectors, quoted; without it the
+            steps that need the extension are left out.
 
     Raises:
         ConfigurationError: The server or its encoding cannot serve, or a newer
@@ -78,17 +93,22 @@ async def migrate(connection: Connection, place: str, *, post: bool) -> None:
         CorruptDataError: It was made by another edition of a migration.
     """
     _check_server(connection, place)
-    if not await _due(connection, place, post=post):
+    optional = vectors_in is not None
+    if not await _due(connection, place, post=post, optional=optional):
         return
     async with connection.transaction():
-        await connection.execute(_LOCK)
+        await connection.execute(LOCK)
+        if vectors_in is not None:
+            await connection.execute(f"SET LOCAL search_path = pg_catalog, {vectors_in}".encode())
         # Another process may have taken them while this one waited.
-        for migration in await _due(connection, place, post=post):
+        for migration in await _due(connection, place, post=post, optional=optional):
             await connection.execute(migration.sql.encode())
             await connection.execute(_APPLY, (migration.name, migration.checksum))
 
 
-async def _due(connection: Connection, place: str, *, post: bool) -> list[Migration]:
+async def _due(
+    connection: Connection, place: str, *, post: bool, optional: bool
+) -> list[Migration]:
     applied = await _applied(connection)
     known = {migration.name: migration for migration in known_migrations()}
     for name, checksum in applied.items():
@@ -103,7 +123,9 @@ async def _due(connection: Connection, place: str, *, post: bool) -> list[Migrat
     return [
         migration
         for migration in known.values()
-        if migration.name not in applied and (post or not migration.post)
+        if migration.name not in applied
+        and (post or not migration.post)
+        and (optional or not migration.optional)
     ]
 
 

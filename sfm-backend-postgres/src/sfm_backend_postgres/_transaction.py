@@ -12,13 +12,13 @@ from psycopg.rows import TupleRow
 from sfm_backend_postgres._client import NotRepeatableError, check_alive
 from sfm_backend_postgres._commits import Answer, Call, calls, stripes
 from sfm_backend_postgres._errors import is_lost
+from sfm_backend_postgres._levels import execute_alone
 from sfm_backend_postgres._packing import pack_integers
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection
 from sfm_core.protocols.kv import Commit, CommitResult
 
 _COMMIT = statements("truth")["commit"]
-_OTHER_LEVEL = "SFM01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +69,7 @@ class Transaction:
         # The locks of all calls at once, so that two transactions cannot wait for each other.
         all_parameters[0]["stripes"] = pack_integers(stripes(self.commits))
         if len(planned) == 1:
-            try:
-                # A statement of its own is a transaction of its own.
-                cursor = await connection.execute(_COMMIT, all_parameters[0], binary=True)
-                return await cursor.fetchall()
-            except psycopg.Error as error:
-                # The database's own default is another level; BEGIN says which it is to be.
-                if error.sqlstate != _OTHER_LEVEL:
-                    raise
+            return await execute_alone(connection, _COMMIT, all_parameters[0])
         async with connection.pipeline(), connection.transaction():
             cursors = [
                 await connection.execute(_COMMIT, parameters, binary=True)

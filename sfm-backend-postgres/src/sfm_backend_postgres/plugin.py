@@ -12,12 +12,14 @@ from sfm_backend_postgres._variables import ADDRESS, OPTIONS, SCHEME, SHORT_SCHE
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
+from sfm_core.protocols.vector import VectorStore
 from sfm_core.registry import SECURE, BackendContext, Register
 
 if TYPE_CHECKING:
     from sfm_backend_postgres._client import PostgresDatabase
     from sfm_backend_postgres.graph import PostgresGraphStore
     from sfm_backend_postgres.kv import PostgresKeyValueStore
+    from sfm_backend_postgres.vector import PostgresVectorStore
 
 SFM_API_VERSION = 1
 
@@ -36,6 +38,13 @@ def create_graph(url: str, context: BackendContext) -> PostgresGraphStore:
     from sfm_backend_postgres.graph import PostgresGraphStore  # noqa: PLC0415 - see above
 
     return PostgresGraphStore(_database(url, context))
+
+
+def create_vector(url: str, context: BackendContext) -> PostgresVectorStore:
+    """Make the vector store for a URL; see `PostgresSettings.parse` for its form."""
+    from sfm_backend_postgres.vector import PostgresVectorStore  # noqa: PLC0415 - see above
+
+    return PostgresVectorStore(_database(url, context))
 
 
 def _database(url: str, context: BackendContext) -> PostgresDatabase:
@@ -73,6 +82,19 @@ def sfm_register_graph_stores(register: Register[GraphStore]) -> None:
             scheme,
             create_graph,
             summary="Edges in a PostgreSQL database.",
+            capabilities=_CAPABILITIES,
+            options=OPTIONS,
+        )
+
+
+@hookimpl
+def sfm_register_vector_stores(register: Register[VectorStore]) -> None:
+    """Offer points in PostgreSQL, where pgvector is there."""
+    for scheme in (SCHEME, SHORT_SCHEME):
+        register(
+            scheme,
+            create_vector,
+            summary="Points in a PostgreSQL database with the extension pgvector.",
             capabilities=_CAPABILITIES,
             options=OPTIONS,
         )
