@@ -10,7 +10,7 @@ from sfm_core.registry import PortName, Registration
 from sfm_core.testing.contracts import CapabilityContract
 
 
-@pytest.mark.parametrize("port", [PortName.KV, PortName.GRAPH])
+@pytest.mark.parametrize("port", [PortName.KV, PortName.GRAPH, PortName.VECTOR])
 class TestPostgres(CapabilityContract):
     @pytest.fixture
     def registration(self, port: PortName) -> Registration[Backend]:
