@@ -70,16 +70,13 @@ async def test_the_old_collection_serves_until_the_new_one_is_complete(house: Ho
         assert len(await found(engine, "whale", 50)) == 20
         faults.clear()
         await house.settle(engine)
-        assert await roles_of(engine) == {"memory": "retiring", "small": "serving"}
+        assert await roles_of(engine) == {"memory": "kept", "small": "serving"}
         assert len(await found(engine, "whale", 50)) == 20
         assert (await engine.check()).consistent
 
 
-async def test_what_has_served_is_kept_when_nobody_searches_it_any_more(house: House) -> None:
+async def test_what_is_kept_is_not_written_any_more(house: House) -> None:
     async with house.open(embedder="small") as engine:
-        await house.sweep(LONG)
-        await house.sweep()
-        assert await roles_of(engine) == {"memory": "kept", "small": "serving"}
         await engine.store(NS, new(A, "written later"))
         assert (await points_of(house, engine, "memory"))[A] == 1
         assert (await points_of(house, engine, "small"))[A] == 2
@@ -151,17 +148,15 @@ async def test_an_interrupted_build_is_gone_on_with_not_begun_anew(house: House)
 
 
 async def test_going_back_costs_what_was_written_since(house: House) -> None:
-    async with house.open(embedder="small") as engine:
-        await house.sweep(LONG)
+    async with house.open(embedder="small"):
+        pass
     async with house.open(embedder="memory") as engine:
         await engine.store(NS, new(A, "changed since"))
         await engine.delete(NS, B)
-        await house.sweep(LONG)
-        await house.sweep()
         assert await roles_of(engine) == {"memory": "serving", "small": "kept"}
     before = house.embedded.copy()
     async with house.open(embedder="small") as engine:
-        assert await roles_of(engine) == {"memory": "retiring", "small": "serving"}
+        assert await roles_of(engine) == {"memory": "kept", "small": "serving"}
         assert (await engine.check()).consistent
         assert await found(engine, "changed since", 1) == [A]
     assert set(house.embedded - before) == {"changed since"}
@@ -180,10 +175,10 @@ async def test_the_last_start_decides(house: House) -> None:
     faults = stuck()
     async with house.open(embedder="small", faults=faults, settled=False) as first:
         async with house.open(embedder="tiny") as second:
-            expected = {"memory": "retiring", "small": "kept", "tiny": "serving"}
-            assert await roles_of(second) == expected
+            assert (await roles_of(second))["tiny"] == "serving"
         faults.clear()
         await house.sweep()
+        expected = {"memory": "kept", "small": "kept", "tiny": "serving"}
         assert await roles_of(first) == expected
         assert len(await found(first, "whale", 50)) == 20
 
@@ -295,6 +290,18 @@ async def test_a_build_whose_engine_has_gone_is_left_as_it_is_in_the_end(house: 
         assert await roles_of(old) == {"memory": "serving", "small": "kept"}
 
 
+async def test_what_has_served_is_kept_current_while_another_engine_may_search_it(
+    house: House,
+) -> None:
+    async with house.open(installed=["memory"]), house.open(embedder="small") as newer:
+        for _ in range(12):
+            await house.sweep()
+        await newer.store(NS, new(A, "written later"))
+        await house.sweep()
+        assert await roles_of(newer) == {"memory": "retiring", "small": "serving"}
+        assert (await points_of(house, newer, "memory"))[A] == 2
+
+
 async def test_another_engine_takes_a_build_over(house: House) -> None:
     faults = Faults()
     gate = faults.other.hold("embed", times=None)
@@ -310,13 +317,14 @@ async def test_another_engine_takes_a_build_over(house: House) -> None:
 
 
 async def test_a_kept_collection_can_be_dropped_and_no_other(house: House) -> None:
+    async with house.open(embedder="small", faults=stuck(), settled=False) as engine:
+        for state in await engine.collections():
+            with pytest.raises(InvalidInputError, match="in use"):
+                await engine.drop_collection(state.name)
     async with house.open(embedder="small") as engine:
         memory, small = await state_of(engine, "memory"), await state_of(engine, "small")
-        for name in (memory.name, small.name):
-            with pytest.raises(InvalidInputError, match="in use"):
-                await engine.drop_collection(name)
-        await house.sweep(LONG)
-        await house.sweep()
+        with pytest.raises(InvalidInputError, match="in use"):
+            await engine.drop_collection(small.name)
         await engine.drop_collection(memory.name)
         assert [c.name for c in await house.vector.collections()] == [small.name]
         assert await engine.collections() == [await state_of(engine, "small")]
@@ -357,7 +365,7 @@ async def test_a_rebuild_remakes_what_is_built_too_and_ends_when_it_serves(house
         task = asyncio.create_task(engine.rebuild())
         await house.settle(engine)
         await task
-        assert await roles_of(engine) == {"memory": "retiring", "small": "serving"}
+        assert await roles_of(engine) == {"memory": "kept", "small": "serving"}
 
 
 async def test_a_changed_text_rule_is_built_beside_the_old_one_too(house: House) -> None:
@@ -366,7 +374,7 @@ async def test_a_changed_text_rule_is_built_beside_the_old_one_too(house: House)
         assert len(await found(engine, "whale", 50)) == 20
         assert sorted(s.role for s in await engine.collections()) == ["building", "serving"]
         await house.settle(engine)
-        assert sorted(s.role for s in await engine.collections()) == ["retiring", "serving"]
+        assert sorted(s.role for s in await engine.collections()) == ["kept", "serving"]
         assert len(await engine.recall(NS, ask("whale", 50))) == 20
 
 

@@ -35,6 +35,7 @@ async def open_memory(
     *,
     options: Mapping[str, str] = NO_OPTIONS,
     extra_plugins: Mapping[str, object] = MappingProxyType({}),
+    decides: bool = True,
 ) -> AsyncGenerator[OpenMemory]:
     """Load the plugins and open the engine that the settings ask for.
 
@@ -42,6 +43,7 @@ async def open_memory(
         settings: What to open.
         options: Variables that backends may read, by name; see `select`.
         extra_plugins: Plugins that are not installed, by name.
+        decides: Whether another embedder than the one that serves is gone over to.
 
     Yields:
         The open engine. On leaving, work in hand is finished first.
@@ -52,16 +54,19 @@ async def open_memory(
         BackendError: A backend cannot be opened.
     """
     selection = select(settings, options=options, extra_plugins=extra_plugins)
-    async with open_selection(selection) as memory:
+    async with open_selection(selection, decides=decides) as memory:
         yield memory
 
 
 @asynccontextmanager
-async def open_selection(selection: Selection) -> AsyncGenerator[OpenMemory]:
+async def open_selection(
+    selection: Selection, *, decides: bool = True
+) -> AsyncGenerator[OpenMemory]:
     """Open the engine on what was chosen.
 
     Args:
         selection: What to open.
+        decides: Whether another embedder than the one that serves is gone over to.
 
     Yields:
         The open engine. On leaving, work in hand is finished first.
@@ -79,6 +84,7 @@ async def open_selection(selection: Selection) -> AsyncGenerator[OpenMemory]:
         registry=selection.registry,
         context=selection.context(),
         settings=selection.engine_settings(),
+        decides=decides,
     ) as engine:
         yield OpenMemory(engine=engine, selection=selection)
 

@@ -13,9 +13,18 @@ from sfm_core.model.link import Link
 from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
 from sfm_core.model.payload import Payload
 from sfm_core.model.query import Recalled, RecallQuery
-from sfm_core.model.report import CheckReport, Health, ImportReport, PortHealth, Stats, Stored
+from sfm_core.model.report import (
+    CheckReport,
+    CollectionState,
+    Health,
+    ImportReport,
+    PortHealth,
+    Stats,
+    Stored,
+)
 from sfm_core.registry import PortName
 from sfm_server.schemas import answers, links
+from sfm_server.schemas.collections import CollectionAnswer, CollectionRole
 
 ARMS: Mapping[str, frozenset[str]] = {
     "hybrid": frozenset({"dense", "keyword"}),
@@ -251,6 +260,25 @@ def health(source: Health) -> answers.HealthAnswer:
         outbox_depth=source.outbox_depth,
         outbox_oldest_at=source.outbox_oldest_at,
         rebuilding=source.rebuilding,
+        collections=[collection(state) for state in source.collections],
+    )
+
+
+def collection(source: CollectionState) -> CollectionAnswer:
+    """Describe a collection of the vector store."""
+    return CollectionAnswer(
+        name=source.name,
+        role=cast(CollectionRole, source.role),
+        embedder=source.embedder,
+        dimension=source.dimension,
+        complete=source.complete,
+        since=source.since,
+        done=source.done,
+        total=source.total,
+        failures=source.failures,
+        error=source.error,
+        chosen=source.chosen,
+        unusable=source.unusable,
     )
 
 

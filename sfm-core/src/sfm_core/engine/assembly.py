@@ -81,15 +81,18 @@ async def open_engine(
         maker = BackendMaker(registry, context, policy or Policy())
         stores = await open_stores(stack, slots, maker, settings or EngineSettings())
         await read_manifest(stores.kv, stores.owner)
+        # Whoever has an entry before it looks at the collections can be waited for by others.
+        presence = await _enter(stack, stores)
         embedders = await stack.enter_async_context(AsyncExitStack())
         indexes = Indexes(stores, IndexOpener(embedders, maker.embedder, stores.index))
         await indexes.begin(decides=decides)
-        yield await _start(stack, stores, indexes)
+        yield _start(stack, stores, indexes, presence)
 
 
-async def _start(stack: AsyncExitStack, stores: Stores, indexes: Indexes) -> MemoryEngine:
+def _start(
+    stack: AsyncExitStack, stores: Stores, indexes: Indexes, presence: Presence
+) -> MemoryEngine:
     """Wire the parts, start the upkeep, and have everything closed in reverse order."""
-    presence = await _enter(stack, stores)
     truth = Truth(stores.kv)
     committer = Committer(stores, presence)
     stack.push_async_callback(committer.close)

@@ -41,6 +41,7 @@ class Builder:
         self._reading = reading
         self._checking = checking
         self._task: asyncio.Task[None] | None = None
+        self._try_ended: asyncio.Future[None] | None = None
 
     def kick(self) -> None:
         """Begin with a build if one is due, is this engine's to do, and none is under way."""
@@ -50,9 +51,17 @@ class Builder:
                 self._task = asyncio.create_task(self._build(record))
 
     async def settled(self) -> None:
-        """Wait until the build that is under way has come to its end."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        """Wait until the build that is under way has come to its end.
+
+        Raises:
+            SfmError: It has failed, and will be tried again.
+        """
+        while self._task is not None and not self._task.done():
+            self._try_ended = self._try_ended or asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._task, self._try_ended}, return_when=asyncio.FIRST_COMPLETED)
+            ended, self._try_ended = self._try_ended, None
+            if ended.done():
+                ended.result()
 
     async def close(self) -> None:
         """Stop building; the next engine goes on."""
@@ -77,6 +86,7 @@ class Builder:
                 return
             except SfmError as error:
                 failures += 1
+                self._tell_waiting(error)
                 self._indexes.tell(failures=failures, error=str(error))
                 log.warning("building %s failed: %s: %s", record.name, error.code, error)
             except Exception as error:  # a defect must not end what nobody else would begin again
@@ -85,6 +95,10 @@ class Builder:
                 log.exception("building %s failed", record.name)
             delay = min(MAX_DELAY, timedelta(seconds=2 ** min(failures, 10)))
             await self._wait_until(self._stores.clock.monotonic() + delay.total_seconds())
+
+    def _tell_waiting(self, error: SfmError) -> None:
+        if self._try_ended is not None and not self._try_ended.done():
+            self._try_ended.set_exception(error)
 
     async def _try(self, record: CollectionRecord) -> bool:
         """Build once; tell whether it has come to an end, be it that nothing is left to do."""

@@ -10,7 +10,7 @@ the truth before, and a comparison that begins now finds it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from sfm_core.engine.catalog import (
 )
 from sfm_core.engine.index import Index, WordIndex
 from sfm_core.engine.index_opener import IndexOpener
+from sfm_core.engine.presence import alone
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.switching import Progress, Start
 
@@ -159,8 +160,15 @@ class Indexes:
         for record in catalog.active:
             await self._opener.open(record)
         self._watch(catalog)
-        if self._upkeep(catalog) != catalog:
-            catalog = await self._change(self._upkeep)
+        # Whoever makes an entry from now on looks at the collections only afterwards.
+        passing = [r for r in catalog.active if not r.known or r.role is Role.RETIRING]
+        unseen = passing and await alone(self._stores.kv, self._stores.owner)
+
+        def upkeep(now: Catalog) -> Catalog:
+            return self._upkeep(now, passing if unseen else ())
+
+        if upkeep(catalog) != catalog:
+            catalog = await self._change(upkeep)
         self._view = self._seen(catalog)
         self._looked_at = began
         if self._progress is not None and not self.builds(self._progress):
@@ -271,14 +279,27 @@ class Indexes:
             self._progress = None
             await self._change(lambda c: switching.released(c, self._stores.owner))
 
-    def _upkeep(self, catalog: Catalog) -> Catalog:
-        """Make the changes that are due by what this engine knows."""
+    def _upkeep(self, catalog: Catalog, mine_alone: Sequence[CollectionRecord]) -> Catalog:
+        """Make the changes that are due by what this engine knows.
+
+        Args:
+            catalog: The catalog.
+            mine_alone: What no other engine searches, or builds without knowing.
+
+        Returns:
+            The catalog.
+        """
         now, chosen = self._now(), self._stores.index.name
         if self._progress is not None:
             catalog = switching.advanced(catalog, self._progress)
+        catalog = switching.known_to_all(catalog, mine_alone)
         serving = catalog.serving
         if serving is not None and self._opener.opened(serving.name) is None:
             catalog = switching.searched_still(catalog, self._view.searched.name)
+        for record in mine_alone:
+            if record.role is Role.RETIRING:
+                # Unless this engine has just said that it searches it.
+                catalog = switching.abandoned(catalog, record.name, pulse=record.pulse, now=now)
         for name, pulse in self._pulses.items():
             if self._silent(name, 2 * SILENCE):
                 catalog = switching.abandoned(catalog, name, pulse=pulse.number, now=now)

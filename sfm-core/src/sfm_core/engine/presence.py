@@ -184,6 +184,22 @@ async def in_use(kv: KeyValueStore, clock: Clock) -> bool:
         await clock.sleep(POLL)
 
 
+async def alone(kv: KeyValueStore, owner: str) -> bool:
+    """Tell whether no other engine has an entry, be it one that was killed.
+
+    Args:
+        kv: The truth.
+        owner: Who asks, and has an entry.
+
+    Returns:
+        Whether every other engine, present and future, makes its entry after this call.
+
+    Raises:
+        BackendError: The truth did not answer.
+    """
+    return all(key == _PREFIX + owner.encode() for key, _ in await _entries(kv))
+
+
 async def _entries(kv: KeyValueStore) -> list[tuple[bytes, Entry]]:
     [found] = await kv.scan(SYSTEM_NAMESPACE, [KeyRange.prefix(_PREFIX)], limit=MAX_BATCH)
     return found

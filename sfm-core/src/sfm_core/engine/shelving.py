@@ -83,6 +83,7 @@ class Shelving:
             total=record.total,
             failures=record.failures,
             error=record.error,
+            chosen=record.name == self._stores.index.name,
             unusable=self._indexes.failure(record.name),
         )
 

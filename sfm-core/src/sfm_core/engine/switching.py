@@ -7,6 +7,7 @@ as long as an engine searches it, and then kept as it is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -119,6 +120,23 @@ def _first(catalog: Catalog, start: Start) -> Catalog:
     return msgspec.structs.replace(
         catalog.put(wanted), wanted=wanted.name, edges_complete=start.empty
     )
+
+
+def known_to_all(catalog: Catalog, records: Iterable[CollectionRecord]) -> Catalog:
+    """Take note that every engine knows which collections it has to keep current.
+
+    Args:
+        catalog: The catalog.
+        records: The collections as they were when that was found out.
+
+    Returns:
+        The catalog.
+    """
+    for record in records:
+        now = catalog.find(record.name)
+        if now is not None and (now.build, now.role) == (record.build, record.role):
+            catalog = catalog.put(now.changed(known=True))
+    return catalog
 
 
 def wanted_again(catalog: Catalog, name: str, now: datetime) -> Catalog:

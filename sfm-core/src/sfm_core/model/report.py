@@ -226,6 +226,7 @@ class CollectionState:
         total: Memories that the build has or had to deal with.
         failures: How often in a row the build has failed so far; it is tried again.
         error: Why it failed last, or "".
+        chosen: Whether the settings of the engine that answers ask for it.
         unusable: Why the engine that answers cannot use it, or "".
     """
 
@@ -239,6 +240,7 @@ class CollectionState:
     total: int = 0
     failures: int = 0
     error: str = ""
+    chosen: bool = False
     unusable: str = ""
 
 

@@ -115,6 +115,7 @@ def _memory(target: Target) -> list[Finding]:
         health = await client.health()
         # The slots of the settings were looked at one by one already.
         findings = _outbox(health) if target.url is None else _health(health)
+        findings += _collections(health)
         if all(finding.verdict is not Verdict.FAILED for finding in findings):
             findings.append(await _consistency(client))
         return findings
@@ -164,6 +165,26 @@ def _outbox(health: HealthAnswer) -> list[Finding]:
             + (f", the oldest for {waits:.0f} s" if depth else ""),
         )
     ]
+
+
+def _collections(health: HealthAnswer) -> Iterator[Finding]:
+    for one in health.collections:
+        if one.role == "kept":
+            detail = f"kept for {one.embedder}; `sfm collections drop {one.name}` frees its space"
+            yield Finding(check=f"collection {one.name}", verdict=Verdict.OK, detail=detail)
+        elif one.failures or one.unusable:
+            detail = f"{one.embedder}: {one.error or one.unusable}"
+            yield Finding(check=f"collection {one.name}", verdict=Verdict.WARNING, detail=detail)
+        elif not one.complete:
+            detail = f"{one.embedder}: {one.done} of {one.total} memories are in it"
+            yield Finding(check=f"collection {one.name}", verdict=Verdict.OK, detail=detail)
+    if not any(one.chosen and one.role in {"serving", "building"} for one in health.collections):
+        yield Finding(
+            check="collections",
+            verdict=Verdict.WARNING,
+            detail="another embedder or text rule serves than the settings ask for; start the "
+            "server with them, or run `sfm rebuild`",
+        )
 
 
 def _failure(check: str, error: SfmError) -> Finding:

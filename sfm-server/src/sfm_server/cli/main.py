@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "stats": "upkeep:stats",
         "rebuild": "upkeep:rebuild",
         "check": "upkeep:check",
+        "collections": "collections:collections",
         "migrate": "migration:migrate",
         "truths": "migration:truths",
         "plugins": "plugins:plugins",

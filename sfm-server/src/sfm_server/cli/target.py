@@ -57,8 +57,12 @@ class Target:
         return load_settings(overrides={name: value for name, value in given.items() if value})
 
     @asynccontextmanager
-    async def open(self) -> AsyncGenerator[MemoryClient]:
+    async def open(self, *, decides: bool = False) -> AsyncGenerator[MemoryClient]:
         """Open the memory.
+
+        Args:
+            decides: Whether a local memory goes over to the embedder of the
+                settings, where another one serves.
 
         Yields:
             A client of it.
@@ -68,7 +72,7 @@ class Target:
             BackendError: A backend cannot be opened.
         """
         if self.url is None:
-            async with self._open_folder() as client:
+            async with self._open_folder(decides=decides) as client:
                 yield client
             return
         if self.data is not None:
@@ -80,30 +84,34 @@ class Target:
         async with self._open_server(self.url) as client:
             yield client
 
-    def run(self, work: Callable[[MemoryClient], Awaitable[ResultT]]) -> ResultT:
+    def run(
+        self, work: Callable[[MemoryClient], Awaitable[ResultT]], *, decides: bool = False
+    ) -> ResultT:
         """Open the memory, do something with it, and close it.
 
         Args:
             work: What to do.
+            decides: Whether a local memory goes over to the embedder of the
+                settings, where another one serves.
 
         Returns:
             What that returned.
         """
 
         async def opened() -> ResultT:
-            async with self.open() as client:
+            async with self.open(decides=decides) as client:
                 return await work(client)
 
         return asyncio.run(opened())
 
     @asynccontextmanager
-    async def _open_folder(self) -> AsyncGenerator[MemoryClient]:
+    async def _open_folder(self, *, decides: bool) -> AsyncGenerator[MemoryClient]:
         # Each kind of client is imported only where it is used: commands are to start fast.
         from sfm_server.assembly import open_memory  # noqa: PLC0415
         from sfm_server.clients.local import LocalClient  # noqa: PLC0415
 
         loaded = self.settings()
-        async with open_memory(loaded.settings, options=loaded.options) as memory:
+        async with open_memory(loaded.settings, options=loaded.options, decides=decides) as memory:
             yield LocalClient(memory.engine, namespace=loaded.settings.namespace)
 
     @asynccontextmanager

@@ -39,13 +39,17 @@ def stats(target: Target) -> None:
 @click.command()
 @with_target
 def rebuild(target: Target) -> None:
-    """Remake every derived store from the truth."""
+    """Remake every derived store from the truth.
+
+    Where the settings ask for another embedder or text rule than what serves,
+    its collection is built too and serves afterwards.
+    """
 
     async def work(client: MemoryClient) -> RebuildAnswer:
         with progress_bar("Rebuilding") as advance:
             return await client.rebuild(advance)
 
-    answer = target.run(work)
+    answer = target.run(work, decides=True)
     show(answer, as_json=target.as_json, text=lambda: f"Rebuilt {answer.rebuilt} entries.")
 
 

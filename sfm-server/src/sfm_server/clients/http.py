@@ -13,6 +13,7 @@ from sfm_core import errors
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.problems import PROBLEM_JSON, TYPE_PREFIX, all_errors
 from sfm_server.schemas import answers, links
+from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 
 AnswerT = TypeVar("AnswerT")
 Query = Mapping[str, str | int | Sequence[str]]
@@ -151,6 +152,14 @@ class HttpClient:
             headers={"Content-Type": _LINES},
         )
         return _checked(response, answers.ImportAnswer)
+
+    async def collections(self) -> CollectionsAnswer:
+        """List the collections of the vector store."""
+        return await self._answer("GET", "/collections", CollectionsAnswer)
+
+    async def drop_collection(self, name: str) -> DroppedAnswer:
+        """Drop a collection that nothing needs."""
+        return await self._answer("DELETE", f"/collections/{quote(name, safe='')}", DroppedAnswer)
 
     async def rebuild(self, progress: Progress) -> answers.RebuildAnswer:
         """Remake every derived store; progress is told at the end."""

@@ -12,6 +12,7 @@ from sfm_core.protocols.graph import Direction
 from sfm_server import wire
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.schemas import answers, links
+from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 
 
 class LocalClient:
@@ -165,6 +166,16 @@ class LocalClient:
             lines, default_namespace=self._namespace, progress=progress
         )
         return wire.import_report(report)
+
+    async def collections(self) -> CollectionsAnswer:
+        """List the collections of the vector store."""
+        listed = await self._engine.collections()
+        return CollectionsAnswer(collections=[wire.collection(one) for one in listed])
+
+    async def drop_collection(self, name: str) -> DroppedAnswer:
+        """Drop a collection that nothing needs."""
+        await self._engine.drop_collection(name)
+        return DroppedAnswer(dropped=name)
 
     async def rebuild(self, progress: Progress) -> answers.RebuildAnswer:
         """Remake every derived store."""

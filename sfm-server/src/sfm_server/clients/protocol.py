@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from sfm_server.schemas import answers, links
+from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 
 Progress = Callable[[int], None]
 Arms = Literal["hybrid", "dense", "keyword"]
@@ -136,6 +137,14 @@ class MemoryClient(Protocol):
         self, lines: AsyncIterable[bytes], progress: Progress
     ) -> answers.ImportAnswer:
         """Store what JSON Lines say."""
+        ...
+
+    async def collections(self) -> CollectionsAnswer:
+        """List the collections of the vector store."""
+        ...
+
+    async def drop_collection(self, name: str) -> DroppedAnswer:
+        """Drop a collection that nothing needs."""
         ...
 
     async def rebuild(self, progress: Progress) -> answers.RebuildAnswer:

@@ -10,6 +10,7 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
+from sfm_core.errors import NotFoundError
 from sfm_core.model.names import check_name
 from sfm_server import wire
 from sfm_server.context import BodyContext, Context, JsonAnswer, QueryContext
@@ -29,6 +30,7 @@ from sfm_server.problems import (
 )
 from sfm_server.routes.documented import ResponseDocs, failures
 from sfm_server.schemas import answers, requests
+from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 
 router = APIRouter(tags=["admin"])
 json_router = APIRouter(route_class=JsonRoute, tags=["admin"])
@@ -115,6 +117,22 @@ async def import_memories(request: Request, context: QueryContext) -> JsonAnswer
 async def rebuild(context: QueryContext) -> JsonAnswer:
     """Remake every derived store from the truth; answers when it is done."""
     return JsonAnswer(answers.RebuildAnswer(rebuilt=await context.engine.rebuild()))
+
+
+@router.get("/collections", response_model=CollectionsAnswer, responses=failures())
+async def collections(context: QueryContext) -> JsonAnswer:
+    """List the collections of the vector store, and what each is for."""
+    listed = await context.engine.collections()
+    return JsonAnswer(CollectionsAnswer(collections=[wire.collection(one) for one in listed]))
+
+
+@router.delete(
+    "/collections/{name}", response_model=DroppedAnswer, responses=failures(NotFoundError)
+)
+async def drop_collection(name: str, context: QueryContext) -> JsonAnswer:
+    """Drop a collection that is kept or unlisted, to free its space."""
+    await context.engine.drop_collection(name)
+    return JsonAnswer(DroppedAnswer(dropped=name))
 
 
 @json_router.post("/check", response_model=answers.CheckAnswer, responses=failures(body=True))

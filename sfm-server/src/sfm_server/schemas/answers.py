@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from sfm_server.schemas.collections import CollectionAnswer
+
 TypeName = Literal["episodic", "semantic"]
 Json = Mapping[str, object]
 
@@ -240,7 +242,9 @@ class HealthAnswer:
         ports: Each backend, by port.
         outbox_depth: Keys that derived stores still have to follow; null if unknown.
         outbox_oldest_at: Since when the oldest of them waits, or null.
-        rebuilding: Whether a derived store is being built anew.
+        rebuilding: Whether a derived store is being built or compared anew.
+        collections: The collections of the vector store, those that are being
+            built with their progress.
     """
 
     ok: bool
@@ -255,6 +259,7 @@ class HealthAnswer:
     outbox_depth: int | None = None
     outbox_oldest_at: datetime | None = None
     rebuilding: bool = False
+    collections: list[CollectionAnswer] = field(default_factory=list[CollectionAnswer])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

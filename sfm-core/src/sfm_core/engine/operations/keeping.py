@@ -65,6 +65,7 @@ class Keeping(Operations):
         Raises:
             BackendError: A backend failed; what came before is remade.
         """
+        self._parts.builder.kick()
         rebuilt = await self._parts.checking.rebuild(progress=progress)
         await self._parts.builder.settled()
         return rebuilt
