@@ -370,9 +370,12 @@ async def test_a_rebuild_remakes_what_is_built_too_and_ends_when_it_serves(house
 
 async def test_a_changed_text_rule_is_built_beside_the_old_one_too(house: House) -> None:
     changed = replace(SETTINGS, text=replace(SETTINGS.text, context_weights=()))
-    async with house.open(changed, settled=False) as engine:
+    faults = Faults()
+    faults.vector.fail("upsert", times=None)
+    async with house.open(changed, faults=faults, settled=False) as engine:
         assert len(await found(engine, "whale", 50)) == 20
         assert sorted(s.role for s in await engine.collections()) == ["building", "serving"]
+        faults.clear()
         await house.settle(engine)
         assert sorted(s.role for s in await engine.collections()) == ["kept", "serving"]
         assert len(await engine.recall(NS, ask("whale", 50))) == 20

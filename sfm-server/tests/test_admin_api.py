@@ -113,3 +113,14 @@ async def test_rebuild_remakes_every_entry(filled: httpx.AsyncClient) -> None:
 async def test_check_finds_the_stores_consistent(filled: httpx.AsyncClient) -> None:
     report = (await filled.post("/check", json={"repair": True})).json()
     assert (report["consistent"], report["memories"], report["links"]) == (True, 30, 1)
+
+
+async def test_collections_are_listed_and_those_in_use_are_not_dropped(
+    filled: httpx.AsyncClient,
+) -> None:
+    [one] = (await filled.get("/collections")).json()["collections"]
+    assert (one["role"], one["complete"], one["chosen"]) == ("serving", True, True)
+    assert (await filled.get("/health")).json()["collections"] == [one]
+    refused = await filled.delete(f"/collections/{one['name']}")
+    assert (refused.status_code, refused.json()["field"]) == (422, "name")
+    assert (await filled.delete("/collections/nobody")).status_code == 404

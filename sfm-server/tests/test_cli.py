@@ -247,3 +247,39 @@ def test_the_installed_program_runs(tmp_path: Path) -> None:
     )
     assert json.loads(done.stdout)["total_memories"] == 0
     assert done.stderr == b""
+
+
+def test_collections_are_listed(sfm: Call) -> None:
+    sfm("store", "a whale")
+    listed = sfm("collections", "--json").document["collections"]
+    assert isinstance(listed, list)
+    assert [one["role"] for one in listed] == ["serving"]
+    assert "serving" in sfm("collections").out
+    assert sfm("collections", "--drop", listed[0]["name"]).status == Exit.INVALID
+    assert sfm("collections", "--drop", "nobody").status == Exit.NOT_FOUND
+
+
+def test_another_embedder_is_gone_over_to_by_a_rebuild_and_by_nothing_else(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("--data", str(tmp_path / "data"))
+
+    def roles() -> dict[str, str]:
+        listed = call("collections", "--json", *where).document["collections"]
+        assert isinstance(listed, list)
+        return {one["embedder"]: one["role"] for one in listed}
+
+    call("store", "a whale", *where)
+    before = roles()
+    monkeypatch.setenv("SFM_EMBEDDER_URL", "hashing:")
+    assert "a whale" in call("recall", "whale", *where).out
+    assert roles() == before
+    assert "sfm rebuild" in call("doctor", *where).out
+    assert call("rebuild", *where).status == 0
+    assert roles() == {**dict.fromkeys(before, "kept"), "hashing:": "serving"}
+    assert "a whale" in call("recall", "whale", *where).out
+    kept = call("doctor", *where).out
+    assert "frees its space" in kept
+    name = kept.split("--drop ")[1].split("`")[0]
+    assert call("collections", "--drop", name, *where).status == 0
+    assert roles() == {"hashing:": "serving"}

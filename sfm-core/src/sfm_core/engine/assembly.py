@@ -14,6 +14,7 @@ from sfm_core.engine.committer import Committer
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
 from sfm_core.engine.forget import Forgetting
+from sfm_core.engine.index import without_credentials
 from sfm_core.engine.index_opener import IndexOpener
 from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.indexes import Indexes
@@ -85,7 +86,8 @@ async def open_engine(
         presence = await _enter(stack, stores)
         embedders = await stack.enter_async_context(AsyncExitStack())
         indexes = Indexes(stores, IndexOpener(embedders, maker.embedder, stores.index))
-        await indexes.begin(decides=decides)
+        place = f"{without_credentials(slots.vector)} {without_credentials(slots.graph)}"
+        await indexes.begin(place=place, decides=decides)
         yield _start(stack, stores, indexes, presence)
 
 

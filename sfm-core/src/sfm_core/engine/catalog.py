@@ -105,12 +105,14 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         collections: One record each, by name.
+        place: The vector store and the graph store that all of this is about.
         wanted: The collection that the last start asked for, or "".
         edges_complete: Whether the graph store follows the truth, as far as is
             known.
     """
 
     collections: tuple[CollectionRecord, ...] = ()
+    place: str = ""
     wanted: str = ""
     edges_complete: bool = False
 
@@ -203,12 +205,13 @@ async def distrust_derived_stores(kv: KeyValueStore, owner: str) -> None:
     Raises:
         CorruptDataError: The catalog cannot be read.
     """
+    await change_catalog(kv, owner, distrusted)
 
-    def distrust(catalog: Catalog) -> Catalog:
-        doubted = catalog.put(*(r.rebuilt(r.role, r.since) for r in catalog.collections))
-        return msgspec.structs.replace(doubted, edges_complete=False)
 
-    await change_catalog(kv, owner, distrust)
+def distrusted(catalog: Catalog) -> Catalog:
+    """Return a catalog by which every derived store has to be compared with the truth."""
+    doubted = catalog.put(*(r.rebuilt(r.role, r.since) for r in catalog.collections))
+    return msgspec.structs.replace(doubted, edges_complete=False)
 
 
 async def _entry(kv: KeyValueStore) -> Entry | None:

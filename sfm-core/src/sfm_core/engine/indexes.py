@@ -97,10 +97,11 @@ class Indexes:
         failure = self._opener.failure(name)
         return str(failure) if failure else ""
 
-    async def begin(self, *, decides: bool) -> None:
+    async def begin(self, *, place: str, decides: bool) -> None:
         """Have the chosen index play its part, and look for the first time.
 
         Args:
+            place: Which vector store and which graph store these are.
             decides: Whether the chosen index is to replace what serves.
 
         Raises:
@@ -112,11 +113,15 @@ class Indexes:
         present = frozenset(found.name for found in await stores.vector.collections())
         # What is lost is noted before it is there again: else a start that came to its end
         # between the two would have the next one trust an empty collection.
-        catalog = await self._change(lambda c: switching.without_lost(c, present, self._now()))
+        catalog = await self._change(
+            lambda c: switching.without_lost(switching.at_place(c, place), present, self._now())
+        )
         for record in catalog.active:
             await self._opener.open(record)
             await stores.vector.ensure(record.collection)
-        await stores.vector.ensure(stores.index.collection)
+        serving = catalog.serving
+        if decides or serving is None or self._opener.opened(serving.name) is None:
+            await stores.vector.ensure(stores.index.collection)
         start = Start(
             wanted=stores.index.record(Role.SERVING, self._now()),
             unusable=frozenset(r.name for r in catalog.active if self._opener.unusable(r.name)),

@@ -97,5 +97,5 @@ def _in_use(name: str) -> InvalidInputError:
     return InvalidInputError(
         f"The collection {name!r} is in use.",
         field="name",
-        remedy="Drop only collections that are kept or unlisted; see `sfm collections list`.",
+        remedy="Drop only collections that are kept or unlisted; see `sfm collections`.",
     )

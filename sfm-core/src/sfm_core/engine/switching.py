@@ -13,7 +13,7 @@ from datetime import datetime
 
 import msgspec
 
-from sfm_core.engine.catalog import ACTIVE, Catalog, CollectionRecord, Role
+from sfm_core.engine.catalog import ACTIVE, Catalog, CollectionRecord, Role, distrusted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,23 @@ def without_lost(catalog: Catalog, present: frozenset[str], now: datetime) -> Ca
         elif record.complete:
             catalog = catalog.put(record.rebuilt(record.role, now))
     return catalog
+
+
+def at_place(catalog: Catalog, place: str) -> Catalog:
+    """Take note of which derived stores are beside the truth.
+
+    Args:
+        catalog: The catalog.
+        place: Vector store and graph store.
+
+    Returns:
+        The catalog. If these are others than before, they are compared with the
+        truth: they may hold the state of an earlier time.
+    """
+    if catalog.place == place:
+        return catalog
+    moved = distrusted(catalog) if catalog.place else catalog
+    return msgspec.structs.replace(moved, place=place)
 
 
 def started(catalog: Catalog, start: Start) -> Catalog:

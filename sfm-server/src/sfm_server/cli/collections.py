@@ -1,4 +1,4 @@
-"""Commands that list and drop collections of the vector store."""
+"""The command that lists and drops collections of the vector store."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ from sfm_server.clients.protocol import MemoryClient
 from sfm_server.schemas.collections import CollectionAnswer, CollectionsAnswer, DroppedAnswer
 
 
-@click.group()
-def collections() -> None:
-    """List and drop collections of the vector store.
-
-    Each embedder and each text rule has one. When another is chosen, its
-    collection is built while the old one serves; then the old one is kept, so
-    that going back to it is cheap, until it is dropped.
-    """
-
-
-@collections.command("list")
+@click.command()
+@click.option("--drop", metavar="NAME", help="Drop this one, which must be kept or unlisted.")
 @with_target
-def list_them(target: Target) -> None:
-    """List the collections, and what each is for.
+def collections(target: Target, *, drop: str | None) -> None:
+    """List the collections of the vector store, or drop one to free its space.
 
-    "serving" is searched, "building" will serve when it is complete,
-    "retiring" has served until now, "kept" can be dropped. "unlisted" is in the
-    vector store, but not known here: other memories may use it.
+    Each embedder and each text rule has one. "serving" is searched, "building"
+    will serve when it is complete, "retiring" has served until now, "kept" makes
+    going back cheap. "unlisted" is not known here: other memories may use it.
     """
+    if drop is None:
+        _list(target)
+    else:
+        _drop(target, drop)
 
+
+def _list(target: Target) -> None:
     async def work(client: MemoryClient) -> CollectionsAnswer:
         return await client.collections()
 
@@ -47,12 +44,7 @@ def list_them(target: Target) -> None:
     )
 
 
-@collections.command()
-@click.argument("name")
-@with_target
-def drop(target: Target, *, name: str) -> None:
-    """Drop the collection NAME, which must be kept or unlisted, to free its space."""
-
+def _drop(target: Target, name: str) -> None:
     async def work(client: MemoryClient) -> DroppedAnswer:
         return await client.drop_collection(name)
 

@@ -170,7 +170,7 @@ def _outbox(health: HealthAnswer) -> list[Finding]:
 def _collections(health: HealthAnswer) -> Iterator[Finding]:
     for one in health.collections:
         if one.role == "kept":
-            detail = f"kept for {one.embedder}; `sfm collections drop {one.name}` frees its space"
+            detail = f"kept for {one.embedder}; `sfm collections --drop {one.name}` frees its space"
             yield Finding(check=f"collection {one.name}", verdict=Verdict.OK, detail=detail)
         elif one.failures or one.unusable:
             detail = f"{one.embedder}: {one.error or one.unusable}"
