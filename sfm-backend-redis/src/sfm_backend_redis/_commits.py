@@ -73,7 +73,9 @@ def _encoded(commit: Commit, place: bytes) -> bytes:
         commit.dirty,
         events,
     )
-    heads = map(_raw, (place, name, name if puts else b""))
+    # Also where the last write of a key takes back an earlier one.
+    used = any(write.value is not None for write in commit.writes)
+    heads = map(_raw, (place, name, name if used else b""))
     return _array([*heads, *(_array([*map(_raw, part)]) for part in parts)])
 
 

@@ -199,6 +199,15 @@ class EntryTests(KeyValueTests):
         await self.commit(store, Commit(namespace=namespace, writes=(Write(b"k", None),)))
         assert await store.namespaces() == [namespace]
 
+    async def test_a_namespace_is_listed_also_if_its_commit_emptied_it(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """The last write to a key counts, and the earlier one happened."""
+        writes = (Write(b"k", b""), Write(b"k", None))
+        await self.commit(store, Commit(namespace=namespace, writes=writes))
+        assert await store.namespaces() == [namespace]
+        assert await store.get_many(namespace, [b"k"]) == [None]
+
     async def test_a_conflict_makes_no_namespace(
         self, store: KeyValueStore, namespace: str
     ) -> None:
