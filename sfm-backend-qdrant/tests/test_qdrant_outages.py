@@ -6,13 +6,18 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 import pytest_asyncio
+from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
+from sfm_backend_qdrant._client import ClientQdrant
+from sfm_backend_qdrant._connection import AnswerT, Ask
+from sfm_backend_qdrant._encoding import stored_point
 from sfm_backend_qdrant._errors import AlreadyExistsError, RefusedError, translated
 from sfm_backend_qdrant.plugin import create_vector
 from sfm_backend_qdrant.settings import QdrantSettings
@@ -23,6 +28,7 @@ from sfm_core.errors import (
     StorageFullError,
 )
 from sfm_core.registry import BackendContext
+from sfm_core.testing.samples import axis, coordinate, point
 
 SETTINGS = QdrantSettings(scheme="qdrant", host="db")
 
@@ -93,6 +99,7 @@ async def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
         (400, "Collection `x` already exists!", AlreadyExistsError, "exists"),
         (429, "", BackendUnavailableError, "too many"),
         (500, "No space left on device", StorageFullError, "room"),
+        (507, "Resident memory usage is at 91%", StorageFullError, "91%"),
         (503, "starting", BackendUnavailableError, "starting"),
     ],
 )
@@ -107,6 +114,7 @@ def test_what_a_server_answers_becomes_our_error(
     ("error", "expected"),
     [
         (ResourceExhaustedResponse("slow down", 3), BackendUnavailableError),
+        (ResourceExhaustedResponse("Disk usage is at 91%", 3), StorageFullError),
         (ResponseHandlingException(httpx.ReadTimeout("late")), DeadlineExceededError),
         (ResponseHandlingException(httpx.ConnectError("refused")), BackendUnavailableError),
         (
@@ -121,3 +129,44 @@ def test_what_the_client_raises_becomes_our_error(
 ) -> None:
     with pytest.raises(expected), translated(SETTINGS):
         raise error
+
+
+def test_how_long_a_server_wants_to_be_left_alone_is_told() -> None:
+    with (
+        pytest.raises(BackendUnavailableError, match="in 3 s"),
+        translated(SETTINGS),
+    ):
+        raise ResourceExhaustedResponse("slow down", 3)
+
+
+class Answering:
+    """A connection to a server that has written something down and not yet applied it."""
+
+    counts_by_namespace = True
+    indexes_elements = True
+    settings = SETTINGS
+
+    async def open(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+    async def run(self, ask: Ask[AnswerT]) -> AnswerT:
+        """Answer every write in the same way."""
+        with translated(SETTINGS):
+            return await ask(cast("AsyncQdrantClient", self))
+
+    async def upsert(self, *_: object, **__: object) -> models.UpdateResult:
+        """Answer."""
+        return models.UpdateResult(operation_id=1, status=models.UpdateStatus.WAIT_TIMEOUT)
+
+    delete = upsert
+
+
+async def test_a_write_that_searches_may_not_see_yet_is_late() -> None:
+    qdrant = ClientQdrant(Answering())
+    with pytest.raises(DeadlineExceededError):
+        await qdrant.delete("tests", ["a"])
+    with pytest.raises(DeadlineExceededError):
+        await qdrant.upsert("tests", [stored_point(point("n", coordinate(1.0), axis(0, 8)))])

@@ -17,6 +17,7 @@ from sfm_backend_qdrant._client import struct
 from sfm_backend_qdrant._collections import INDEXES
 from sfm_backend_qdrant._encoding import order_words, stored_point
 from sfm_backend_qdrant._filters import enclose, scope
+from sfm_backend_qdrant._parting import PART_BYTES, PART_POINTS, parts
 from sfm_backend_qdrant._server import at_least
 from sfm_backend_qdrant._statements import TEXT_PREFIX_BYTES, text_numbers, token
 from sfm_backend_qdrant._terms import term_index
@@ -187,6 +188,17 @@ def whole_point() -> Point:
         vector=X,
         terms={"a": 0.5, "b": 2.0},
     )
+
+
+def test_points_are_parted_so_that_a_server_takes_each_part() -> None:
+    small, large = (
+        stored_point(point("n", coordinate(1.0), X, payload={"t": "x" * length}))
+        for length in (10, PART_BYTES // 5)
+    )
+    assert [len(part) for part in parts([small] * 2 * PART_POINTS)] == [PART_POINTS] * 2
+    assert [len(part) for part in parts([large] * 5 + [small])] == [2, 2, 2]
+    huge = stored_point(point("n", coordinate(1.0), X, payload={"t": "x" * PART_BYTES}))
+    assert [len(part) for part in parts([small, huge, small])] == [1, 1, 1]
 
 
 def test_what_is_kept_of_a_memory_comes_through_grpc_unchanged() -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from qdrant_client import models
+from qdrant_client import AsyncQdrantClient, models
 
 from sfm_backend_qdrant._collections import create, describe, index_missing
 from sfm_backend_qdrant._connection import Connection
 from sfm_backend_qdrant._encoding import StoredPoint
+from sfm_backend_qdrant._parting import parts
 from sfm_backend_qdrant._qdrant import Arm, Ask, Offset, Order
 from sfm_backend_qdrant._statements import DENSE, WORDS
 from sfm_backend_qdrant.settings import QdrantSettings
 
-# How widely a server searches the graph of neighbours; the in-process mode has none.
-_WIDELY: Final = models.SearchParams(hnsw_ef=128)
+# How a server searches the graph of neighbours; the in-process mode has none.
+_WIDELY: Final = models.SearchParams(hnsw_ef=128, acorn=models.AcornSearchParams(enable=True))
+
+_REQUEST_SEARCHES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +91,38 @@ class ClientQdrant:
 
     async def upsert(self, name: str, points: Sequence[StoredPoint]) -> None:
         """Write points; see `Qdrant.upsert`."""
-        structs = [struct(point) for point in points]
-        await self._connection.run(
-            lambda client: client.upsert(
-                name, points=structs, wait=True, ordering=self._settings.ordering
-            )
+        for part in parts(points):
+            structs = [struct(point) for point in part]
+            await self._connection.run(partial(self._upsert, name, structs))
+
+    async def _upsert(
+        self, name: str, structs: list[models.PointStruct], client: AsyncQdrantClient
+    ) -> None:
+        result = await client.upsert(
+            name, points=structs, wait=True, ordering=self._settings.ordering
         )
+        _check_applied(result)
 
     async def delete(self, name: str, ids: Sequence[str]) -> None:
         """Remove points; see `Qdrant.delete`."""
-        chosen = models.PointIdsList(points=[*ids])
-        await self._connection.run(
-            lambda client: client.delete(
-                name, points_selector=chosen, wait=True, ordering=self._settings.ordering
-            )
+        await self._connection.run(partial(self._delete, name, models.PointIdsList(points=[*ids])))
+
+    async def _delete(
+        self, name: str, chosen: models.PointIdsList, client: AsyncQdrantClient
+    ) -> None:
+        result = await client.delete(
+            name, points_selector=chosen, wait=True, ordering=self._settings.ordering
         )
+        _check_applied(result)
 
     async def query(self, name: str, asks: Sequence[Ask]) -> list[list[list[_Found]]]:
         """Search; see `Qdrant.query`."""
+        answers: list[list[list[_Found]]] = []
+        for first in range(0, len(asks), _REQUEST_SEARCHES):
+            answers += await self._query(name, asks[first : first + _REQUEST_SEARCHES])
+        return answers
+
+    async def _query(self, name: str, asks: Sequence[Ask]) -> list[list[list[_Found]]]:
         requests = [request for ask in asks for request in self._requests(ask)]
         responses = iter(
             await self._connection.run(
@@ -180,6 +198,16 @@ class ClientQdrant:
             counted = models.IdfCorpusParams(corpus=corpus)
             params[WORDS] = models.SearchParams(idf=counted)
         return params
+
+
+def _check_applied(result: models.UpdateResult) -> None:
+    """Tell a write that a search may not see yet from one that it sees.
+
+    Raises:
+        TimeoutError: The server has written it down only.
+    """
+    if result.status is models.UpdateStatus.WAIT_TIMEOUT:
+        raise TimeoutError
 
 
 def struct(point: StoredPoint) -> models.PointStruct:

@@ -25,22 +25,31 @@ _KEYWORD: Final = models.KeywordIndexType.KEYWORD
 
 def _integer(*, sorted: bool, inside: str | None = None) -> models.IntegerIndexParams:  # noqa: A002 - what it is
     integer = models.IntegerIndexType.INTEGER
-    return models.IntegerIndexParams(type=integer, lookup=True, range=sorted, nested=inside)
+    return models.IntegerIndexParams(
+        type=integer, lookup=True, range=sorted, nested=inside, enable_hnsw=False
+    )
 
 
 INDEXES: Final[dict[str, models.PayloadSchemaParams]] = {
     NAMESPACE: models.KeywordIndexParams(type=_KEYWORD, is_tenant=True),
-    TYPE: models.KeywordIndexParams(type=_KEYWORD),
+    TYPE: models.KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
     TOKENS: _integer(sorted=False),
     f"{NUMBERS}[].{PATH}": _integer(sorted=False, inside=NUMBERS),
     f"{NUMBERS}[].{VALUE}": models.FloatIndexParams(
-        type=models.FloatIndexType.FLOAT, nested=NUMBERS
+        type=models.FloatIndexType.FLOAT, nested=NUMBERS, enable_hnsw=False
     ),
     f"{TEXTS}[].{PATH}": _integer(sorted=False, inside=TEXTS),
     **{f"{TEXTS}[].{key}": _integer(sorted=True, inside=TEXTS) for key in TEXT_KEYS},
     **{key: _integer(sorted=True) for key in ORDER},
 }
-"""Every field that a condition or an order names, so that strict mode has nothing to refuse."""
+"""Every field that a condition or an order names, so that strict mode has nothing to refuse.
+
+Only namespaces get neighbours of their own in the graph, which for all fields would take many
+times as long to build. Where other conditions leave few points, these are compared one by one up
+to `SCAN_KILOBYTES`, and beyond that found by way of points that do not match (ACORN).
+"""
+
+SCAN_KILOBYTES: Final = 60_000
 
 
 async def create(client: AsyncQdrantClient, name: str, dimension: int, *, replicas: int) -> bool:
@@ -48,9 +57,14 @@ async def create(client: AsyncQdrantClient, name: str, dimension: int, *, replic
 
     Vectors are normalised by the engine, so their dot product is the cosine.
     """
+    dense = models.VectorParams(
+        size=dimension,
+        distance=models.Distance.DOT,
+        hnsw_config=models.HnswConfigDiff(full_scan_threshold=SCAN_KILOBYTES),
+    )
     return await client.create_collection(
         name,
-        vectors_config={DENSE: models.VectorParams(size=dimension, distance=models.Distance.DOT)},
+        vectors_config={DENSE: dense},
         sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
         # One is left to the server, which may have been told to make more of its own accord.
         replication_factor=replicas if replicas > 1 else None,

@@ -43,7 +43,7 @@ _LATE: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GATEWAY_TIMEOUT
 
 # A limit of strict mode is forbidden as a wrong key is, but says what would help.
 _STRICT: Final = "help:"
-_FULL: Final = ("no space left", "out of disk", "disk usage")
+_FULL: Final = ("no space left", "out of disk", "disk usage", "memory usage")
 
 
 class AlreadyExistsError(Exception):
@@ -80,7 +80,7 @@ def translated(settings: QdrantSettings) -> Generator[None]:
     except TimeoutError as error:
         raise _late(settings) from error
     except ResourceExhaustedResponse as error:
-        raise _busy(settings) from error
+        raise _of_exhaustion(error, settings) from error
     except UnexpectedResponse as error:
         text = error.content.decode(errors="replace")
         raise _of_status(error.status_code or 500, text, settings) from error
@@ -94,6 +94,12 @@ def translated(settings: QdrantSettings) -> Generator[None]:
         raise _of_local(error, settings) from error
 
 
+def _of_exhaustion(error: ResourceExhaustedResponse, settings: QdrantSettings) -> SfmError:
+    if any(sign in str(error).lower() for sign in _FULL):
+        return _full(str(error), settings)
+    return _busy(settings, error.retry_after_s)
+
+
 def _of_rpc(error: _RpcStatus, settings: QdrantSettings) -> Exception:
     return _of_status(_STATUSES.get(error.code().name, 500), error.details() or "", settings)
 
@@ -102,7 +108,7 @@ def _of_status(status: int, text: str, settings: QdrantSettings) -> Exception:
     lower = text.lower()
     if status == HTTPStatus.CONFLICT or "already exists" in lower:
         return AlreadyExistsError(text)
-    if any(sign in lower for sign in _FULL):
+    if status == HTTPStatus.INSUFFICIENT_STORAGE or any(sign in lower for sign in _FULL):
         return _full(text, settings)
     if status in _KEY and _STRICT not in lower:
         return _refused_key(settings)
@@ -187,11 +193,12 @@ def _late(settings: QdrantSettings) -> DeadlineExceededError:
     )
 
 
-def _busy(settings: QdrantSettings) -> BackendUnavailableError:
+def _busy(settings: QdrantSettings, seconds: int = 0) -> BackendUnavailableError:
+    when = f"in {seconds} s" if seconds else "later"
     return BackendUnavailableError(
         f"{settings.place} has too many requests to answer.",
         backend=settings.scheme,
-        remedy="Try again later, or raise the rate limit of its strict mode.",
+        remedy=f"Try again {when}, or raise the rate limit of its strict mode.",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from qdrant_edge import (
+    AcornSearchParams,
     Distance,
     EdgeConfig,
     EdgeOptimizersConfig,
@@ -52,14 +53,17 @@ _Schema: TypeAlias = KeywordIndexParams | IntegerIndexParams | FloatIndexParams
 
 _WIDELY: Final = 128
 
-# With a graph of their own for each index, building takes four times as long. Without, conditions
-# that leave few points are answered by comparing these, up to `full_scan_threshold`.
 _SCHEMAS: Final[Mapping[str, Callable[[Index], _Schema]]] = {
-    "keyword": lambda index: KeywordIndexParams(is_tenant=index.is_tenant, enable_hnsw=False),
-    "integer": lambda index: IntegerIndexParams(
-        lookup=index.lookup, range=index.range, nested=index.nested, enable_hnsw=False
+    "keyword": lambda index: KeywordIndexParams(
+        is_tenant=index.is_tenant, enable_hnsw=index.enable_hnsw
     ),
-    "float": lambda index: FloatIndexParams(nested=index.nested, enable_hnsw=False),
+    "integer": lambda index: IntegerIndexParams(
+        lookup=index.lookup,
+        range=index.range,
+        nested=index.nested,
+        enable_hnsw=index.enable_hnsw,
+    ),
+    "float": lambda index: FloatIndexParams(nested=index.nested, enable_hnsw=index.enable_hnsw),
 }
 
 
@@ -164,7 +168,7 @@ def _range(bounds: Range) -> RangeFloat:
 
 def _params(corpus: Filter) -> dict[str, SearchParams]:
     return {
-        DENSE: SearchParams(hnsw_ef=_WIDELY),
+        DENSE: SearchParams(hnsw_ef=_WIDELY, acorn=AcornSearchParams(enable=True)),
         WORDS: SearchParams(idf=IdfParams(corpus=corpus)),
     }
 

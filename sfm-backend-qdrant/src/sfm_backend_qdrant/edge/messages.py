@@ -52,6 +52,7 @@ class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lookup: bool | None = None
     range: bool | None = None
     nested: str | None = None
+    enable_hnsw: bool | None = None
 
 
 class Create(Message, frozen=True):
