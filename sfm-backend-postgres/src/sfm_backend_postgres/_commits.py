@@ -121,8 +121,15 @@ def stripes(commits: Iterable[Commit]) -> list[int]:
 
 
 def last_writes(commit: Commit) -> Iterable[Write]:
-    """Return the last write of each key of a commit."""
-    return {write.key: write for write in commit.writes}.values()
+    """Return the last write of each key of a commit.
+
+    Before a removal stands the put that it takes back, if there is one: it makes
+    the namespace known.
+    """
+    last = {write.key: write for write in commit.writes}
+    puts = {write.key: write for write in commit.writes if write.value is not None}
+    taken_back = (puts[key] for key, one in last.items() if one.value is None and key in puts)
+    return [*taken_back, *last.values()]
 
 
 def _current(answer: Answer) -> Mapping[int, dict[bytes, Entry]]:
