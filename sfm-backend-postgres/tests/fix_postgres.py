@@ -121,6 +121,18 @@ def database_url(shared_database_url: str) -> str:
     return empty(shared_database_url)
 
 
+@pytest.fixture(scope="session")
+def shared_oldest_database_url(oldest_postgres_url: str) -> str:
+    """Return the URL of a database of the oldest server that tests empty."""
+    return make_database(oldest_postgres_url)
+
+
+@pytest.fixture
+def oldest_database_url(shared_oldest_database_url: str) -> str:
+    """Return the URL of an empty database of the oldest server that is supported."""
+    return empty(shared_oldest_database_url)
+
+
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[PostgresServer]:
     """Return a running server that the test may kill; acknowledged writes are durable on it."""

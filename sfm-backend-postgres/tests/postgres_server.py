@@ -32,7 +32,7 @@ class PostgresServer:
         self._folder = folder
         self._binaries = binaries
         self._settings = settings
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         password = folder / "password"
         password.write_text("secret")
@@ -54,7 +54,7 @@ class PostgresServer:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *_as_nobody(),
+                    *as_nobody(),
                     self._binaries / "postgres",
                     *("-D", self.data, "-h", "127.0.0.1", "-k", ""),
                     *("-p", str(self._port), *options),
@@ -83,6 +83,14 @@ class PostgresServer:
         psutil.wait_procs(processes)
         self._process = None
 
+    def pause(self) -> None:
+        """Let all of its processes stand still."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
     def stop(self) -> None:
         """Stop it, if it runs, without waiting for its clients."""
         if self._process is not None:
@@ -97,13 +105,20 @@ class PostgresServer:
             self._process.wait()
             self._process = None
 
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        main = psutil.Process(self._process.pid)
+        for process in (main, *main.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
     def _run(self, program: str, *arguments: str) -> None:
         data = self.data
         data.mkdir()
         if os.geteuid() == 0:
             self._folder.chmod(0o755)
         subprocess.run(
-            [*_as_nobody(), self._binaries / program, "-D", data, "-E", "UTF8", *arguments],
+            [*as_nobody(), self._binaries / program, "-D", data, "-E", "UTF8", *arguments],
             check=True,
             capture_output=True,
         )
@@ -143,13 +158,15 @@ def left_out(remedy: str) -> NoReturn:
     pytest.skip(message)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _as_nobody() -> list[str]:
+def as_nobody() -> list[str]:
+    """Return what a command begins with that must not be carried out by root."""
     # The server refuses to run as root; a user namespace needs no user and no chmod.
     if os.geteuid() != 0:
         return []

@@ -41,3 +41,15 @@ class TestPostgresVectorStore(VectorStoreContract):
     @pytest.fixture
     def make(self, tmp_path: Path, database_url: str) -> Callable[[], PostgresVectorStore]:
         return lambda: create_vector(database_url, BackendContext(data_folder=tmp_path))
+
+
+class TestOldestPostgresKeyValueStore(TestPostgresKeyValueStore):
+    @pytest.fixture
+    def database_url(self, oldest_database_url: str) -> str:
+        return oldest_database_url
+
+
+class TestOldestPostgresGraphStore(TestPostgresGraphStore):
+    @pytest.fixture
+    def database_url(self, oldest_database_url: str) -> str:
+        return oldest_database_url

@@ -54,6 +54,49 @@ async def test_acknowledged_commits_survive_the_death_of_the_server(
         assert await store.counters("n") == {"c": len(everything)}
 
 
+async def test_a_server_that_stands_still_holds_nobody_longer_than_they_wait(
+    own_server: PostgresServer,
+) -> None:
+    async with open_kv(make_database(own_server.url)) as store:
+        [first] = await commit(store, Commit(namespace="n", writes=(Write(b"a", b"", 1),)))
+        assert isinstance(first, Committed)
+        own_server.pause()
+        for attempt in range(3):
+            write = Write(b"%d" % attempt, b"", 1)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await commit(store, Commit(namespace="n", writes=(write,)))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await store.get_many("n", [b"a"])
+        own_server.resume()
+        assert await store.get_many("n", [b"a"]) == [Entry(b"", 1)]
+        [last] = await commit(store, Commit(namespace="n", writes=(Write(b"a", b"", 2),)))
+        assert isinstance(last, Committed)
+
+
+async def test_a_commit_that_was_under_way_when_the_server_died_happened_whole_or_not_at_all(
+    own_server: PostgresServer,
+) -> None:
+    url = make_database(own_server.url)
+    keys = [b"%03d" % number for number in range(200)]
+    for version in range(1, 4):
+        writes = tuple(Write(key, b"%d" % version, version) for key in keys)
+        whole = Commit(namespace="n", writes=writes, counters={"c": 1}, dirty=(b"k",))
+        async with open_kv(url) as store:
+            writing = asyncio.create_task(commit(store, whole))
+            await asyncio.sleep(0.004 * version)
+            own_server.kill()
+            await asyncio.wait({writing})
+            happened = writing.exception() is None
+            own_server.start()
+            found = await store.get_many("n", keys)
+            versions = {entry.version if entry else 0 for entry in found}
+            assert len(versions) == 1
+            assert not happened or versions == {version}
+            assert (await store.counters("n")).get("c", 0) == (await store.outbox_status()).depth
+
+
 async def test_a_restart_between_two_calls_is_not_noticed(own_server: PostgresServer) -> None:
     url = make_database(own_server.url)
     async with open_kv(url) as store, open_graph(url) as graph:

@@ -6,11 +6,20 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from postgres_helpers import open_graph, open_kv
+from postgres_helpers import open_graph, open_kv, open_vector
 
-from sfm_core.resilience import Policy, ResilientGraphStore, ResilientKeyValueStore
+from sfm_core.resilience import (
+    Policy,
+    ResilientGraphStore,
+    ResilientKeyValueStore,
+    ResilientVectorStore,
+)
 from sfm_core.testing.clock import WaitingClock
-from sfm_core.testing.contracts import GraphOutageContract, KeyValueOutageContract
+from sfm_core.testing.contracts import (
+    GraphOutageContract,
+    KeyValueOutageContract,
+    VectorOutageContract,
+)
 
 # The driver has no time-out of its own for an answer: as in the engine, the wrapper has.
 POLICY = Policy(deadline=timedelta(seconds=0.5), failures_to_open=1000)
@@ -45,3 +54,13 @@ class TestPostgresGraphStoreInOutages(GraphOutageContract):
     @pytest.fixture
     def connect(self) -> Callable[[str], ResilientGraphStore]:
         return lambda url: ResilientGraphStore(open_graph(url), policy=POLICY)
+
+
+class TestPostgresVectorStoreInOutages(VectorOutageContract):
+    @pytest.fixture
+    def server_url(self, impatient_url: str) -> str:
+        return impatient_url
+
+    @pytest.fixture
+    def connect(self) -> Callable[[str], ResilientVectorStore]:
+        return lambda url: ResilientVectorStore(open_vector(url), policy=POLICY)
