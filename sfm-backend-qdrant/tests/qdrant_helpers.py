@@ -12,7 +12,7 @@ from sfm_backend_qdrant._client import ClientQdrant
 from sfm_backend_qdrant._connection import Connection
 from sfm_backend_qdrant._edge import EdgeQdrant
 from sfm_backend_qdrant._local import LocalConnection
-from sfm_backend_qdrant.settings import QdrantSettings
+from sfm_backend_qdrant._urls import parse_url
 from sfm_backend_qdrant.vector import EdgeVectorStore, QdrantVectorStore
 from sfm_core.protocols.vector import Collection, Point
 from sfm_core.testing.samples import coordinate, point, unit_vectors
@@ -65,7 +65,7 @@ def open_edge(
     step_kilobytes: int = 20_000,
 ) -> WatchedEdgeStore:
     """Make a store with a worker process of its own."""
-    settings = QdrantSettings.parse(f"qdrant+edge:points{query}", folder, {})
+    settings = parse_url(f"qdrant+edge:points{query}", folder, {})
     tuned = replace(
         settings,
         lock_wait=timedelta(seconds=lock_wait),
@@ -79,5 +79,5 @@ def open_local(
     folder: Path, *, url: str = "qdrant+local:points", scan_limit: int = 20_000
 ) -> LocalVectorStore:
     """Make a store that shares nothing, as another process would."""
-    settings = replace(QdrantSettings.parse(url, folder, {}), scan_limit=scan_limit)
+    settings = replace(parse_url(url, folder, {}), scan_limit=scan_limit)
     return LocalVectorStore(LocalConnection(settings))

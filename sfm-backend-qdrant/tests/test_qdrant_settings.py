@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sfm_backend_qdrant._urls import parse_url
 from sfm_backend_qdrant.settings import Grpc, QdrantSettings
 from sfm_core.errors import ConfigurationError
 
@@ -14,11 +15,11 @@ DATA = Path("/data")
 
 
 def parse(url: str, **options: str) -> QdrantSettings:
-    return QdrantSettings.parse(url, DATA, options)
+    return parse_url(url, DATA, options)
 
 
 def parse_secure(url: str, **options: str) -> QdrantSettings:
-    return QdrantSettings.parse(url, DATA, options, secure=True)
+    return parse_url(url, DATA, options, secure=True)
 
 
 def test_a_host_is_enough() -> None:
@@ -109,6 +110,7 @@ def test_the_engine_in_a_worker_has_a_folder(url: str, folder: Path) -> None:
         "qdrant://db?grpc_port=99999",
         "qdrant://db?unknown=1",
         "qdrant://db?nonsense",
+        "qdrant://db?durability=normal",
         "qdrant+local://host/folder",
         "qdrant+local:folder?prefix=x",
     ],

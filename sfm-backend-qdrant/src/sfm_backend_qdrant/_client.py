@@ -9,11 +9,11 @@ from typing import Final
 
 from qdrant_client import AsyncQdrantClient, models
 
+from sfm_backend_qdrant._asking import Arm, Ask, Offset, Order
 from sfm_backend_qdrant._collections import create, describe, index_missing
 from sfm_backend_qdrant._connection import Connection
 from sfm_backend_qdrant._encoding import StoredPoint
 from sfm_backend_qdrant._parting import parts
-from sfm_backend_qdrant._qdrant import Arm, Ask, Offset, Order
 from sfm_backend_qdrant._statements import DENSE, WORDS
 from sfm_backend_qdrant.settings import QdrantSettings
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from qdrant_client import models
 
+from sfm_backend_qdrant._asking import Ask, Offset, Order
 from sfm_backend_qdrant._encoding import StoredPoint
-from sfm_backend_qdrant._qdrant import Ask, Offset, Order
 from sfm_backend_qdrant.edge import messages
 from sfm_backend_qdrant.edge.messages import Call, EdgeFound, EdgePage
 from sfm_backend_qdrant.edge.problems import translated

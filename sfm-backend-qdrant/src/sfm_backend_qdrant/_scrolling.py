@@ -15,9 +15,10 @@ from typing import Final, TypeAlias
 
 from qdrant_client import models
 
+from sfm_backend_qdrant._asking import Listed, Offset, Order
 from sfm_backend_qdrant._encoding import COORDINATE, ORDER, VERSION, order_words
 from sfm_backend_qdrant._filters import scope
-from sfm_backend_qdrant._qdrant import Listed, Offset, Order, Qdrant
+from sfm_backend_qdrant._qdrant import Qdrant
 from sfm_core.errors import CorruptDataError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.protocols.vector import PointId, PointState

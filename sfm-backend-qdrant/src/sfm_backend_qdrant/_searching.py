@@ -9,11 +9,12 @@ from typing import Final
 import msgspec
 from qdrant_client import models
 
+from sfm_backend_qdrant._asking import Arm, Ask, Found
 from sfm_backend_qdrant._comparing import Enclosed
 from sfm_backend_qdrant._encoding import COORDINATE, PAYLOAD, VERSION
 from sfm_backend_qdrant._errors import RefusedError
 from sfm_backend_qdrant._filters import enclose, scope
-from sfm_backend_qdrant._qdrant import Arm, Ask, Found, Qdrant
+from sfm_backend_qdrant._qdrant import Qdrant
 from sfm_backend_qdrant._scrolling import said_by
 from sfm_backend_qdrant._statements import DENSE, WORDS
 from sfm_backend_qdrant._terms import query_weights

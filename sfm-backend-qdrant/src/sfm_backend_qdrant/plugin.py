@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sfm_backend_qdrant._environment import OPTIONS, SCHEME, TLS_SCHEME
+from sfm_backend_qdrant._urls import parse_url
 from sfm_backend_qdrant.settings import EDGE_SCHEME, LOCAL_SCHEME, QdrantSettings
 from sfm_core.hookspecs import hookimpl
 from sfm_core.protocols.vector import VectorStore
@@ -23,9 +24,7 @@ SFM_API_VERSION = 1
 
 def create_vector(url: str, context: BackendContext) -> QdrantVectorStore:
     """Make the vector store for a URL; see the README for its form."""
-    settings = QdrantSettings.parse(
-        url, context.data_folder, context.options, secure=context.secure
-    )
+    settings = parse_url(url, context.data_folder, context.options, secure=context.secure)
     if settings.scheme == EDGE_SCHEME:
         from sfm_backend_qdrant._edge import EdgeQdrant  # noqa: PLC0415 - see above
         from sfm_backend_qdrant.vector import EdgeVectorStore  # noqa: PLC0415 - see above

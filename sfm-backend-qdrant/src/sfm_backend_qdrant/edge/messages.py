@@ -132,7 +132,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AskedArm(msgspec.Struct, array_like=True, frozen=True):
-    """See `_qdrant.Arm`; the vector is float32 in the order of this machine."""
+    """See `_asking.Arm`; the vector is float32 in the order of this machine."""
 
     using: str
     vector: bytes | None
@@ -140,7 +140,7 @@ class AskedArm(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Asked(msgspec.Struct, array_like=True, frozen=True):
-    """See `_qdrant.Ask`."""
+    """See `_asking.Ask`."""
 
     arms: list[AskedArm]
     condition: Condition
@@ -179,7 +179,7 @@ class Maintain(Message, frozen=True):
 
 
 class EdgeFound(msgspec.Struct, array_like=True, frozen=True):
-    """See `_qdrant.Found`."""
+    """See `_asking.Found`."""
 
     id: str
     fields: dict[str, object]
@@ -187,7 +187,7 @@ class EdgeFound(msgspec.Struct, array_like=True, frozen=True):
 
 
 class EdgePage(msgspec.Struct, array_like=True, frozen=True):
-    """See `_qdrant.Page`."""
+    """See `_asking.Page`."""
 
     points: list[EdgeFound]
     offset: str | None

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
+from sfm_backend_qdrant._asking import Arm, Ask
 from sfm_backend_qdrant._collections import INDEXES
 from sfm_backend_qdrant._encoding import StoredPoint
-from sfm_backend_qdrant._qdrant import Arm, Ask
 from sfm_backend_qdrant.edge.messages import Asked, AskedArm, Condition, Index, Written
 
 EDGE_INDEXES: Final = {
