@@ -34,6 +34,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=200,
         help="how much is done while the stores fail; from 1000 on, outages are longer and more",
     )
+    parser.addoption(
+        "--conversations",
+        help="folder with memories.jsonl and questions.jsonl to move through the modes",
+    )
     parser.addoption("--fault-seed", type=int, default=1, help="what is done then, and what fails")
 
 
