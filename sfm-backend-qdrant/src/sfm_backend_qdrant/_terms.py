@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Final
 
-BM25_K1: Final = 0.9
-BM25_B: Final = 0.4
-AVERAGE_LENGTH: Final = 30.0
-"""What lengths of texts are compared with.
-
-Qdrant knows how rare a term is, but not how long texts are on average, and a
-weight, once written, stays. A fixed average only moves the point where length
-begins to count against a text; the order among texts of one length is as ever.
-"""
+from sfm_core.search.keyword import K1, TYPICAL_LENGTH, B
 
 
 def document_weights(terms: Mapping[str, float]) -> dict[int, float]:
     """Return what BM25 gives each term of a text, apart from its rarity."""
     counted = {term: weight for term, weight in terms.items() if weight > 0.0}
     length = sum(counted.values())
-    norm = BM25_K1 * (1.0 - BM25_B + BM25_B * length / AVERAGE_LENGTH)
+    # Qdrant could not tell how long texts are on average, and a weight, once written, stays.
+    norm = K1 * (1.0 - B + B * length / TYPICAL_LENGTH)
     weights: dict[int, float] = {}
     for term, frequency in counted.items():
         index = term_index(term)
-        weight = frequency * (BM25_K1 + 1.0) / (frequency + norm)
+        weight = frequency * (K1 + 1.0) / (frequency + norm)
         weights[index] = weights.get(index, 0.0) + weight
     return weights
 

@@ -8,7 +8,7 @@ from math import log
 import numpy as np
 import pytest
 
-from sfm_core.search.keyword import K1, B, KeywordIndex, best
+from sfm_core.search.keyword import K1, TYPICAL_LENGTH, B, KeywordIndex, best
 
 Document = dict[str, float]
 
@@ -28,13 +28,12 @@ def documents(count: int, *, seed: int = 1) -> list[Document]:
 def expected(living: dict[int, Document], query: Document, slots: int) -> list[float]:
     scores = [0.0] * slots
     lengths = {slot: sum(document.values()) for slot, document in living.items()}
-    average = sum(lengths.values()) / len(living)
     for term, weight in query.items():
         having = sum(term in document for document in living.values())
         rarity = log(1 + (len(living) - having + 0.5) / (having + 0.5))
         for slot, document in living.items():
             frequency = document.get(term, 0.0)
-            norm = K1 * (1 - B + B * lengths[slot] / average)
+            norm = K1 * (1 - B + B * lengths[slot] / TYPICAL_LENGTH)
             scores[slot] += weight * rarity * frequency * (K1 + 1) / (frequency + norm)
     return scores
 

@@ -31,7 +31,7 @@ SELECT sfm.write_points(
 SELECT sfm.delete_points(%(collection)s, %(stripes)s, %(namespaces)s, %(coordinates)s);
 
 -- name: search
--- The best of each arm, with the scores of both. Both BM25 constants, and how rare
+-- The best of each arm, with the scores of both. The constants of BM25, and how rare
 -- a term is, are those of sfm_core.search.keyword.
 WITH here AS MATERIALIZED (
     SELECT place.id FROM sfm.place JOIN sfm.collection ON collection.id = place.collection
@@ -42,7 +42,7 @@ WITH here AS MATERIALIZED (
     ORDER BY point.vector OPERATOR({schema}.<#>) %(vector)s::real[]::{schema}.vector
     LIMIT %(limit)s
 ), total AS (
-    SELECT sum(points)::double precision AS points, sum(length) AS length
+    SELECT sum(points)::double precision AS points
     FROM sfm.place_total WHERE place = (SELECT id FROM here)
 ), word AS (
     SELECT asked.term, asked.weight * ln(1 + (total.points - held.points + 0.5) / (held.points + 0.5))
@@ -55,9 +55,9 @@ WITH here AS MATERIALIZED (
 ), scored AS (
     SELECT posting.point, sum(
         word.weight * 1.9 * posting.weight
-        / (posting.weight + 0.9 * (0.6 + 0.4 * posting.length / (total.length / total.points)))
+        / (posting.weight + 0.9 * (0.6 + 0.4 * posting.length / 30.0))
     ) AS score
-    FROM word, total, sfm.posting
+    FROM word, sfm.posting
     WHERE posting.place = (SELECT id FROM here) AND posting.term = word.term
     GROUP BY posting.point
 ), spoken AS (

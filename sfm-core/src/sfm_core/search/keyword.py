@@ -20,6 +20,12 @@ from sfm_core.search.growing import Growing
 
 K1 = 0.9
 B = 0.4
+TYPICAL_LENGTH = 30.0
+"""What lengths of texts are compared with, about that of a turn in a conversation.
+
+Not the mean of the texts at hand: some stores of vectors cannot know it, and a
+memory that moves from one store to another must be recalled as before.
+"""
 
 # Slots that wait in dictionaries before they become a segment, slots that do not
 # wait because so many come at once, and how many segments of about one size become one.
@@ -94,12 +100,10 @@ class KeywordIndex:
         self._alive = Growing(np.bool_)
         self._holders = Growing(np.int64)
         self._count = 0
-        self._total = 0.0
         self._segments: list[_Segment] = []
         self._waiting: dict[int, tuple[list[int], list[float]]] = {}
         self._inverted = 0
         self._norms: Scores = np.empty(0, np.float32)
-        self._norms_of = (0, 0, 0.0)
         self._starts.extend(np.zeros(1, np.int64))
         if state is not None:
             self._restore(state)
@@ -143,7 +147,6 @@ class KeywordIndex:
             self._alive.view[slot] = False
             self._holders.view[self._terms_of(slot)] -= 1
             self._count -= 1
-            self._total -= float(self._lengths.view[slot])
 
     def scores(self, query: Mapping[str, float]) -> Scores:
         """Score every slot against a query.
@@ -155,7 +158,7 @@ class KeywordIndex:
             BM25 per slot; 0 where no term is shared, or the slot was removed.
         """
         scores = np.zeros(len(self), np.float32)
-        if self._count == 0 or self._total <= 0.0:
+        if self._count == 0:
             return scores
         norms = self._current_norms()
         for term, weight in query.items():
@@ -191,7 +194,6 @@ class KeywordIndex:
         lengths = np.bincount(owners, weights, len(ends)).astype(np.float32)
         self._lengths.extend(lengths)
         self._count += len(ends)
-        self._total += float(lengths.sum(dtype=np.float64))
         self._holders.extend(np.zeros(len(self._numbers) - len(self._holders), np.int64))
         np.add.at(self._holders.view, terms, 1)
 
@@ -257,12 +259,10 @@ class KeywordIndex:
         return found
 
     def _current_norms(self) -> Scores:
-        now = (len(self), self._count, self._total)
-        if now != self._norms_of:
-            average = self._total / self._count
-            self._norms = self._lengths.view * np.float32(K1 * B / average)
+        # The length of a slot never changes.
+        if len(self._norms) != len(self):
+            self._norms = self._lengths.view * np.float32(K1 * B / TYPICAL_LENGTH)
             self._norms += np.float32(K1 * (1.0 - B))
-            self._norms_of = now
         return self._norms
 
 
