@@ -86,8 +86,8 @@ class Module:
 
     @property
     def shipped(self) -> bool:
-        """Whether it is code that users install."""
-        return "src" in self.path.parts
+        """Whether it is code that users install; an example is there to be read."""
+        return "src" in self.path.parts and "examples" not in self.path.parts
 
     @property
     def private(self) -> bool:

@@ -6,13 +6,16 @@ A backend need not use any of it: a port is a protocol, and nothing here is look
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from abc import ABC, abstractmethod
-from contextlib import AsyncExitStack
+from collections.abc import Generator
+from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
-from sfm_core.errors import ClosedError, LimitExceededError
+from sfm_core.errors import ClosedError, ConfigurationError, LimitExceededError
 from sfm_core.protocols import MAX_BATCH
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -204,3 +207,29 @@ def to_microseconds(moment: datetime) -> int:
 def from_microseconds(stored: int) -> datetime:
     """Return the time, in UTC, that `to_microseconds` took apart."""
     return _EPOCH + stored * _MICROSECOND
+
+
+@contextmanager
+def only_user(folder: Path, *, scheme: str) -> Generator[None]:
+    """Hold a folder for this process, for a backend of which only one may work there.
+
+    The operating system lets go of it when the process ends, however it does.
+
+    Args:
+        folder: The folder; it is made where it is missing.
+        scheme: URL scheme of the backend, for the message.
+
+    Raises:
+        ConfigurationError: Somebody else holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # The one lock that the standard library has on every system is SQLite's.
+    with closing(sqlite3.connect(folder / ".lock", timeout=0, isolation_level=None)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise ConfigurationError(
+                f"{folder} is in use: only one process at a time can use {scheme!r}.",
+                remedy="Stop the other one, or choose another folder.",
+            ) from error
+        yield
