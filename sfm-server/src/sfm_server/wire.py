@@ -23,8 +23,18 @@ from sfm_core.model.report import (
     Stored,
 )
 from sfm_core.registry import PortName
-from sfm_server.schemas import answers, links
+from sfm_server.schemas import links
+from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, LineErrorAnswer
 from sfm_server.schemas.collections import CollectionAnswer, CollectionRole
+from sfm_server.schemas.memories import (
+    EpisodeAnswer,
+    ItemError,
+    MemoryAnswer,
+    StoredAnswer,
+    StoredManyAnswer,
+)
+from sfm_server.schemas.recall import ScoredMemory
+from sfm_server.schemas.system import HealthAnswer, PortAnswer, StatsAnswer
 
 ARMS: Mapping[str, frozenset[str]] = {
     "hybrid": frozenset({"dense", "keyword"}),
@@ -123,30 +133,30 @@ def need(found: bool, what: str) -> None:  # noqa: FBT001 - reads like a sentenc
         raise NotFoundError(f"There is no {what}.", remedy="Check namespace and coordinates.")
 
 
-def stored(result: Stored) -> answers.StoredAnswer:
+def stored(result: Stored) -> StoredAnswer:
     """Describe a write."""
-    return answers.StoredAnswer(
+    return StoredAnswer(
         coord=str(result.coordinate), version=result.version, indexed=result.indexed
     )
 
 
-def stored_many(results: Sequence[Stored | SfmError]) -> answers.StoredManyAnswer:
+def stored_many(results: Sequence[Stored | SfmError]) -> StoredManyAnswer:
     """Describe the writes of a bulk request."""
-    return answers.StoredManyAnswer(
+    return StoredManyAnswer(
         stored=sum(isinstance(result, Stored) for result in results),
         results=[stored(result) if isinstance(result, Stored) else None for result in results],
         errors=[
-            answers.ItemError(item=place, code=result.code, message=str(result))
+            ItemError(item=place, code=result.code, message=str(result))
             for place, result in enumerate(results)
             if isinstance(result, SfmError)
         ],
     )
 
 
-def memory(source: Memory, access: AccessStatistics | None = None) -> answers.MemoryAnswer:
+def memory(source: Memory, access: AccessStatistics | None = None) -> MemoryAnswer:
     """Describe a memory, with how often it was accessed where that is known."""
     episode = source.episode
-    return answers.MemoryAnswer(
+    return MemoryAnswer(
         namespace=source.namespace,
         coord=str(source.coordinate),
         payload=source.payload,
@@ -156,18 +166,16 @@ def memory(source: Memory, access: AccessStatistics | None = None) -> answers.Me
         created_at=source.created_at,
         updated_at=source.updated_at,
         expires_at=source.expires_at,
-        episode=None
-        if episode is None
-        else answers.EpisodeAnswer(name=episode.name, order=episode.order),
+        episode=None if episode is None else EpisodeAnswer(name=episode.name, order=episode.order),
         access_count=None if access is None else access.count,
         last_accessed_at=None if access is None else access.last_accessed_at,
     )
 
 
-def scored(recalled: Recalled, *, explain: bool) -> answers.ScoredMemory:
+def scored(recalled: Recalled, *, explain: bool) -> ScoredMemory:
     """Describe a memory that answers a query."""
     found = recalled.memory
-    return answers.ScoredMemory(
+    return ScoredMemory(
         payload=found.payload,
         score=recalled.score,
         coord=str(found.coordinate),
@@ -199,9 +207,9 @@ def neighbors(found: Sequence[Link], of: Coordinate) -> links.NeighborsAnswer:
     )
 
 
-def stats(namespace: str, source: Stats, namespaces: list[str]) -> answers.StatsAnswer:
+def stats(namespace: str, source: Stats, namespaces: list[str]) -> StatsAnswer:
     """Describe how much a namespace holds."""
-    return answers.StatsAnswer(
+    return StatsAnswer(
         namespace=namespace,
         total_memories=source.total_memories,
         episodic=source.episodic,
@@ -211,22 +219,19 @@ def stats(namespace: str, source: Stats, namespaces: list[str]) -> answers.Stats
     )
 
 
-def import_report(source: ImportReport) -> answers.ImportAnswer:
+def import_report(source: ImportReport) -> ImportAnswer:
     """Describe what an import did."""
-    return answers.ImportAnswer(
+    return ImportAnswer(
         imported=source.imported,
         links=source.links,
         failed=source.failed,
-        errors=[
-            answers.LineErrorAnswer(line=error.line, message=error.message)
-            for error in source.errors
-        ],
+        errors=[LineErrorAnswer(line=error.line, message=error.message) for error in source.errors],
     )
 
 
-def check_report(source: CheckReport) -> answers.CheckAnswer:
+def check_report(source: CheckReport) -> CheckAnswer:
     """Describe how the derived stores compare with the truth."""
-    return answers.CheckAnswer(
+    return CheckAnswer(
         consistent=source.consistent,
         memories=source.memories,
         links=source.links,
@@ -240,14 +245,14 @@ def check_report(source: CheckReport) -> answers.CheckAnswer:
     )
 
 
-def health(source: Health) -> answers.HealthAnswer:
+def health(source: Health) -> HealthAnswer:
     """Describe how the engine and its backends do."""
     ports = {str(name): _port(port) for name, port in source.ports.items()}
 
     def answered(port: PortName) -> bool:
         return port in source.ports and source.ports[port].ok
 
-    return answers.HealthAnswer(
+    return HealthAnswer(
         ok=source.ok,
         status="ok" if source.ok else "degraded" if source.usable else "unusable",
         kv_store=answered(PortName.KV),
@@ -282,8 +287,8 @@ def collection(source: CollectionState) -> CollectionAnswer:
     )
 
 
-def _port(source: PortHealth) -> answers.PortAnswer:
-    return answers.PortAnswer(
+def _port(source: PortHealth) -> PortAnswer:
+    return PortAnswer(
         scheme=source.scheme,
         ok=source.ok,
         latency_seconds=source.latency.total_seconds(),

@@ -17,7 +17,7 @@ from sfm_server.cli.slots import Finding, Verdict, look_at_slots
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
 from sfm_server.loading import LoadedSettings
-from sfm_server.schemas.answers import HealthAnswer
+from sfm_server.schemas.system import HealthAnswer
 from sfm_server.selection import Selection, select
 
 _LITTLE_ROOM_BYTES = 512 * 1024 * 1024

@@ -10,8 +10,8 @@ from sfm_server.cli import arguments
 from sfm_server.cli.output import show, table
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
-from sfm_server.schemas.answers import Done
 from sfm_server.schemas.links import LinkedAnswer, NeighborsAnswer, PathAnswer
+from sfm_server.schemas.memories import Done
 
 _link_type = click.option("--type", "type_name", default="related", show_default=True)
 _only_type = click.option("--type", "type_name", help="Only links of this type.")

@@ -10,16 +10,15 @@ from sfm_server.cli import arguments
 from sfm_server.cli.output import payload_text, show, table
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import Arms, Item, MemoryClient, Question
-from sfm_server.schemas.answers import (
-    CoordsAnswer,
+from sfm_server.schemas.memories import (
     DeletedAnswer,
     Done,
     HistoryAnswer,
     MemoryAnswer,
-    ResultsAnswer,
     StoredAnswer,
-    TypeName,
 )
+from sfm_server.schemas.recall import CoordsAnswer, ResultsAnswer
+from sfm_server.schemas.values import TypeName
 
 
 @click.command(context_settings=arguments.NEGATIVE_NUMBERS)

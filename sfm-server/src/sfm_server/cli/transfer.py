@@ -18,13 +18,9 @@ from sfm_server.cli.exits import Exit
 from sfm_server.cli.output import progress_bar, show
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import Item, MemoryClient
-from sfm_server.schemas.answers import (
-    EpisodeAnswer,
-    ImportAnswer,
-    ItemError,
-    StoredManyAnswer,
-    TypeName,
-)
+from sfm_server.schemas.admin import ImportAnswer
+from sfm_server.schemas.memories import EpisodeAnswer, ItemError, StoredManyAnswer
+from sfm_server.schemas.values import TypeName
 
 _BATCH = 500
 _COUNTED_AT_ONCE = 1 << 20

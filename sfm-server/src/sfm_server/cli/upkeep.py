@@ -8,7 +8,8 @@ from sfm_server.cli.exits import Exit
 from sfm_server.cli.output import progress_bar, show, table
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
-from sfm_server.schemas.answers import CheckAnswer, RebuildAnswer, StatsAnswer
+from sfm_server.schemas.admin import CheckAnswer, RebuildAnswer
+from sfm_server.schemas.system import StatsAnswer
 
 
 @click.command()

@@ -12,8 +12,20 @@ import msgspec
 from sfm_core import errors
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.problems import PROBLEM_JSON, TYPE_PREFIX, all_errors
-from sfm_server.schemas import answers, links
+from sfm_server.schemas import links
+from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
+from sfm_server.schemas.memories import (
+    DeletedAnswer,
+    Done,
+    HistoryAnswer,
+    MemoryAnswer,
+    StoredAnswer,
+    StoredManyAnswer,
+)
+from sfm_server.schemas.recall import CoordsAnswer, ResultsAnswer
+from sfm_server.schemas.system import HealthAnswer, StatsAnswer
+from sfm_server.schemas.values import TypeName
 
 AnswerT = TypeVar("AnswerT")
 Query = Mapping[str, str | int | Sequence[str]]
@@ -42,42 +54,42 @@ class HttpClient:
             else {"X-SFM-Namespace": namespace.encode(errors="replace").decode("latin-1")}
         )
 
-    async def store(self, item: Item) -> answers.StoredAnswer:
+    async def store(self, item: Item) -> StoredAnswer:
         """Store a memory."""
         path = "/remember" if item.coord is None else "/store"
-        return await self._post(path, _item_body(item), answers.StoredAnswer)
+        return await self._post(path, _item_body(item), StoredAnswer)
 
-    async def store_many(self, items: Sequence[Item]) -> answers.StoredManyAnswer:
+    async def store_many(self, items: Sequence[Item]) -> StoredManyAnswer:
         """Store many memories, each at a coordinate that it names."""
         body = {"items": [_item_body(item) for item in items]}
-        return await self._post("/store_bulk", body, answers.StoredManyAnswer)
+        return await self._post("/store_bulk", body, StoredManyAnswer)
 
-    async def recall(self, question: Question) -> answers.ResultsAnswer:
+    async def recall(self, question: Question) -> ResultsAnswer:
         """Recall what answers a question."""
         body = _without_none(msgspec.to_builtins(question))
         if not question.context:
             del body["context"]
         path = "/recall_with_context" if question.context else "/recall_with_scores"
-        return await self._post(path, body, answers.ResultsAnswer)
+        return await self._post(path, body, ResultsAnswer)
 
-    async def get(self, coord: str) -> answers.MemoryAnswer:
+    async def get(self, coord: str) -> MemoryAnswer:
         """Read a memory."""
-        return await self._get(f"/memories/{quote(coord, safe=',')}", {}, answers.MemoryAnswer)
+        return await self._get(f"/memories/{quote(coord, safe=',')}", {}, MemoryAnswer)
 
-    async def history(self, coord: str, limit: int) -> answers.HistoryAnswer:
+    async def history(self, coord: str, limit: int) -> HistoryAnswer:
         """Read the kept versions of a memory."""
         path = f"/memories/{quote(coord, safe=',')}/history"
-        return await self._get(path, {"limit": limit}, answers.HistoryAnswer)
+        return await self._get(path, {"limit": limit}, HistoryAnswer)
 
     async def delete(self, coord: str, expected_version: int | None) -> None:
         """Delete a memory; `NotFoundError` if there is none."""
         query = {} if expected_version is None else {"expected_version": expected_version}
         path = f"/memories/{quote(coord, safe=',')}"
-        await self._answer("DELETE", path, answers.DeletedAnswer, query=query)
+        await self._answer("DELETE", path, DeletedAnswer, query=query)
 
-    async def delete_many(self, coords: Sequence[str]) -> answers.DeletedAnswer:
+    async def delete_many(self, coords: Sequence[str]) -> DeletedAnswer:
         """Delete many memories, passing over those that do not exist."""
-        return await self._post("/delete_many", {"coords": list(coords)}, answers.DeletedAnswer)
+        return await self._post("/delete_many", {"coords": list(coords)}, DeletedAnswer)
 
     async def link(
         self, source: str, target: str, type_name: str, weight: float
@@ -89,7 +101,7 @@ class HttpClient:
     async def unlink(self, source: str, target: str, type_name: str) -> None:
         """Remove a link; `NotFoundError` if there is none."""
         body = {"from_coord": source, "to_coord": target, "type": type_name}
-        await self._post("/unlink", body, answers.Done)
+        await self._post("/unlink", body, Done)
 
     async def neighbors(
         self, coord: str, *, link_type: str | None, direction: Literal["out", "in"], limit: int
@@ -108,23 +120,23 @@ class HttpClient:
         return await self._get("/shortest_path", query, links.PathAnswer)
 
     async def range(
-        self, low: str, high: str, *, type_name: answers.TypeName | None, limit: int
-    ) -> answers.CoordsAnswer:
+        self, low: str, high: str, *, type_name: TypeName | None, limit: int
+    ) -> CoordsAnswer:
         """List the coordinates in a box."""
         query: dict[str, str | int] = {"min": low, "max": high, "limit": limit}
         if type_name is not None:
             query["type"] = type_name
-        return await self._get("/range", query, answers.CoordsAnswer)
+        return await self._get("/range", query, CoordsAnswer)
 
-    async def stats(self) -> answers.StatsAnswer:
+    async def stats(self) -> StatsAnswer:
         """Count memories and links."""
-        return await self._get("/stats", {}, answers.StatsAnswer)
+        return await self._get("/stats", {}, StatsAnswer)
 
-    async def health(self) -> answers.HealthAnswer:
+    async def health(self) -> HealthAnswer:
         """Ask every backend how it does."""
         response = await self._send("GET", "/health")
         # A backend that is down is what was asked about, not a failure of the question.
-        return _decoded(response, answers.HealthAnswer)
+        return _decoded(response, HealthAnswer)
 
     async def export(self, namespaces: Sequence[str] | None) -> AsyncGenerator[bytes]:
         """Read everything as JSON Lines, without line ends."""
@@ -141,9 +153,7 @@ class HttpClient:
         except httpx.TransportError as error:
             raise _unreachable(self._http, error) from error
 
-    async def import_lines(
-        self, lines: AsyncIterable[bytes], progress: Progress
-    ) -> answers.ImportAnswer:
+    async def import_lines(self, lines: AsyncIterable[bytes], progress: Progress) -> ImportAnswer:
         """Store what JSON Lines say; progress is what was sent."""
         response = await self._send(
             "POST",
@@ -151,7 +161,7 @@ class HttpClient:
             content=_blocks(lines, progress),
             headers={"Content-Type": _LINES},
         )
-        return _checked(response, answers.ImportAnswer)
+        return _checked(response, ImportAnswer)
 
     async def collections(self) -> CollectionsAnswer:
         """List the collections of the vector store."""
@@ -161,15 +171,15 @@ class HttpClient:
         """Drop a collection that nothing needs."""
         return await self._answer("DELETE", f"/collections/{quote(name, safe='')}", DroppedAnswer)
 
-    async def rebuild(self, progress: Progress) -> answers.RebuildAnswer:
+    async def rebuild(self, progress: Progress) -> RebuildAnswer:
         """Remake every derived store; progress is told at the end."""
-        answer = await self._answer("POST", "/rebuild", answers.RebuildAnswer)
+        answer = await self._answer("POST", "/rebuild", RebuildAnswer)
         progress(answer.rebuilt)
         return answer
 
-    async def check(self, *, repair: bool, progress: Progress) -> answers.CheckAnswer:
+    async def check(self, *, repair: bool, progress: Progress) -> CheckAnswer:
         """Compare derived stores with the truth; progress is told at the end."""
-        answer = await self._post("/check", {"repair": repair}, answers.CheckAnswer)
+        answer = await self._post("/check", {"repair": repair}, CheckAnswer)
         progress(answer.memories + answer.links)
         return answer
 

@@ -11,8 +11,19 @@ from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.protocols.graph import Direction
 from sfm_server import wire
 from sfm_server.clients.protocol import Item, Progress, Question
-from sfm_server.schemas import answers, links
+from sfm_server.schemas import links
+from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
+from sfm_server.schemas.memories import (
+    DeletedAnswer,
+    HistoryAnswer,
+    MemoryAnswer,
+    StoredAnswer,
+    StoredManyAnswer,
+)
+from sfm_server.schemas.recall import CoordsAnswer, ResultsAnswer
+from sfm_server.schemas.system import HealthAnswer, StatsAnswer
+from sfm_server.schemas.values import TypeName
 
 
 class LocalClient:
@@ -23,7 +34,7 @@ class LocalClient:
         self._engine = engine
         self._namespace = namespace
 
-    async def store(self, item: Item) -> answers.StoredAnswer:
+    async def store(self, item: Item) -> StoredAnswer:
         """Store a memory."""
         memory = _new_memory(item)
         if item.coord is not None:
@@ -38,14 +49,14 @@ class LocalClient:
         )
         return wire.stored(result)
 
-    async def store_many(self, items: Sequence[Item]) -> answers.StoredManyAnswer:
+    async def store_many(self, items: Sequence[Item]) -> StoredManyAnswer:
         """Store many memories, each at a coordinate that it names."""
         memories = [
             _new_memory(item, field=f"items[{place}].coord") for place, item in enumerate(items)
         ]
         return wire.stored_many(await self._engine.store_many(self._namespace, memories))
 
-    async def recall(self, question: Question) -> answers.ResultsAnswer:
+    async def recall(self, question: Question) -> ResultsAnswer:
         """Recall what answers a question."""
         query = wire.recall_query(
             question.query,
@@ -56,20 +67,18 @@ class LocalClient:
             arms=question.mode,
         )
         found = await self._engine.recall(self._namespace, query)
-        return answers.ResultsAnswer(
-            results=[wire.scored(one, explain=question.explain) for one in found]
-        )
+        return ResultsAnswer(results=[wire.scored(one, explain=question.explain) for one in found])
 
-    async def get(self, coord: str) -> answers.MemoryAnswer:
+    async def get(self, coord: str) -> MemoryAnswer:
         """Read a memory."""
         at = Coordinate.parse(coord)
         memory = await self._engine.get(self._namespace, at)
         return wire.memory(memory, await self._engine.access(self._namespace, at))
 
-    async def history(self, coord: str, limit: int) -> answers.HistoryAnswer:
+    async def history(self, coord: str, limit: int) -> HistoryAnswer:
         """Read the kept versions of a memory."""
         versions = await self._engine.history(self._namespace, Coordinate.parse(coord), limit=limit)
-        return answers.HistoryAnswer(versions=[wire.memory(one) for one in versions])
+        return HistoryAnswer(versions=[wire.memory(one) for one in versions])
 
     async def delete(self, coord: str, expected_version: int | None) -> None:
         """Delete a memory; `NotFoundError` if there is none."""
@@ -77,13 +86,13 @@ class LocalClient:
         deleted = await self._engine.delete(self._namespace, at, expected_version=expected_version)
         wire.need(deleted, f"memory at {at}")
 
-    async def delete_many(self, coords: Sequence[str]) -> answers.DeletedAnswer:
+    async def delete_many(self, coords: Sequence[str]) -> DeletedAnswer:
         """Delete many memories, passing over those that do not exist."""
         coordinates = [
             Coordinate.parse(coord, field=f"coords[{place}]") for place, coord in enumerate(coords)
         ]
         deleted = await self._engine.delete_many(self._namespace, coordinates)
-        return answers.DeletedAnswer(deleted=deleted)
+        return DeletedAnswer(deleted=deleted)
 
     async def link(
         self, source: str, target: str, type_name: str, weight: float
@@ -133,8 +142,8 @@ class LocalClient:
         return links.PathAnswer(path=[str(one) for one in path])
 
     async def range(
-        self, low: str, high: str, *, type_name: answers.TypeName | None, limit: int
-    ) -> answers.CoordsAnswer:
+        self, low: str, high: str, *, type_name: TypeName | None, limit: int
+    ) -> CoordsAnswer:
         """List the coordinates in a box."""
         found = await self._engine.range(
             self._namespace,
@@ -143,14 +152,14 @@ class LocalClient:
             type=None if type_name is None else MemoryType(type_name),
             limit=limit,
         )
-        return answers.CoordsAnswer(coords=[str(one) for one in found])
+        return CoordsAnswer(coords=[str(one) for one in found])
 
-    async def stats(self) -> answers.StatsAnswer:
+    async def stats(self) -> StatsAnswer:
         """Count memories and links."""
         counted = await self._engine.stats(self._namespace)
         return wire.stats(self._namespace, counted, await self._engine.namespaces())
 
-    async def health(self) -> answers.HealthAnswer:
+    async def health(self) -> HealthAnswer:
         """Ask every backend how it does."""
         return wire.health(await self._engine.health())
 
@@ -158,9 +167,7 @@ class LocalClient:
         """Read everything as JSON Lines, without line ends."""
         return self._engine.export(namespaces)
 
-    async def import_lines(
-        self, lines: AsyncIterable[bytes], progress: Progress
-    ) -> answers.ImportAnswer:
+    async def import_lines(self, lines: AsyncIterable[bytes], progress: Progress) -> ImportAnswer:
         """Store what JSON Lines say."""
         report = await self._engine.import_lines(
             lines, default_namespace=self._namespace, progress=progress
@@ -177,11 +184,11 @@ class LocalClient:
         await self._engine.drop_collection(name)
         return DroppedAnswer(dropped=name)
 
-    async def rebuild(self, progress: Progress) -> answers.RebuildAnswer:
+    async def rebuild(self, progress: Progress) -> RebuildAnswer:
         """Remake every derived store."""
-        return answers.RebuildAnswer(rebuilt=await self._engine.rebuild(progress=progress))
+        return RebuildAnswer(rebuilt=await self._engine.rebuild(progress=progress))
 
-    async def check(self, *, repair: bool, progress: Progress) -> answers.CheckAnswer:
+    async def check(self, *, repair: bool, progress: Progress) -> CheckAnswer:
         """Compare derived stores with the truth, and repair them if asked to."""
         return wire.check_report(await self._engine.check(repair=repair, progress=progress))
 

@@ -6,8 +6,20 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Se
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from sfm_server.schemas import answers, links
+from sfm_server.schemas import links
+from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
+from sfm_server.schemas.memories import (
+    DeletedAnswer,
+    EpisodeAnswer,
+    HistoryAnswer,
+    MemoryAnswer,
+    StoredAnswer,
+    StoredManyAnswer,
+)
+from sfm_server.schemas.recall import CoordsAnswer, ResultsAnswer
+from sfm_server.schemas.system import HealthAnswer, StatsAnswer
+from sfm_server.schemas.values import TypeName
 
 Progress = Callable[[int], None]
 Arms = Literal["hybrid", "dense", "keyword"]
@@ -29,10 +41,10 @@ class Item:
 
     payload: Mapping[str, object]
     coord: str | None = None
-    type: answers.TypeName = "episodic"
+    type: TypeName = "episodic"
     importance: float | None = None
     ttl_seconds: float | None = None
-    episode: answers.EpisodeAnswer | None = None
+    episode: EpisodeAnswer | None = None
     expected_version: int | None = None
 
 
@@ -52,7 +64,7 @@ class Question:
 
     query: str
     top_k: int = 5
-    type: answers.TypeName | None = None
+    type: TypeName | None = None
     filters: Mapping[str, object] | None = None
     context: str = ""
     mode: Arms = "hybrid"
@@ -67,23 +79,23 @@ class MemoryClient(Protocol):
     stands for a server that does not answer.
     """
 
-    async def store(self, item: Item) -> answers.StoredAnswer:
+    async def store(self, item: Item) -> StoredAnswer:
         """Store a memory."""
         ...
 
-    async def store_many(self, items: Sequence[Item]) -> answers.StoredManyAnswer:
+    async def store_many(self, items: Sequence[Item]) -> StoredManyAnswer:
         """Store many memories, each at a coordinate that it names."""
         ...
 
-    async def recall(self, question: Question) -> answers.ResultsAnswer:
+    async def recall(self, question: Question) -> ResultsAnswer:
         """Recall what answers a question."""
         ...
 
-    async def get(self, coord: str) -> answers.MemoryAnswer:
+    async def get(self, coord: str) -> MemoryAnswer:
         """Read a memory."""
         ...
 
-    async def history(self, coord: str, limit: int) -> answers.HistoryAnswer:
+    async def history(self, coord: str, limit: int) -> HistoryAnswer:
         """Read the kept versions of a memory."""
         ...
 
@@ -91,7 +103,7 @@ class MemoryClient(Protocol):
         """Delete a memory; it is an error if there is none."""
         ...
 
-    async def delete_many(self, coords: Sequence[str]) -> answers.DeletedAnswer:
+    async def delete_many(self, coords: Sequence[str]) -> DeletedAnswer:
         """Delete many memories, passing over those that do not exist."""
         ...
 
@@ -116,16 +128,16 @@ class MemoryClient(Protocol):
         ...
 
     async def range(
-        self, low: str, high: str, *, type_name: answers.TypeName | None, limit: int
-    ) -> answers.CoordsAnswer:
+        self, low: str, high: str, *, type_name: TypeName | None, limit: int
+    ) -> CoordsAnswer:
         """List the coordinates in a box."""
         ...
 
-    async def stats(self) -> answers.StatsAnswer:
+    async def stats(self) -> StatsAnswer:
         """Count memories and links."""
         ...
 
-    async def health(self) -> answers.HealthAnswer:
+    async def health(self) -> HealthAnswer:
         """Ask every backend how it does."""
         ...
 
@@ -133,9 +145,7 @@ class MemoryClient(Protocol):
         """Read everything as JSON Lines, without line ends."""
         ...
 
-    async def import_lines(
-        self, lines: AsyncIterable[bytes], progress: Progress
-    ) -> answers.ImportAnswer:
+    async def import_lines(self, lines: AsyncIterable[bytes], progress: Progress) -> ImportAnswer:
         """Store what JSON Lines say."""
         ...
 
@@ -147,10 +157,10 @@ class MemoryClient(Protocol):
         """Drop a collection that nothing needs."""
         ...
 
-    async def rebuild(self, progress: Progress) -> answers.RebuildAnswer:
+    async def rebuild(self, progress: Progress) -> RebuildAnswer:
         """Remake every derived store."""
         ...
 
-    async def check(self, *, repair: bool, progress: Progress) -> answers.CheckAnswer:
+    async def check(self, *, repair: bool, progress: Progress) -> CheckAnswer:
         """Compare derived stores with the truth, and repair them if asked to."""
         ...

@@ -29,7 +29,8 @@ from sfm_server.problems import (
     UnsupportedMediaTypeError,
 )
 from sfm_server.routes.documented import ResponseDocs, failures
-from sfm_server.schemas import answers, requests
+from sfm_server.schemas import requests
+from sfm_server.schemas.admin import CheckAnswer, ExportAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 
 router = APIRouter(tags=["admin"])
@@ -64,7 +65,7 @@ async def export_memories(
 
 @json_router.post(
     "/export_memories",
-    response_model=answers.ExportAnswer,
+    response_model=ExportAnswer,
     responses=failures(ForbiddenPathError, body=True),
 )
 async def export_to_file(body: requests.ExportRequest, context: BodyContext) -> JsonAnswer:
@@ -74,12 +75,12 @@ async def export_to_file(body: requests.ExportRequest, context: BodyContext) -> 
     written = await context.files.write_lines(
         path, context.engine.export(_checked(body.namespaces))
     )
-    return JsonAnswer(answers.ExportAnswer(exported=written, path=body.path))
+    return JsonAnswer(ExportAnswer(exported=written, path=body.path))
 
 
 @router.post(
     "/import_memories",
-    response_model=answers.ImportAnswer,
+    response_model=ImportAnswer,
     responses=failures(ForbiddenPathError, body=True),
     openapi_extra={
         "requestBody": {
@@ -113,10 +114,10 @@ async def import_memories(request: Request, context: QueryContext) -> JsonAnswer
     return JsonAnswer(wire.import_report(report))
 
 
-@router.post("/rebuild", response_model=answers.RebuildAnswer, responses=failures())
+@router.post("/rebuild", response_model=RebuildAnswer, responses=failures())
 async def rebuild(context: QueryContext) -> JsonAnswer:
     """Remake every derived store from the truth; answers when it is done."""
-    return JsonAnswer(answers.RebuildAnswer(rebuilt=await context.engine.rebuild()))
+    return JsonAnswer(RebuildAnswer(rebuilt=await context.engine.rebuild()))
 
 
 @router.get("/collections", response_model=CollectionsAnswer, responses=failures())
@@ -135,7 +136,7 @@ async def drop_collection(name: str, context: QueryContext) -> JsonAnswer:
     return JsonAnswer(DroppedAnswer(dropped=name))
 
 
-@json_router.post("/check", response_model=answers.CheckAnswer, responses=failures(body=True))
+@json_router.post("/check", response_model=CheckAnswer, responses=failures(body=True))
 async def check(body: requests.CheckRequest, context: BodyContext) -> JsonAnswer:
     """Compare the derived stores with the truth, and repair them if asked to."""
     return JsonAnswer(wire.check_report(await context.engine.check(repair=body.repair)))

@@ -13,7 +13,8 @@ from sfm_server.context import BodyContext, JsonAnswer, QueryContext
 from sfm_server.limits import JsonRoute
 from sfm_server.routes.documented import failures
 from sfm_server.routes.memories import CoordQuery, LimitQuery
-from sfm_server.schemas import answers, links, requests
+from sfm_server.schemas import links, requests
+from sfm_server.schemas.memories import Done
 
 router = APIRouter(route_class=JsonRoute, tags=["graph"])
 
@@ -38,9 +39,7 @@ async def link(body: requests.LinkRequest, context: BodyContext) -> JsonAnswer:
     return JsonAnswer(links.LinkedAnswer(link=wire.link(made)))
 
 
-@router.post(
-    "/unlink", response_model=answers.Done, responses=failures(errors.NotFoundError, body=True)
-)
+@router.post("/unlink", response_model=Done, responses=failures(errors.NotFoundError, body=True))
 async def unlink(body: requests.UnlinkRequest, context: BodyContext) -> JsonAnswer:
     """Remove a link."""
     removed = await context.engine.unlink(
@@ -50,7 +49,7 @@ async def unlink(body: requests.UnlinkRequest, context: BodyContext) -> JsonAnsw
         type=body.type,
     )
     wire.need(removed, "such link")
-    return JsonAnswer(answers.Done())
+    return JsonAnswer(Done())
 
 
 @router.get(

@@ -12,7 +12,16 @@ from sfm_server import wire
 from sfm_server.context import BodyContext, JsonAnswer, QueryContext
 from sfm_server.limits import JsonRoute
 from sfm_server.routes.documented import failures
-from sfm_server.schemas import answers, requests
+from sfm_server.schemas import requests
+from sfm_server.schemas.memories import (
+    DeletedAnswer,
+    HistoryAnswer,
+    MemoryAnswer,
+    StoredAnswer,
+    StoredManyAnswer,
+)
+from sfm_server.schemas.recall import CoordsAnswer
+from sfm_server.schemas.values import TypeName
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
@@ -22,7 +31,7 @@ CoordPath = Annotated[
 CoordQuery = Annotated[
     str, Query(description='A coordinate such as "1.5,2,-3".', examples=["1.5,2,-3"])
 ]
-TypeQuery = Annotated[answers.TypeName | None, Query(description="Only memories of this type.")]
+TypeQuery = Annotated[TypeName | None, Query(description="Only memories of this type.")]
 LimitQuery = Annotated[int, Query(ge=1, description="Most entries to return.")]
 VersionQuery = Annotated[
     int | None, Query(ge=0, le=2**63 - 1, description="Only if the memory is at this version.")
@@ -31,7 +40,7 @@ VersionQuery = Annotated[
 
 @router.post(
     "/store",
-    response_model=answers.StoredAnswer,
+    response_model=StoredAnswer,
     responses=failures(errors.VersionConflictError, body=True),
 )
 async def store(body: requests.StoreRequest, context: BodyContext) -> JsonAnswer:
@@ -49,7 +58,7 @@ async def store(body: requests.StoreRequest, context: BodyContext) -> JsonAnswer
     return JsonAnswer(wire.stored(await context.engine.store(context.namespace_of(body), memory)))
 
 
-@router.post("/remember", response_model=answers.StoredAnswer, responses=failures(body=True))
+@router.post("/remember", response_model=StoredAnswer, responses=failures(body=True))
 async def remember(body: requests.RememberRequest, context: BodyContext) -> JsonAnswer:
     """Store a memory; without a coordinate it is given a free one, which is in the answer."""
     namespace = context.namespace_of(body)
@@ -75,7 +84,7 @@ async def remember(body: requests.RememberRequest, context: BodyContext) -> Json
     return JsonAnswer(wire.stored(result))
 
 
-@router.post("/store_bulk", response_model=answers.StoredManyAnswer, responses=failures(body=True))
+@router.post("/store_bulk", response_model=StoredManyAnswer, responses=failures(body=True))
 async def store_bulk(body: requests.StoreBulkRequest, context: BodyContext) -> JsonAnswer:
     """Store many memories. Each is stored by itself; those that could not be are listed."""
     memories = [
@@ -95,7 +104,7 @@ async def store_bulk(body: requests.StoreBulkRequest, context: BodyContext) -> J
 
 
 @router.get(
-    "/range", response_model=answers.CoordsAnswer, responses=failures(errors.InvalidCoordinateError)
+    "/range", response_model=CoordsAnswer, responses=failures(errors.InvalidCoordinateError)
 )
 async def find_range(
     context: QueryContext,
@@ -112,12 +121,12 @@ async def find_range(
         type=None if type is None else MemoryType(type),
         limit=limit,
     )
-    return JsonAnswer(answers.CoordsAnswer(coords=[str(one) for one in found]))
+    return JsonAnswer(CoordsAnswer(coords=[str(one) for one in found]))
 
 
 @router.get(
     "/memories/{coord}",
-    response_model=answers.MemoryAnswer,
+    response_model=MemoryAnswer,
     responses=failures(errors.InvalidCoordinateError, errors.NotFoundError),
 )
 async def get_memory(coord: CoordPath, context: QueryContext) -> JsonAnswer:
@@ -129,7 +138,7 @@ async def get_memory(coord: CoordPath, context: QueryContext) -> JsonAnswer:
 
 @router.get(
     "/memories/{coord}/history",
-    response_model=answers.HistoryAnswer,
+    response_model=HistoryAnswer,
     responses=failures(errors.InvalidCoordinateError, errors.NotFoundError),
 )
 async def get_history(
@@ -137,12 +146,12 @@ async def get_history(
 ) -> JsonAnswer:
     """List the kept versions of a memory, the newest first; also after its deletion."""
     versions = await context.engine.history(context.fallback, wire.coordinate(coord), limit=limit)
-    return JsonAnswer(answers.HistoryAnswer(versions=[wire.memory(one) for one in versions]))
+    return JsonAnswer(HistoryAnswer(versions=[wire.memory(one) for one in versions]))
 
 
 @router.patch(
     "/memories/{coord}",
-    response_model=answers.StoredAnswer,
+    response_model=StoredAnswer,
     responses=failures(errors.NotFoundError, errors.VersionConflictError, body=True),
 )
 async def set_importance(
@@ -160,7 +169,7 @@ async def set_importance(
 
 @router.delete(
     "/memories/{coord}",
-    response_model=answers.DeletedAnswer,
+    response_model=DeletedAnswer,
     responses=failures(
         errors.InvalidCoordinateError, errors.NotFoundError, errors.VersionConflictError
     ),
@@ -172,13 +181,13 @@ async def delete_memory(
     at = wire.coordinate(coord)
     deleted = await context.engine.delete(context.fallback, at, expected_version=expected_version)
     wire.need(deleted, f"memory at {at}")
-    return JsonAnswer(answers.DeletedAnswer(deleted=1))
+    return JsonAnswer(DeletedAnswer(deleted=1))
 
 
 @router.post(
     "/delete_many",
     tags=["admin"],
-    response_model=answers.DeletedAnswer,
+    response_model=DeletedAnswer,
     responses=failures(body=True),
 )
 async def delete_many(body: requests.DeleteManyRequest, context: BodyContext) -> JsonAnswer:
@@ -187,7 +196,7 @@ async def delete_many(body: requests.DeleteManyRequest, context: BodyContext) ->
         wire.coordinate(coord, field=f"coords[{place}]") for place, coord in enumerate(body.coords)
     ]
     deleted = await context.engine.delete_many(context.namespace_of(body), coordinates)
-    return JsonAnswer(answers.DeletedAnswer(deleted=deleted))
+    return JsonAnswer(DeletedAnswer(deleted=deleted))
 
 
 def _episode(body: requests.MemoryBody) -> Episode | None:

@@ -12,29 +12,31 @@ from sfm_server import wire
 from sfm_server.context import BodyContext, JsonAnswer
 from sfm_server.limits import JsonRoute
 from sfm_server.routes.documented import failures
-from sfm_server.schemas import answers, requests
+from sfm_server.schemas import requests
+from sfm_server.schemas.recall import BatchesAnswer, MatchesAnswer, ResultsAnswer
+from sfm_server.schemas.values import Json
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
 _FAILURES = failures(errors.InvalidFilterError, body=True)
 
 
-@router.post("/recall", response_model=answers.MatchesAnswer, responses=_FAILURES)
+@router.post("/recall", response_model=MatchesAnswer, responses=_FAILURES)
 async def recall(body: requests.RecallRequest, context: BodyContext) -> JsonAnswer:
     """Recall the payloads that answer a query best."""
     found = await context.engine.recall(context.namespace_of(body), _query(body, body.query))
-    return JsonAnswer(answers.MatchesAnswer(matches=_payloads(found)))
+    return JsonAnswer(MatchesAnswer(matches=_payloads(found)))
 
 
-@router.post("/recall_batch", response_model=answers.BatchesAnswer, responses=_FAILURES)
+@router.post("/recall_batch", response_model=BatchesAnswer, responses=_FAILURES)
 async def recall_batch(body: requests.RecallBatchRequest, context: BodyContext) -> JsonAnswer:
     """Recall for many queries, sharing the work."""
     queries = [_query(body, text) for text in body.queries]
     found = await context.engine.recall_many(context.namespace_of(body), queries)
-    return JsonAnswer(answers.BatchesAnswer(batches=[_payloads(one) for one in found]))
+    return JsonAnswer(BatchesAnswer(batches=[_payloads(one) for one in found]))
 
 
-@router.post("/recall_with_scores", response_model=answers.ResultsAnswer, responses=_FAILURES)
+@router.post("/recall_with_scores", response_model=ResultsAnswer, responses=_FAILURES)
 async def recall_with_scores(
     body: requests.RecallWithScoresRequest, context: BodyContext
 ) -> JsonAnswer:
@@ -43,7 +45,7 @@ async def recall_with_scores(
     return JsonAnswer(_results(found, explain=body.explain))
 
 
-@router.post("/recall_with_context", response_model=answers.ResultsAnswer, responses=_FAILURES)
+@router.post("/recall_with_context", response_model=ResultsAnswer, responses=_FAILURES)
 async def recall_with_context(
     body: requests.RecallWithContextRequest, context: BodyContext
 ) -> JsonAnswer:
@@ -64,9 +66,9 @@ def _query(body: requests.RecallOptions, text: str, *, going_on: object = "") ->
     )
 
 
-def _payloads(found: Sequence[Recalled]) -> list[answers.Json]:
+def _payloads(found: Sequence[Recalled]) -> list[Json]:
     return [one.memory.payload for one in found]
 
 
-def _results(found: Sequence[Recalled], *, explain: bool) -> answers.ResultsAnswer:
-    return answers.ResultsAnswer(results=[wire.scored(one, explain=explain) for one in found])
+def _results(found: Sequence[Recalled], *, explain: bool) -> ResultsAnswer:
+    return ResultsAnswer(results=[wire.scored(one, explain=explain) for one in found])

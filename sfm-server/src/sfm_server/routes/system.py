@@ -16,7 +16,14 @@ from sfm_server.auth import may_see_details
 from sfm_server.context import JsonAnswer, QueryContext, engine_of
 from sfm_server.metrics import CONTENT_TYPE, Metrics
 from sfm_server.routes.documented import failures
-from sfm_server.schemas import answers
+from sfm_server.schemas.system import (
+    AliveAnswer,
+    HealthAnswer,
+    PortAnswer,
+    ReadyAnswer,
+    ServiceAnswer,
+    StatsAnswer,
+)
 from sfm_server.settings import Settings
 
 router = APIRouter(tags=["system"])
@@ -24,12 +31,12 @@ router = APIRouter(tags=["system"])
 VERSION = version("somafractalmemory-server")
 
 
-@router.get("/", response_model=answers.ServiceAnswer)
+@router.get("/", response_model=ServiceAnswer)
 async def service(request: Request) -> JsonAnswer:
     """Say what this service is."""
     settings: Settings = request.app.state.settings
     return JsonAnswer(
-        answers.ServiceAnswer(
+        ServiceAnswer(
             name="SomaFractalMemory",
             version=VERSION,
             mode=settings.memory_mode,
@@ -39,7 +46,7 @@ async def service(request: Request) -> JsonAnswer:
     )
 
 
-@router.get("/stats", response_model=answers.StatsAnswer, responses=failures())
+@router.get("/stats", response_model=StatsAnswer, responses=failures())
 async def stats(context: QueryContext) -> JsonAnswer:
     """Count the memories and links of a namespace."""
     counted = await context.engine.stats(context.fallback)
@@ -48,8 +55,8 @@ async def stats(context: QueryContext) -> JsonAnswer:
 
 @router.get(
     "/health",
-    response_model=answers.HealthAnswer,
-    responses={503: {"model": answers.HealthAnswer, "description": "A backend does not answer."}},
+    response_model=HealthAnswer,
+    responses={503: {"model": HealthAnswer, "description": "A backend does not answer."}},
 )
 async def health(request: Request) -> JsonAnswer:
     """Ask every backend how it does; status 503 when one does not answer."""
@@ -59,19 +66,19 @@ async def health(request: Request) -> JsonAnswer:
     return JsonAnswer(found, status_code=200 if found.ok else 503)
 
 
-@router.get("/healthz", response_model=answers.AliveAnswer)
+@router.get("/healthz", response_model=AliveAnswer)
 async def alive() -> JsonAnswer:
     """Answer, without asking any backend: the process lives."""
-    return JsonAnswer(answers.AliveAnswer())
+    return JsonAnswer(AliveAnswer())
 
 
-@router.get("/readyz", response_model=answers.ReadyAnswer, responses=failures())
+@router.get("/readyz", response_model=ReadyAnswer, responses=failures())
 async def ready(request: Request) -> JsonAnswer:
     """Tell whether requests can be served now: the truth answers, the others may be down."""
     found = await engine_of(request).health()
     _need_truth(found)
     down = [name for name, port in found.ports.items() if not port.ok]
-    return JsonAnswer(answers.ReadyAnswer(status="degraded" if down else "ok", down=down))
+    return JsonAnswer(ReadyAnswer(status="degraded" if down else "ok", down=down))
 
 
 @router.get("/metrics", response_class=Response)
@@ -81,7 +88,7 @@ async def show_metrics(request: Request) -> Response:
     return Response(metrics.render(), media_type=CONTENT_TYPE)
 
 
-def _brief(port: answers.PortAnswer) -> answers.PortAnswer:
+def _brief(port: PortAnswer) -> PortAnswer:
     """Leave out the message, which may name hosts and folders."""
     return replace(port, error="the log says why" if port.error else "")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-TypeName = Literal["episodic", "semantic"]
+from sfm_server.schemas.values import TypeName
 
 Coord = Annotated[
     str | list[float],

@@ -1,0 +1,118 @@
+"""Answers about single memories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sfm_server.schemas.values import Json, TypeName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The request was carried out."""
+
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """A memory that was stored.
+
+    Attributes:
+        coord: Where it lives.
+        version: The version that was written.
+        indexed: Whether recall sees it already; if not, it will soon.
+        ok: Always true.
+    """
+
+    coord: str
+    version: int
+    indexed: bool
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemError:
+    """An item of a bulk request that was left out.
+
+    Attributes:
+        item: Its place in the request, from 0.
+        code: Stable code of the error.
+        message: What is wrong with it.
+    """
+
+    item: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredManyAnswer:
+    """Memories that were stored.
+
+    Attributes:
+        stored: How many.
+        results: One entry per item, in order; null where it was left out.
+        errors: Why items were left out.
+    """
+
+    stored: int
+    results: list[StoredAnswer | None]
+    errors: list[ItemError] = field(default_factory=list[ItemError])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeAnswer:
+    """Membership in a course of events."""
+
+    name: str
+    order: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryAnswer:
+    """A memory.
+
+    Attributes:
+        namespace: The namespace it lives in.
+        coord: Where it lives there.
+        payload: What was stored.
+        type: Kind of memory.
+        importance: 0 to 1.
+        version: 1 at first, one more at each write.
+        created_at: When it was first stored.
+        updated_at: When this version was written.
+        expires_at: When it ceases to exist, or null.
+        episode: The course of events it belongs to, or null.
+        access_count: How often it was read or recalled; null where that was not asked for.
+        last_accessed_at: When that last happened, or null.
+    """
+
+    namespace: str
+    coord: str
+    payload: Json
+    type: TypeName
+    importance: float
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None = None
+    episode: EpisodeAnswer | None = None
+    access_count: int | None = None
+    last_accessed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryAnswer:
+    """Versions of a memory, the newest first."""
+
+    versions: list[MemoryAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedAnswer:
+    """How many memories were deleted."""
+
+    deleted: int
+    ok: bool = True

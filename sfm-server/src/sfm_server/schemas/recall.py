@@ -1,0 +1,60 @@
+"""Answers to questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sfm_server.schemas.values import Json, TypeName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchesAnswer:
+    """Payloads of the memories that answer a query, the best first."""
+
+    matches: list[Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchesAnswer:
+    """One list of payloads per query, in the order of the queries."""
+
+    batches: list[list[Json]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredMemory:
+    """A memory that answers a query.
+
+    Attributes:
+        payload: What was stored.
+        score: 0 to 1, higher is better.
+        coord: Where it lives.
+        type: Kind of memory.
+        version: The version that was recalled.
+        created_at: When it was first stored.
+        parts: What the score is made of; null unless asked for with `explain`.
+    """
+
+    payload: Json
+    score: float
+    coord: str
+    type: TypeName
+    version: int
+    created_at: datetime
+    parts: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsAnswer:
+    """Memories that answer a query, the best first."""
+
+    results: list[ScoredMemory]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordsAnswer:
+    """Coordinates in a range, in ascending order."""
+
+    coords: list[str]
