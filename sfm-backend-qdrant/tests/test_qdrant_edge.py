@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ from sfm_core.errors import (
 from sfm_core.protocols.vector import Collection, PointState, VectorQuery
 from sfm_core.resilience.policy import Policy
 from sfm_core.resilience.vector import ResilientVectorStore
-from sfm_core.testing.samples import coordinate, point, unit_vectors
+from sfm_core.testing.samples import axis, coordinate, point, unit_vectors
 
 WIDE = Collection(name="wide", dimension=64)
 
@@ -207,8 +208,64 @@ async def test_a_graph_is_extended_beside_without_losing_what_is_written_meanwhi
         assert common >= 0.95 * 10 * len(asked)
 
 
+async def begin_to_extend(store: WatchedEdgeStore, folder: Path) -> psutil.Process:
+    """Write until a copy is at work, and return the process that works on it."""
+    await write_vectors(store, unit_vectors(3_000, 64))
+    for _ in range(500):
+        if children := psutil.Process(store.worker).children():
+            return children[0]
+        await store.upsert(WIDE, [point("n", coordinate(0.0), axis(0, 64))])
+    raise AssertionError(list(collection_folder(folder).iterdir()))
+
+
+async def test_the_death_of_a_worker_that_extends_a_graph_costs_no_point(
+    fast_folder: Path,
+) -> None:
+    async with open_edge(fast_folder, scan_kilobytes=300, step_kilobytes=300) as store:
+        copying = await begin_to_extend(store, fast_folder)
+        os.kill(store.worker, signal.SIGKILL)
+        copying.wait(60)
+    async with open_edge(fast_folder) as store:
+        assert len(await listed(store, WIDE)) == 3_000
+        folders = [each for each in collection_folder(fast_folder).iterdir() if each.is_dir()]
+        assert [each.name for each in folders] == [shard_of(fast_folder)]
+
+
+async def test_a_copy_whose_process_dies_is_given_up(fast_folder: Path) -> None:
+    async with open_edge(fast_folder, scan_kilobytes=300, step_kilobytes=300) as store:
+        copying = await begin_to_extend(store, fast_folder)
+        worker = store.worker
+        copying.suspend()
+        first = shard_of(fast_folder)
+        copying.kill()
+        while len([each for each in collection_folder(fast_folder).iterdir() if each.is_dir()]) > 1:
+            await store.ping()
+        assert (store.worker, shard_of(fast_folder)) == (worker, first)
+        assert len(await listed(store, WIDE)) == 3_000
+
+
+@pytest.mark.parametrize("how", ["drop", "close"])
+async def test_extending_ends_with_the_collection_and_with_the_store(
+    fast_folder: Path, how: str
+) -> None:
+    async with open_edge(fast_folder, scan_kilobytes=300, step_kilobytes=300) as store:
+        copying = await begin_to_extend(store, fast_folder)
+        if how == "drop":
+            await store.drop(WIDE)
+            assert await store.collections() == []
+            assert not copying.is_running()
+    assert not copying.is_running()
+    async with open_edge(fast_folder) as store:
+        await store.ensure(WIDE)
+        assert len(await listed(store, WIDE)) == (0 if how == "drop" else 3_000)
+
+
+def collection_folder(folder: Path) -> Path:
+    return folder / "points" / "collections" / WIDE.name
+
+
 def shard_of(folder: Path) -> str:
-    marker = folder / "points" / "collections" / WIDE.name / "collection.json"
+    marker = collection_folder(folder) / "collection.json"
     return str(json.loads(marker.read_bytes())["shard"])
 
 

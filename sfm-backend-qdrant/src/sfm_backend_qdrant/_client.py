@@ -20,8 +20,6 @@ from sfm_backend_qdrant.settings import QdrantSettings
 # How a server searches the graph of neighbours; the in-process mode has none.
 _WIDELY: Final = models.SearchParams(hnsw_ef=128, acorn=models.AcornSearchParams(enable=True))
 
-_REQUEST_SEARCHES: Final = 50
-
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -117,12 +115,6 @@ class ClientQdrant:
 
     async def query(self, name: str, asks: Sequence[Ask]) -> list[list[list[_Found]]]:
         """Search; see `Qdrant.query`."""
-        answers: list[list[list[_Found]]] = []
-        for first in range(0, len(asks), _REQUEST_SEARCHES):
-            answers += await self._query(name, asks[first : first + _REQUEST_SEARCHES])
-        return answers
-
-    async def _query(self, name: str, asks: Sequence[Ask]) -> list[list[list[_Found]]]:
         requests = [request for ask in asks for request in self._requests(ask)]
         responses = iter(
             await self._connection.run(

@@ -11,6 +11,7 @@ from qdrant_client import models
 
 from sfm_backend_qdrant._asking import Ask, Offset, Order
 from sfm_backend_qdrant._encoding import StoredPoint
+from sfm_backend_qdrant._parting import parts
 from sfm_backend_qdrant.edge import messages
 from sfm_backend_qdrant.edge.messages import Call, EdgeFound, EdgePage
 from sfm_backend_qdrant.edge.problems import translated
@@ -93,7 +94,8 @@ class EdgeQdrant:
 
     async def upsert(self, name: str, points: Sequence[StoredPoint]) -> None:
         """Write points; see `Qdrant.upsert`."""
-        await self._ask(messages.Upsert(name, [written(each) for each in points]), type(None))
+        for part in parts(points):
+            await self._ask(messages.Upsert(name, [written(each) for each in part]), type(None))
 
     async def delete(self, name: str, ids: Sequence[str]) -> None:
         """Remove points; see `Qdrant.delete`."""

@@ -1,4 +1,4 @@
-"""Parts batches of points, so that a server takes each part as one request."""
+"""Parts batches, so that a server takes each part as one request and nobody else waits long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sfm_backend_qdrant._encoding import Field, StoredPoint
 
 # A server takes 32 MB, unless it is told otherwise.
 PART_BYTES: Final = 8_000_000
-PART_POINTS: Final = 1000
+PART_POINTS: Final = 500
+PART_SEARCHES: Final = 50
 
 _NUMBER_BYTES: Final = 12
 _ENTRY_BYTES: Final = 100

@@ -14,6 +14,7 @@ from sfm_backend_qdrant._comparing import Enclosed
 from sfm_backend_qdrant._encoding import COORDINATE, PAYLOAD, VERSION
 from sfm_backend_qdrant._errors import RefusedError
 from sfm_backend_qdrant._filters import enclose, scope
+from sfm_backend_qdrant._parting import PART_SEARCHES
 from sfm_backend_qdrant._qdrant import Qdrant
 from sfm_backend_qdrant._scrolling import said_by
 from sfm_backend_qdrant._statements import DENSE, WORDS
@@ -193,7 +194,8 @@ class Searching:
         """
         questions = [Question.of(query) for query in queries]
         while waiting := [each for each in questions if each.hits is None]:
-            await self._ask(waiting)
+            for first in range(0, len(waiting), PART_SEARCHES):
+                await self._ask(waiting[first : first + PART_SEARCHES])
             for question in waiting:
                 if question.hits is None:
                     self._widen(question)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import Final
 
 from sfm_backend_qdrant._edge import EdgeQdrant
-from sfm_backend_qdrant._encoding import stored_id, stored_point
+from sfm_backend_qdrant._encoding import StoredPoint, stored_id, stored_point
 from sfm_backend_qdrant._errors import AlreadyExistsError
 from sfm_backend_qdrant._qdrant import Qdrant
 from sfm_backend_qdrant._scrolling import Scrolling
@@ -25,6 +27,8 @@ from sfm_core.protocols.vector import (
     SearchResult,
     VectorQuery,
 )
+
+_TURN: Final = 50
 
 
 class QdrantVectorStore(ServedPort[Qdrant]):
@@ -82,7 +86,7 @@ class QdrantVectorStore(ServedPort[Qdrant]):
             _check_vector(point, collection)
         last = {point.id: point for point in points}
         if last:
-            await qdrant.upsert(name, [stored_point(point) for point in last.values()])
+            await qdrant.upsert(name, await _stored(last.values()))
 
     async def delete(self, collection: Collection, ids: Sequence[PointId]) -> None:
         """Remove points, and wait until searches do not find them; see `VectorStore.delete`.
@@ -176,6 +180,16 @@ class EdgeVectorStore(QdrantVectorStore):
         """
         if self._qdrant is self._edge:
             await self._edge.maintain()
+
+
+async def _stored(points: Iterable[Point]) -> list[StoredPoint]:
+    stored: list[StoredPoint] = []
+    for point in points:
+        stored.append(stored_point(point))
+        if len(stored) % _TURN == 0:
+            # A large batch takes a second, in which others have their turns.
+            await asyncio.sleep(0)
+    return stored
 
 
 async def _dimension(qdrant: Qdrant, name: str) -> int | None:
