@@ -100,6 +100,11 @@ def run(target: Target, *, only: str = "") -> Conformance:
     return recorder.conformance
 
 
+def options_of_the_command() -> set[str]:
+    """Return every option of `sfm-conformance`, as it is written."""
+    return {name for action in _parser()._actions for name in action.option_strings}  # noqa: SLF001 - argparse tells nobody else
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sfm-conformance",
