@@ -21,6 +21,7 @@ from qdrant_client import models
 from qdrant_helpers import COLLECTION, WatchedEdgeStore, numbered, open_edge
 
 from sfm_backend_qdrant import _edge
+from sfm_backend_qdrant.edge.copying import copy_folder
 from sfm_backend_qdrant.edge.messages import Condition
 from sfm_core.clock import SystemClock
 from sfm_core.errors import (
@@ -267,6 +268,22 @@ def collection_folder(folder: Path) -> Path:
 def shard_of(folder: Path) -> str:
     marker = collection_folder(folder) / "collection.json"
     return str(json.loads(marker.read_bytes())["shard"])
+
+
+def test_a_copy_has_what_the_files_have_and_holes_where_they_have(tmp_path: Path) -> None:
+    (tmp_path / "from" / "deep").mkdir(parents=True)
+    files = {"empty": b"", "whole": os.urandom(3_000_000), "holes": b""}
+    for name, content in files.items():
+        (tmp_path / "from" / "deep" / name).write_bytes(content)
+    with (tmp_path / "from" / "deep" / "holes").open("wb") as file:
+        file.seek(10_000_000)
+        file.write(b"x" * 5_000)
+        file.truncate(20_000_000)
+    copy_folder(tmp_path / "from", tmp_path / "to")
+    for name in files:
+        source, target = (tmp_path / folder / "deep" / name for folder in ("from", "to"))
+        assert source.read_bytes() == target.read_bytes()
+        assert target.stat().st_blocks <= source.stat().st_blocks + 8
 
 
 async def test_a_copy_that_was_left_behind_is_removed(fast_folder: Path) -> None:

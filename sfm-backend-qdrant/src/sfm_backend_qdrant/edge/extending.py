@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from qdrant_edge import EdgeShard, Point, UpdateOperation
 
+from sfm_backend_qdrant.edge.copying import copy_folder
 from sfm_backend_qdrant.edge.shard import Shard
 
 _SLICE: Final = 200
@@ -49,7 +50,7 @@ class Extension:
         self._place = shard.place.with_name(uuid4().hex)
         try:
             shard.flush()
-            shutil.copytree(shard.place, self._place)
+            copy_folder(shard.place, self._place)
         except BaseException:
             shard.give_up_extending()
             shutil.rmtree(self._place, ignore_errors=True)
