@@ -293,7 +293,16 @@ async def test_a_build_whose_engine_has_gone_is_left_as_it_is_in_the_end(house: 
 async def test_what_has_served_is_kept_current_while_another_engine_may_search_it(
     house: House,
 ) -> None:
-    async with house.open(installed=["memory"]), house.open(embedder="small") as newer:
+    faults = stuck()
+    async with (
+        house.open(installed=["memory"]),
+        house.open(embedder="small", faults=faults, settled=False) as newer,
+    ):
+        for _ in range(12):
+            await house.sweep()
+        faults.clear()
+        await house.settle(newer)
+        assert await roles_of(newer) == {"memory": "retiring", "small": "serving"}
         for _ in range(12):
             await house.sweep()
         await newer.store(NS, new(A, "written later"))

@@ -69,6 +69,7 @@ class _Pulse(NamedTuple):
     """A sign of life, and since when there was no newer one."""
 
     number: int
+    role: Role
     since: float
 
 
@@ -339,8 +340,9 @@ class Indexes:
         before, self._pulses = self._pulses, {}
         for record in catalog.active:
             known = before.get(record.name)
-            same = known is not None and known.number == record.pulse
-            self._pulses[record.name] = known if known and same else _Pulse(record.pulse, now)
+            same = known and (known.number, known.role) == (record.pulse, record.role)
+            fresh = _Pulse(record.pulse, record.role, now)
+            self._pulses[record.name] = known if known and same else fresh
 
     def _silent(self, name: str, length: timedelta) -> bool:
         pulse = self._pulses.get(name)
