@@ -14,6 +14,9 @@ import pytest
 from redis_helpers import with_options
 from redis_server import URL_VARIABLE, Server, free_port, secure_server, tell
 
+# So that a machine that is busy with other tests does not fail these.
+PATIENT = "timeout_seconds=20&connect_timeout_seconds=20"
+
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -31,7 +34,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def redis_url(redis_server: str) -> str:
     """Return a URL with a prefix of its own, so that a server that was given is left as it is."""
-    return with_options(redis_server, f"prefix=test-{uuid4().hex}")
+    return with_options(redis_server, f"{PATIENT}&prefix=test-{uuid4().hex}")
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ def cluster_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def cluster_url(cluster_nodes: str) -> str:
     """Return the URL of a cluster with a prefix of its own."""
-    return with_options(cluster_nodes, f"prefix=test-{uuid4().hex}")
+    return with_options(cluster_nodes, f"{PATIENT}&prefix=test-{uuid4().hex}")
 
 
 async def form_cluster(servers: list[Server], bus: int) -> None:
@@ -116,3 +119,10 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     assert server.ca_file
     yield Secured(port=server.port, ca_file=server.ca_file, password=password)
     server.stop()
+
+
+@pytest.fixture
+def secured_url(secured: Secured) -> str:
+    """Return a URL of the server with TLS, with a prefix of its own."""
+    url = f"rediss://:{secured.password}@localhost:{secured.port}/0?ca_file={secured.ca_file}"
+    return with_options(url, f"{PATIENT}&prefix=test-{uuid4().hex}")

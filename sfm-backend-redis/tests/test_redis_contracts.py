@@ -65,3 +65,23 @@ class TestRedisCacheOnCluster(TestRedisCache):
     @pytest.fixture
     def make(self, tmp_path: Path, cluster_url: str) -> Callable[[], RedisCache]:
         return lambda: create_cache(cluster_url, BackendContext(data_folder=tmp_path))
+
+
+class TestRedisKeyValueStoreOnRedis(TestRedisKeyValueStore):
+    """On the distribution's Redis, the other servers being Valkey, and behind TLS."""
+
+    @pytest.fixture
+    def make(self, tmp_path: Path, secured_url: str) -> Callable[[], RedisKeyValueStore]:
+        return lambda: create_kv(secured_url, BackendContext(data_folder=tmp_path))
+
+
+class TestRedisGraphStoreOnRedis(TestRedisGraphStore):
+    @pytest.fixture
+    def make(self, tmp_path: Path, secured_url: str) -> Callable[[], RedisGraphStore]:
+        return lambda: create_graph(secured_url, BackendContext(data_folder=tmp_path))
+
+
+class TestRedisCacheOnRedis(TestRedisCache):
+    @pytest.fixture
+    def make(self, tmp_path: Path, secured_url: str) -> Callable[[], RedisCache]:
+        return lambda: create_cache(secured_url, BackendContext(data_folder=tmp_path))
