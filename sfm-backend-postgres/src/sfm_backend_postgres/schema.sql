@@ -114,7 +114,7 @@ CREATE INDEX edge_in ON sfm.edge (namespace, target, weight, source, type);
 -- namespaces     The namespace of each commit. All other arrays tell the place
 --                of the commit here, from 1, and then what belongs to it.
 -- expect_*       Versions that must be found, 0 for "absent".
--- write_*        What to put; a NULL removes. No key comes twice.
+-- write_*        What to put; a NULL removes, also what is put here. No key is put twice.
 -- count_*        What to add to counters.
 -- dirty_*        Keys to note in the outbox, in order.
 -- event_*        What to append to the log, in order.
