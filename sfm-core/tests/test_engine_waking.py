@@ -11,7 +11,7 @@ import pytest_asyncio
 from engine_house import NS, Faults, House, eventually
 
 from sfm_core.engine.sweeper import WAKE_GAP
-from sfm_core.errors import BackendUnavailableError, SfmError, UnsupportedError
+from sfm_core.errors import BackendUnavailableError, ConfigurationError, SfmError, UnsupportedError
 from sfm_core.inprocess.kv import InProcessKeyValueStore
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.memory import NewMemory
@@ -107,11 +107,16 @@ async def test_what_comes_in_quick_succession_is_done_together(house: WakingHous
         await published(house, 2)
 
 
-@pytest.mark.parametrize("error", [BackendUnavailableError, UnsupportedError])
-async def test_who_cannot_be_told_looks_in_its_rounds(
-    house: WakingHouse, error: type[BackendUnavailableError | UnsupportedError]
-) -> None:
-    house.bell.broken = error("It cannot be.", backend="memory")
+@pytest.mark.parametrize(
+    "error",
+    [
+        BackendUnavailableError("It cannot be reached.", backend="memory"),
+        UnsupportedError("It cannot be.", backend="memory"),
+        ConfigurationError("The password was changed."),
+    ],
+)
+async def test_who_cannot_be_told_looks_in_its_rounds(house: WakingHouse, error: SfmError) -> None:
+    house.bell.broken = error
     async with house.open(events=True) as engine:
         await engine.store(NS, new(1))
         await house.sweep()

@@ -17,7 +17,7 @@ from psycopg.pq import ConnStatus
 
 from sfm_backend_postgres._types import Connection
 from sfm_backend_postgres._variables import SCHEME
-from sfm_core.errors import BackendError, BackendUnavailableError, UnsupportedError
+from sfm_core.errors import BackendUnavailableError, SfmError, UnsupportedError
 
 # At most one notification in this time.
 _GAP_SECONDS = 0.2
@@ -68,7 +68,7 @@ class Announcer:
         while self._again:
             self._again = False
             # Nobody waits for it; who is not told looks in the next round.
-            with suppress(BackendError):
+            with suppress(SfmError):
                 await self._notify()
             await asyncio.sleep(_GAP_SECONDS)
         self._running = None

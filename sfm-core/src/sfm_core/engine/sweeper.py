@@ -16,7 +16,7 @@ from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.relay import Relay
 from sfm_core.engine.stores import Stores
-from sfm_core.errors import BackendError, CorruptDataError, SfmError
+from sfm_core.errors import CorruptDataError, SfmError
 from sfm_core.protocols.optional import SupportsMaintenance, SupportsWaking
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Sweeper:
                 if not work.done():
                     return
                 work.result()
-            except BackendError as error:
+            except SfmError as error:
                 # Then it is found in the next round, as it always was.
                 log.debug("cannot be woken: %s: %s", error.code, error)
                 return
