@@ -21,14 +21,20 @@ from qdrant_client import models
 from qdrant_helpers import COLLECTION, WatchedEdgeStore, numbered, open_edge
 
 from sfm_backend_qdrant import _edge
+from sfm_backend_qdrant._urls import parse_url
 from sfm_backend_qdrant.edge.copying import copy_folder
-from sfm_backend_qdrant.edge.messages import Condition
+from sfm_backend_qdrant.edge.errors import WorkerRefusedError
+from sfm_backend_qdrant.edge.messages import Condition, Problem
+from sfm_backend_qdrant.edge.problems import translated
 from sfm_core.clock import SystemClock
 from sfm_core.errors import (
+    BackendError,
     BackendUnavailableError,
     ConfigurationError,
     CorruptDataError,
     DeadlineExceededError,
+    ReadOnlyStorageError,
+    StorageFullError,
 )
 from sfm_core.protocols.vector import Collection, PointState, VectorQuery
 from sfm_core.resilience.policy import Policy
@@ -329,6 +335,21 @@ async def test_a_missing_engine_is_named(
     with pytest.raises(ConfigurationError, match=r"\[edge\]"):
         async with open_edge(fast_folder):
             pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("missing", ConfigurationError),
+        ("full", StorageFullError),
+        ("read-only", ReadOnlyStorageError),
+        ("failed", BackendError),
+    ],
+)
+def test_what_the_worker_says_becomes_our_error(kind: str, expected: type[Exception]) -> None:
+    settings = parse_url("qdrant+edge:", Path("/data"), {})
+    with pytest.raises(expected, match="/data/qdrant"), translated(settings):
+        raise WorkerRefusedError(Problem(kind, "why"))
 
 
 def test_a_condition_that_the_worker_does_not_know_is_not_passed_over() -> None:

@@ -219,7 +219,7 @@ class Problem(msgspec.Struct, array_like=True, frozen=True):
     """Why there is no result.
 
     Attributes:
-        kind: "missing", "exists", "held", "full" or "failed".
+        kind: "missing", "exists", "held", "full", "read-only", "corrupt" or "failed".
         text: In words.
     """
 

@@ -15,6 +15,7 @@ from sfm_core.errors import (
     ConfigurationError,
     CorruptDataError,
     DeadlineExceededError,
+    ReadOnlyStorageError,
     SfmError,
     StorageFullError,
 )
@@ -78,6 +79,12 @@ def _said(problem: Problem, settings: QdrantSettings) -> SfmError | AlreadyExist
                 f"{place} has no room left: {problem.text}",
                 backend=scheme,
                 remedy="Free space on its disk, or move the data folder to a larger one.",
+            )
+        case "read-only":
+            return ReadOnlyStorageError(
+                f"{place} may not be written to: {problem.text}",
+                backend=scheme,
+                remedy="Give this user the right to write there, or choose another folder.",
             )
         case "corrupt":
             return CorruptDataError(

@@ -6,6 +6,7 @@ it dies.
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import signal
@@ -27,6 +28,7 @@ from sfm_backend_qdrant.edge.messages import (
 from sfm_backend_qdrant.edge.worker import Worker
 
 _FULL: Final = ("no space left", "disk full", "not enough space")
+_READ_ONLY: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NOTHING: Final = msgspec.Raw(msgspec.msgpack.encode(None))
 
 
@@ -90,6 +92,8 @@ def _problem(error: Exception) -> Problem:
     text = str(error)
     if isinstance(error, WorkerError):
         return Problem(error.kind, text)
+    if isinstance(error, OSError) and error.errno in _READ_ONLY:
+        return Problem("read-only", text)
     full = any(sign in text.lower() for sign in _FULL)
     return Problem("full" if full else "failed", text)
 
