@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from sfm_backend_qdrant._errors import AlreadyExistsError
 from sfm_backend_qdrant.edge.errors import WorkerDiedError, WorkerRefusedError
@@ -19,6 +20,25 @@ from sfm_core.errors import (
     SfmError,
     StorageFullError,
 )
+
+_FAILURES: Final[Mapping[str, tuple[type[BackendError], str, str]]] = {
+    "full": (
+        StorageFullError,
+        "has no room left",
+        "Free space on its disk, or move the data folder to a larger one.",
+    ),
+    "read-only": (
+        ReadOnlyStorageError,
+        "may not be written to",
+        "Give this user the right to write there, or choose another folder.",
+    ),
+    "corrupt": (
+        CorruptDataError,
+        "cannot be read",
+        "Remove the folder; the index is then rebuilt from the memories.",
+    ),
+    "failed": (BackendError, "failed", ""),
+}
 
 
 @contextmanager
@@ -59,38 +79,22 @@ def translated(settings: QdrantSettings) -> Generator[None]:
 
 
 def _said(problem: Problem, settings: QdrantSettings) -> SfmError | AlreadyExistsError:
-    place, scheme = settings.place, settings.scheme
     match problem.kind:
         case "exists":
             return AlreadyExistsError(problem.text)
         case "missing":
             return ConfigurationError(
-                f"{place} has no collection {problem.text!r}.", remedy="Call ensure first."
+                f"{settings.place} has no collection {problem.text!r}.",
+                remedy="Call ensure first.",
             )
         case "held":
             return ConfigurationError(
-                f"{place} is in use by another process.",
+                f"{settings.place} is in use by another process.",
                 setting="SFM_VECTOR_URL",
                 remedy="Only one process at a time can have it: end the other one, give each "
                 "a folder of its own, or run a server to share the points.",
             )
-        case "full":
-            return StorageFullError(
-                f"{place} has no room left: {problem.text}",
-                backend=scheme,
-                remedy="Free space on its disk, or move the data folder to a larger one.",
-            )
-        case "read-only":
-            return ReadOnlyStorageError(
-                f"{place} may not be written to: {problem.text}",
-                backend=scheme,
-                remedy="Give this user the right to write there, or choose another folder.",
-            )
-        case "corrupt":
-            return CorruptDataError(
-                f"{place} cannot be read: {problem.text}",
-                backend=scheme,
-                remedy="Remove the folder; the index is then rebuilt from the memories.",
-            )
         case _:
-            return BackendError(f"{place} failed: {problem.text}", backend=scheme)
+            kind, what, remedy = _FAILURES.get(problem.kind, _FAILURES["failed"])
+            said = f"{settings.place} {what}: {problem.text}"
+            return kind(said, backend=settings.scheme, remedy=remedy)
