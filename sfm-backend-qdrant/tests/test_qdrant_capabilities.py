@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from sfm_core.plugins import load_plugins
 from sfm_core.protocols.lifecycle import Backend
-from sfm_core.registry import PortName, Registration
+from sfm_core.registry import BackendContext, PortName, Registration
 from sfm_core.testing.contracts import CapabilityContract
 
 
@@ -20,3 +23,17 @@ class TestQdrantInFolder(CapabilityContract):
     @pytest.fixture
     def url(self) -> str:
         return "qdrant+local:points"
+
+
+class TestQdrantEdge(CapabilityContract):
+    @pytest.fixture
+    def registration(self) -> Registration[Backend]:
+        return load_plugins().registry.find(PortName.VECTOR, "qdrant+edge:")
+
+    @pytest.fixture
+    def url(self) -> str:
+        return "qdrant+edge:points"
+
+    @pytest.fixture
+    def new_context(self, fast_folder: Path) -> Callable[[], BackendContext]:
+        return lambda: BackendContext(data_folder=fast_folder)

@@ -21,6 +21,15 @@ async def test_an_engine_keeps_its_word_on_a_folder(fault: Fault, tmp_path: Path
 
 
 @pytest.mark.parametrize("fault", Fault)
+async def test_an_engine_keeps_its_word_on_an_engine_of_its_own(
+    fault: Fault, fast_folder: Path
+) -> None:
+    context = BackendContext(data_folder=fast_folder)
+    makers = {PortName.VECTOR: lambda: create_vector("qdrant+edge:points", context)}
+    await undergo(PortName.VECTOR, fault, makers)
+
+
+@pytest.mark.parametrize("fault", Fault)
 async def test_an_engine_keeps_its_word_on_a_server(fault: Fault, qdrant_server: Server) -> None:
     url = qdrant_server.url()
     makers = {PortName.VECTOR: lambda: create_vector(url, qdrant_server.context)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from sfm_core.testing import contracts, machines
 from sfm_core.testing.conformance import options_of_the_command
-from sfm_core.testing.contracts.outages import OutageTests
+from sfm_core.testing.contracts._outage_base import OutageTests
 from sfm_core.testing.faults import Fault, FaultPlan
 from sfm_core.testing.proxy import TcpProxy
 
@@ -65,5 +64,5 @@ async def test_every_block_runs(block: str) -> None:
     names: dict[str, object] = {"__name__": "page"}
     exec(compile(block, "kit.md", "exec"), names)  # noqa: S102 - the page is ours
     for name, value in names.items():
-        if name.startswith("test_") and asyncio.iscoroutinefunction(value):
+        if name.startswith("test_") and inspect.iscoroutinefunction(value):
             await value()

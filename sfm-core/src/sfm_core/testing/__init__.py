@@ -24,6 +24,11 @@ random operations on a backend and on the in-process one beside it.
 
 from __future__ import annotations
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "The test kit needs pytest. Install somafractalmemory-core[testing]."
+    ) from error
 
 pytest.register_assert_rewrite("sfm_core.testing.contracts", "sfm_core.testing.machines")

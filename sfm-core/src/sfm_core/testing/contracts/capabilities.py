@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from heapq import heappop, heappush
 from pathlib import Path
 from random import Random
@@ -13,14 +13,13 @@ from typing import Final
 import pytest
 
 from sfm_core.engine.opening import BackendMaker
-from sfm_core.errors import ConfigurationError
+from sfm_core.errors import ConfigurationError, SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.protocols.graph import Edge, EdgeId, GraphStore
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.protocols.optional import SupportsMaintenance, SupportsShortestPath
 from sfm_core.registry import (
     LOCAL,
-    SECURE,
     BackendContext,
     PortName,
     Registration,
@@ -82,18 +81,18 @@ class CapabilityContract:
     ) -> None:
         """`secure`: without credentials it refuses to be made, and names the setting.
 
-        Without the capability, the engine refuses it for what reaches beyond this
-        machine, and makes it all the same for what is `local`.
+        Without the capability the engine refuses it, unless it is `local`. What
+        is made all the same has nothing to encrypt: it connects to nothing.
         """
         context = BackendContext(data_folder=tmp_path, secure=True)
-        bare = f"{registration.scheme}:"
-        if LOCAL in registration.capabilities and SECURE not in registration.capabilities:
-            assert _as_the_engine_does(registration, bare, context).scheme
+        try:
+            made = _as_the_engine_does(registration, f"{registration.scheme}:", context)
+        except ConfigurationError as refusal:
+            told = (refusal.setting, refusal.remedy)
+        else:
+            await _connects_to_nothing(made)
             return
-        with pytest.raises(ConfigurationError) as refusal:
-            _as_the_engine_does(registration, bare, context)
-        assert refusal.value.setting
-        assert refusal.value.remedy
+        assert all(told)
 
     async def test_the_engine_is_patient_with_all_that_is_not_local(
         self, registration: Registration[Backend], made: Backend
@@ -174,6 +173,13 @@ def _as_the_engine_does(
     maker = BackendMaker(registry, context, Policy())
     make: Callable[[str], Backend] = getattr(maker, registration.port)
     return make(url)
+
+
+async def _connects_to_nothing(made: Backend) -> None:
+    with _watched_connections() as connections, suppress(SfmError):
+        async with made:
+            await made.ping()
+    assert connections == []
 
 
 async def _found_if_it_opens(backend: Backend, namespace: str, port: PortName) -> bool:
