@@ -43,21 +43,27 @@ class Fortress:
 
     def __init__(self, server: ServerProcess) -> None:
         self.server = server
-        self._stores: dict[str, tuple[Mortal, TcpProxy]] = {}
+        self._stores: list[tuple[Mortal, TcpProxy]] = []
 
-    def add(self, name: str, store: Mortal, proxy: TcpProxy) -> None:
+    def add(self, store: Mortal, proxy: TcpProxy) -> None:
         """Put a store behind it."""
-        self._stores[name] = (store, proxy)
+        self._stores.append((store, proxy))
 
-    def faults(self, *, hole_seconds: float) -> dict[str, Fault]:
-        """Return everything that can happen to the stores, by name."""
-        found: dict[str, Fault] = {"kill the server's workers": self._kill_workers}
-        for name, (store, proxy) in self._stores.items():
-            found[f"kill {name}"] = partial(_die, store)
-            found[f"swallow what goes to {name}"] = partial(_swallow, proxy, hole_seconds)
-            found[f"lose what goes to {name}"] = partial(_lose, proxy, hole_seconds)
-            found[f"lose replies of {name}"] = partial(_lose_replies, proxy)
-            found[f"cut requests to {name}"] = partial(_cut_requests, proxy)
+    def faults(self, *, hole_seconds: float) -> list[Fault]:
+        """Return the worst that can happen to each store."""
+        found: list[Fault] = [self._kill_workers]
+        for store, proxy in self._stores:
+            found.append(partial(_die, store))
+            found.append(partial(_swallow, proxy, hole_seconds))
+            found.append(partial(_lose_replies, proxy))
+        return found
+
+    def more_faults(self, *, hole_seconds: float) -> list[Fault]:
+        """Return what else can happen to each store."""
+        found: list[Fault] = []
+        for _, proxy in self._stores:
+            found.append(partial(_lose, proxy, hole_seconds))
+            found.append(partial(_cut_requests, proxy))
         return found
 
     async def _kill_workers(self) -> None:
@@ -111,20 +117,20 @@ async def fortress(mode: str, stores: Stores, tmp_path: Path) -> AsyncIterator[F
             "REDIS_URL": with_options(redis_proxy.url, new_prefix()),
             **stores.qdrant.variables(secure=False),
         }
-        behind: list[tuple[str, Mortal, TcpProxy]] = [("Redis", redis, redis_proxy)]
+        behind: list[tuple[Mortal, TcpProxy]] = [(redis, redis_proxy)]
         if mode != "development":
             postgres = PostgresServer(_folder(tmp_path, "postgres"), wheel_binaries())
             stack.callback(postgres.discard)
             await asyncio.to_thread(postgres.start)
             postgres_proxy = await stack.enter_async_context(TcpProxy.before(postgres.url))
             variables["POSTGRES_URL"] = postgres_proxy.url
-            behind.append(("PostgreSQL", postgres, postgres_proxy))
+            behind.append((postgres, postgres_proxy))
         server = ServerProcess(_folder(tmp_path, "server"), variables)
         stack.callback(server.close)
         await server.start()
         fortress = Fortress(server)
-        for name, store, proxy in behind:
-            fortress.add(name, store, proxy)
+        for store, proxy in behind:
+            fortress.add(store, proxy)
         yield fortress
 
 

@@ -24,8 +24,10 @@ async def test_outages_of_the_stores_lose_nothing_and_hang_nobody(
 ) -> None:
     operations = cast("int", pytestconfig.getoption("--fault-operations"))
     seed = cast("int", pytestconfig.getoption("--fault-seed"))
-    whole = operations >= 1000
-    faults = list(fortress.faults(hole_seconds=5 if whole else 2).items()) * (2 if whole else 1)
+    if operations >= 1000:
+        faults = (fortress.faults(hole_seconds=5) + fortress.more_faults(hole_seconds=5)) * 2
+    else:
+        faults = fortress.faults(hole_seconds=2)
     random.Random(seed).shuffle(faults)
     tally = Tally(wanted=operations)
     clients = [
@@ -47,9 +49,9 @@ async def test_outages_of_the_stores_lose_nothing_and_hang_nobody(
     record_property("slowest", tally.slowest)
 
 
-async def trouble(faults: list[tuple[str, Fault]], tally: Tally) -> None:
+async def trouble(faults: list[Fault], tally: Tally) -> None:
     """Let one fault after the other happen, spread over the run."""
-    for number, (_, fault) in enumerate(faults, start=1):
+    for number, fault in enumerate(faults, start=1):
         due = tally.wanted * number // (len(faults) + 1)
         while tally.answered < due:  # noqa: ASYNC110 - the clients only count
             await asyncio.sleep(0.01)
