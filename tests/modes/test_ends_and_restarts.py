@@ -73,7 +73,7 @@ async def test_a_killed_server_has_lost_nothing_that_it_acknowledged(
     acknowledged: dict[str, int] = {}
     for round_ in range(1, 4):
         await server.start()
-        acknowledged |= (await write_until(server, server.kill, writes=150 * round_)).acknowledged
+        acknowledged |= (await write_until(server, server.kill, writes=100 * round_)).acknowledged
 
     await server.start()
     async with server.client() as client:
