@@ -90,6 +90,12 @@ class ServerProcess:
         """What it has logged, over all its starts."""
         return self._log.read_text(encoding="utf-8")
 
+    @property
+    def surprises(self) -> str:
+        """What it has logged from the first error on that nobody expected; nothing if none."""
+        _, found, rest = self.log.partition("Traceback")
+        return "\n".join((found + rest).splitlines()[:200])
+
     def _launch(self, embedder: str) -> subprocess.Popen[bytes]:
         assert self._process is None
         with self._log.open("ab") as log:
