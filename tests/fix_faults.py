@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -68,9 +68,11 @@ class Fortress:
 
     async def _kill_workers(self) -> None:
         for worker in psutil.Process(self.server.process_id).children(recursive=True):
-            # What only frees shared memory at the end serves nothing.
-            if "resource_tracker" not in " ".join(worker.cmdline()):
-                worker.kill()
+            # One that is dead already has told nothing but its number.
+            with suppress(psutil.NoSuchProcess):
+                # What only frees shared memory at the end serves nothing.
+                if "resource_tracker" not in " ".join(worker.cmdline()):
+                    worker.kill()
 
 
 async def _die(store: Mortal) -> None:
