@@ -135,6 +135,8 @@ class Server:
         if self.ca_file is None:
             return plain
         context = ssl.create_default_context(cafile=str(self.ca_file))
+        # Which name the certificate has is of no matter here.
+        context.check_hostname = False
         return context.wrap_socket(plain, server_hostname="localhost")
 
     def _end(self, how: signal.Signals) -> None:
@@ -144,32 +146,43 @@ class Server:
         self._process = None
 
 
-def secure_server(folder: Path, *, password: str) -> Server:
+def secure_server(
+    folder: Path,
+    *,
+    password: str,
+    host: str = "localhost",
+    authority: trustme.CA | None = None,
+    options: tuple[str, ...] = ("appendonly yes",),
+) -> Server:
     """Make a server that wants TLS and a password.
 
     It is that of the distribution, since the one of the wheel was built without TLS. Clients
-    reach it as `localhost`, and recognise it by its `ca_file`.
+    recognise it by its `ca_file`.
 
     Args:
         folder: Where it keeps its data and certificates.
         password: What it asks for.
+        host: What its certificate says.
+        authority: Who signs that, where several servers have one in common.
+        options: Further lines of its configuration.
     """
     binary = shutil.which("redis-server")
     if binary is None:
         left_out("Install redis-server to test TLS.")
-    authority = trustme.CA()
-    issued = authority.issue_cert("localhost")
+    authority = authority or trustme.CA()
+    issued = authority.issue_cert(host)
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     issued.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
     issued.private_key_pem.write_to_path(str(folder / "key.pem"))
     config = folder / "redis.conf"
-    config.write_text(
-        "port 0\n"
-        f"tls-cert-file {folder / 'cert.pem'}\n"
-        f"tls-key-file {folder / 'key.pem'}\n"
-        f"tls-ca-cert-file {folder / 'ca.pem'}\n"
-        "tls-auth-clients no\n"
-        "appendonly yes\n"
-        f"requirepass {password}\n"
+    lines = (
+        "port 0",
+        f"tls-cert-file {folder / 'cert.pem'}",
+        f"tls-key-file {folder / 'key.pem'}",
+        f"tls-ca-cert-file {folder / 'ca.pem'}",
+        "tls-auth-clients no",
+        f"requirepass {password}",
+        *options,
     )
+    config.write_text("\n".join(lines))
     return Server(folder, (str(config),), binary=Path(binary), ca_file=folder / "ca.pem")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import trustme
 from fix_redis import Secured
 from redis_helpers import put
+from redis_server import Server, free_port, secure_server, tell
 
 from sfm_backend_redis.plugin import create_cache, create_graph, create_kv
 from sfm_core.errors import BackendUnavailableError, ConfigurationError
@@ -66,6 +69,71 @@ async def test_a_wrong_password_is_refused(secured: Secured) -> None:
     with pytest.raises(ConfigurationError) as caught:
         await create_kv("redis:", context(options)).__aenter__()
     assert caught.value.setting == "REDIS_PASSWORD"
+
+
+@pytest.fixture
+def start_secure(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Return what starts servers with TLS and passwords, all signed for by one authority."""
+    authority, started = trustme.CA(), list[Server]()
+
+    def start(password: str, *options: str, sentinel: bool = False) -> Server:
+        folder = tmp_path / f"secure{len(started)}"
+        folder.mkdir()
+        server = secure_server(
+            folder, password=password, host="127.0.0.1", authority=authority, options=options
+        )
+        if sentinel:
+            server.options = (*server.options, "--sentinel")
+        server.start()
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+async def test_sentinels_and_their_master_may_have_tls_and_passwords_of_their_own(
+    start_secure: Callable[..., Server],
+) -> None:
+    master = start_secure("right")
+    sentinel = start_secure(
+        "guarded",
+        "tls-replication yes",
+        f"sentinel monitor truth 127.0.0.1 {master.port} 1",
+        "sentinel auth-pass truth right",
+        sentinel=True,
+    )
+    options = {
+        "REDIS_URL": f"redis+sentinel://127.0.0.1:{sentinel.port}/truth",
+        "REDIS_TLS": "true",
+        "REDIS_TLS_CA_FILE": str(sentinel.ca_file),
+        "REDIS_SENTINEL_PASSWORD": "guarded",
+    }
+    async with create_kv("redis:", context(LOGIN | options)) as store:
+        assert isinstance(await put(store, b"k"), Committed)
+    for wrong in ("wrong", ""):
+        options["REDIS_SENTINEL_PASSWORD"] = wrong
+        with pytest.raises(ConfigurationError) as caught:
+            await create_kv("redis:", context(LOGIN | options)).__aenter__()
+        assert caught.value.setting == "REDIS_SENTINEL_PASSWORD"
+
+
+async def test_a_cluster_may_have_tls_and_a_password(start_secure: Callable[..., Server]) -> None:
+    lines = ("cluster-enabled yes", "tls-cluster yes", f"cluster-port {free_port()}")
+    node = start_secure("right", *lines)
+    url = f"rediss://:right@127.0.0.1:{node.port}?ssl_ca_certs={node.ca_file}"
+    await tell(url, "CLUSTER ADDSLOTSRANGE", 0, 16383)
+    # It tells nobody when it is ready.
+    while "'cluster_state': 'ok'" not in str(await tell(url, "CLUSTER INFO")):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    options = {
+        "REDIS_URL": f"redis+cluster://127.0.0.1:{node.port}",
+        "REDIS_TLS": "true",
+        "REDIS_TLS_CA_FILE": str(node.ca_file),
+    }
+    async with create_kv("redis:", context(LOGIN | options)) as store:
+        assert isinstance(await put(store, b"k"), Committed)
 
 
 @pytest.mark.parametrize("create", [create_kv, create_graph, create_cache])

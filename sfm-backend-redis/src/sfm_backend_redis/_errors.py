@@ -6,8 +6,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from redis import exceptions
+from redis.asyncio.sentinel import MasterNotFoundError
 
-from sfm_backend_redis.settings import PASSWORD_OPTION, RedisSettings
+from sfm_backend_redis.settings import PASSWORD_OPTION, SENTINEL_LOGIN, RedisSettings
 from sfm_core.errors import (
     BackendError,
     BackendUnavailableError,
@@ -76,6 +77,8 @@ def translate(error: exceptions.RedisError | OSError, settings: RedisSettings) -
             remedy=f"Put user and password into the URL or into {PASSWORD_OPTION}, and let the "
             "user run scripts on its keys.",
         )
+    if isinstance(error, MasterNotFoundError):
+        return _without_master(error, place, scheme)
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
         return DeadlineExceededError(
             f"{place} did not answer in time.",
@@ -98,6 +101,23 @@ def _unreachable(error: Exception, settings: RedisSettings) -> BackendUnavailabl
         f"{settings.place} could not be reached: {error}.",
         backend=settings.form.value,
         remedy="Check that it runs, and that host, port and TLS of the URL are right.",
+    )
+
+
+def _without_master(error: MasterNotFoundError, place: str, scheme: str) -> SfmError:
+    # What each sentinel said stands in the message only, after all settings of the client.
+    if "AuthenticationError" in str(error):
+        return ConfigurationError(
+            f"The sentinels of {place} refused the login.",
+            setting=SENTINEL_LOGIN["sentinel_password"],
+            remedy=f"Set {SENTINEL_LOGIN['sentinel_password']}; they do not share the "
+            "logins of the servers that they watch.",
+        )
+    return BackendUnavailableError(
+        f"No sentinel of {place} was reached that knows a master.",
+        backend=scheme,
+        remedy="Check that they run, that the service is called so, and that TLS is as it "
+        "should be.",
     )
 
 

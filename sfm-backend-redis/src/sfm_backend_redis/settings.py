@@ -19,7 +19,7 @@ _LONGEST_SECONDS: Final = 3600
 
 # Attributes that variables give where the URL does not.
 _LOGIN: Final = {"username": "REDIS_USERNAME", "password": PASSWORD_OPTION}
-_SENTINEL_LOGIN: Final = {
+SENTINEL_LOGIN: Final = {
     "sentinel_username": "REDIS_SENTINEL_USERNAME",
     "sentinel_password": "REDIS_SENTINEL_PASSWORD",
 }
@@ -190,7 +190,7 @@ class RedisSettings:
         """
         wanted = _LOGIN
         if self.form is Form.SENTINEL:
-            wanted = wanted | _SENTINEL_LOGIN
+            wanted = wanted | SENTINEL_LOGIN
         if self.tls:
             wanted = wanted | _TLS_FILES
         given = {name: options.get(variable, "") for name, variable in wanted.items()}
