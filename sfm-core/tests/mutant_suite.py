@@ -118,7 +118,7 @@ class EmbedderSubject(EmbedderContract):
 
 
 class KeyValueOutageSubject(KeyValueOutageContract):
-    deadline = timedelta(seconds=1)
+    deadline = timedelta(seconds=3)
     subject = RemoteBackend
 
     @pytest.fixture
@@ -132,7 +132,7 @@ class KeyValueOutageSubject(KeyValueOutageContract):
 
 
 class CacheOutageSubject(CacheOutageContract):
-    deadline = timedelta(seconds=1)
+    deadline = timedelta(seconds=3)
     subject = RemoteBackend
 
     @pytest.fixture

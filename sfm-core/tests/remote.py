@@ -70,7 +70,7 @@ class RemoteBackend:
     def __init__(self, url: str) -> None:
         self.host, _, port = url.removeprefix("remote://").partition(":")
         self.port = int(port)
-        self.seconds = 0.2
+        self.seconds = 0.5
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._turn = asyncio.Lock()
         self._open = False

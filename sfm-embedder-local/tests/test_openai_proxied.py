@@ -21,7 +21,7 @@ class TestOpenAiEmbedderInOutages(EmbedderOutageContract):
     @pytest.fixture
     def connect(self) -> Callable[[str], OpenAiEmbedder]:
         def make(url: str) -> OpenAiEmbedder:
-            timeout = timedelta(seconds=0.2)
+            timeout = timedelta(seconds=0.4)
             settings = OpenAiSettings(
                 endpoint=url, model="m", dimension=DIMENSION, timeout=timeout, revision="1"
             )

@@ -34,7 +34,7 @@ from sfm_core.testing.contracts import (
     VectorOutageContract,
 )
 
-DEADLINE = timedelta(seconds=5)
+DEADLINE = timedelta(seconds=10)
 
 
 class TestRemoteVectorStore(VectorOutageContract):

@@ -46,7 +46,7 @@ from sfm_core.testing.faults import Fault, FaultPlan, Process, faulty
 Makers = Mapping[PortName, Callable[[], Backend]]
 
 _SCHEME: Final = "ordeal"
-_PATIENCE_SECONDS: Final = 30.0
+_PATIENCE_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.01
 _LONGEST: Final = 20
 # The fewer calls of a port the engine makes, the more of them are struck.
@@ -65,7 +65,7 @@ _SETTINGS: Final = EngineSettings(
     index_wait=timedelta(seconds=1),
 )
 _POLICY: Final = Policy(
-    deadline=timedelta(seconds=5), backoff=timedelta(milliseconds=1), failures_to_open=1_000_000
+    deadline=timedelta(seconds=30), backoff=timedelta(milliseconds=1), failures_to_open=1_000_000
 )
 
 
