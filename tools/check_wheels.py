@@ -66,6 +66,7 @@ INSTALLATIONS = (
     Installation(wanted={"sfm-core": "", "sfm-backend-redis": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-backend-sqlite": ""}, absent=("fastapi",)),
     Installation(wanted={"sfm-core": "", "sfm-embedder-local": ""}, absent=("fastapi",)),
+    Installation(wanted={"sfm-core": "", "sfm-eventing-kafka": ""}, absent=("fastapi",)),
     Installation(
         wanted={
             "sfm-core": "",
@@ -74,6 +75,7 @@ INSTALLATIONS = (
             "sfm-backend-redis": "",
             "sfm-backend-sqlite": "",
             "sfm-embedder-local": "",
+            "sfm-eventing-kafka": "",
             "sfm-server": "[all]",
         },
         absent=("pytest",),

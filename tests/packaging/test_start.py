@@ -13,7 +13,7 @@ from sfm_core.plugins import load_plugins
 load_plugins()
 print(*sorted(set(sys.argv[1:]) & sys.modules.keys()))
 """
-DRIVERS = ("onnxruntime", "psycopg", "qdrant_client", "redis", "sqlite3", "tokenizers")
+DRIVERS = ("aiokafka", "onnxruntime", "psycopg", "qdrant_client", "redis", "sqlite3", "tokenizers")
 
 
 @pytest.mark.smoke

@@ -1,0 +1,1 @@
+"""Event sink of SomaFractalMemory for Kafka and Redpanda."""

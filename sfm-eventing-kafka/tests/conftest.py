@@ -1,0 +1,5 @@
+"""Fixtures of the tests of this distribution."""
+
+from __future__ import annotations
+
+pytest_plugins = ("fix_kafka",)
