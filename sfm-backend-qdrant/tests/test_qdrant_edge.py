@@ -321,7 +321,7 @@ async def test_a_collection_that_cannot_be_read_is_reported(
     folder.mkdir(parents=True)
     (folder / "collection.json").write_bytes(marker)
     async with open_edge(fast_folder) as store:
-        with pytest.raises(CorruptDataError, match="rebuilt"):
+        with pytest.raises(CorruptDataError, match="sfm rebuild"):
             await store.ensure(COLLECTION)
 
 

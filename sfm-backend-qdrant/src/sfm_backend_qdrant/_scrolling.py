@@ -126,11 +126,10 @@ class Scrolling:
         return scope(self._namespace, possible=condition if shared else None)
 
     def _state(self, listed: Listed) -> State:
-        key, version = said_by(listed.fields, listed.id, self._qdrant.settings.scheme)
-        return bytes.fromhex(key), version
+        return said_by(listed.fields, listed.id, self._qdrant.settings.scheme)
 
 
-def said_by(fields: Mapping[str, object], id: str, scheme: str) -> tuple[str, int]:  # noqa: A002 - Qdrant's name
+def said_by(fields: Mapping[str, object], id: str, scheme: str) -> State:  # noqa: A002 - Qdrant's name
     """Return which coordinate and version a point says it is.
 
     Args:
@@ -139,7 +138,7 @@ def said_by(fields: Mapping[str, object], id: str, scheme: str) -> tuple[str, in
         scheme: Who to blame for a point that cannot be read.
 
     Returns:
-        The coordinate's key in hexadecimal, and the version.
+        The coordinate's key, and the version.
 
     Raises:
         CorruptDataError: It does not say.
@@ -147,8 +146,7 @@ def said_by(fields: Mapping[str, object], id: str, scheme: str) -> tuple[str, in
     key, version = fields.get(COORDINATE), fields.get(VERSION)
     if isinstance(key, str) and isinstance(version, int):
         with suppress(ValueError):
-            bytes.fromhex(key)
-            return key, version
+            return bytes.fromhex(key), version
     raise _unreadable(id, scheme)
 
 

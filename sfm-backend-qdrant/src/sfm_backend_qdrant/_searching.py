@@ -32,6 +32,7 @@ _MORE: Final = 8
 
 @dataclass(slots=True)
 class _Candidate:
+    key: bytes
     version: int
     allowed: bool
     dense: float | None = None
@@ -48,7 +49,7 @@ class Question:
         words: The weights of its terms.
         size: How many candidates per arm to fetch.
         hits: The answer, once there is one.
-        found: The candidates by their coordinates.
+        found: The candidates by the ids of their points.
     """
 
     query: VectorQuery
@@ -87,15 +88,14 @@ class Question:
     def take(self, answers: Sequence[Sequence[Found]], scheme: str) -> None:
         """Read the answer to `ask`, and decide whether it is enough."""
         self.found.clear()
-        keys: dict[str, str] = {}
         for number, (arm, points) in enumerate(zip(self._arms(), answers, strict=True)):
             for point in points:
                 if number == 0:
-                    keys[point.id] = self._add(point, scheme)
+                    self._add(point, scheme)
+                candidate = self.found.get(point.id)
                 # Between the two rankings, somebody may have written a point.
-                elif point.id not in keys:
+                if candidate is None:
                     continue
-                candidate = self.found[keys[point.id]]
                 if arm.using == DENSE:
                     candidate.dense = point.score
                 else:
@@ -107,26 +107,25 @@ class Question:
             best.update(allowed)
             enough = enough and complete
         if enough:
-            self.hits = tuple(self._hit(key) for key in sorted(best))
+            self.hits = tuple(self._hit(self.found[point]) for point in sorted(best))
 
     def _best(self, using: str) -> tuple[list[str], bool]:
         """Return the best of one arm, and whether there can be no better ones unseen."""
         scored = [
-            (score, key)
-            for key, candidate in self.found.items()
+            (score, candidate.key, point)
+            for point, candidate in self.found.items()
             if (score := candidate.dense if using == DENSE else candidate.keyword) is not None
             and (using == DENSE or score > 0.0)
         ]
         scored.sort(key=lambda each: (-each[0], each[1]))
         # The other arm's candidates come after these only as far as this arm has seen.
         seen = scored[: self.size]
-        allowed = [key for _, key in seen if self.found[key].allowed][: self.query.limit]
+        allowed = [point for _, _, point in seen if self.found[point].allowed][: self.query.limit]
         return allowed, len(allowed) == self.query.limit or self.exact or len(seen) < self.size
 
-    def _add(self, point: Found, scheme: str) -> str:
+    def _add(self, point: Found, scheme: str) -> None:
         key, version = said_by(point.fields, point.id, scheme)
-        self.found[key] = _Candidate(version, self._allows(point, scheme))
-        return key
+        self.found[point.id] = _Candidate(key, version, self._allows(point, scheme))
 
     def _allows(self, point: Found, scheme: str) -> bool:
         condition = self.query.filter
@@ -141,10 +140,9 @@ class Question:
             )
         return matches(condition, msgspec.json.decode(payload))
 
-    def _hit(self, key: str) -> Hit:
-        candidate = self.found[key]
+    def _hit(self, candidate: _Candidate) -> Hit:
         return Hit(
-            coordinate=Coordinate.from_key(bytes.fromhex(key)),
+            coordinate=Coordinate.from_key(candidate.key),
             version=candidate.version,
             dense=None if self.query.vector is None else candidate.dense,
             keyword=(candidate.keyword or 0.0) if self.words else self._silent,

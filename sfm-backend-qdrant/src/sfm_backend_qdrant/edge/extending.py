@@ -10,13 +10,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import islice
+from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from qdrant_edge import EdgeShard, Point, UpdateOperation
 
 from sfm_backend_qdrant.edge.copying import copy_folder
+from sfm_backend_qdrant.edge.disk import read_marker
 from sfm_backend_qdrant.edge.shard import Shard
 
 _SLICE: Final = 200
@@ -37,77 +40,101 @@ class Extension:
     """One shard whose graph is being extended."""
 
     def __init__(self, shard: Shard) -> None:
-        """Copy the shard and begin.
+        """Begin to copy the shard.
 
         Args:
-            shard: The shard.
-
-        Raises:
-            OSError: There is no room for the copy.
+            shard: The shard. Until `settle` was called, nobody may write to it.
         """
         self._shard = shard
         # Somebody who was orphaned may still be at work in another folder.
         self._place = shard.place.with_name(uuid4().hex)
-        try:
-            shard.flush()
-            copy_folder(shard.place, self._place)
-        except BaseException:
-            shard.give_up_extending()
-            shutil.rmtree(self._place, ignore_errors=True)
-            raise
-        shard.changed = set()
-        program = _PROGRAM.format(path=sys.path, place=str(self._place))
-        self._process = subprocess.Popen(  # noqa: S603 - the program is the one above
-            [sys.executable, "-I", "-c", program],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
         self._copy: EdgeShard | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="sfm-qdrant-copy")
+        shard.flush()
+        shard.changed = set()
+        self._copying = self._threads.submit(copy_folder, shard.place, self._place)
 
     @property
     def name(self) -> str:
         """Name of the collection."""
         return self._shard.folder.name
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is nothing to do before the copy, or the other process, is done."""
+        if self._process is None:
+            return not self._copying.done()
+        return self._process.poll() is None
+
+    def settle(self) -> None:
+        """Wait until the shard may be written to."""
+        wait([self._copying])
+
     def step(self) -> bool:
         """Do a little, if there is anything to do.
 
         Returns:
             Whether this was the last step.
-        """
-        status = self._process.poll()
-        if status is None:
-            return False
-        if status != 0:
-            self.cancel()
-            return True
-        if self._copy is None:
-            self._copy = EdgeShard.load(str(self._place))
-            return False
-        changed = self._shard.changed or set()
-        if len(changed) > _SLICE:
-            self._bring_over(self._copy, changed)
-            return False
-        self._bring_over(self._copy, changed)
-        self._copy.flush()
-        self._shard.switch(self._place.name, self._copy)
-        return True
 
-    @property
-    def waiting(self) -> bool:
-        """Whether there is nothing to do before the other process has ended."""
-        return self._process.poll() is None
+        Raises:
+            OSError: There is no room for the copy.
+            CalledProcessError: The other process has failed.
+            SystemExit: Nobody knows which shard is the right one now.
+        """
+        if self.waiting:
+            return False
+        if self._process is None:
+            self._copying.result()
+            self._process = self._begin()
+        elif self._process.returncode != 0:
+            raise subprocess.CalledProcessError(self._process.returncode, "optimize")
+        elif self._copy is None:
+            self._copy = EdgeShard.load(str(self._place))
+        else:
+            return self._go_on(self._copy)
+        return False
 
     def cancel(self) -> None:
         """Give up; the shard stays as it is."""
-        self._process.kill()
-        self._process.wait()
-        if self._shard.place == self._place:
-            return
+        self.settle()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
         if self._copy is not None:
             self._copy.close()
         self._shard.give_up_extending()
-        shutil.rmtree(self._place, ignore_errors=True)
+        if read_marker(self._shard.folder).shard != self._place.name:
+            shutil.rmtree(self._place, ignore_errors=True)
+        self._threads.shutdown()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        program = _PROGRAM.format(path=sys.path, place=str(self._place))
+        return subprocess.Popen(  # noqa: S603 - the program is the one above
+            [sys.executable, "-I", "-c", program],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def _go_on(self, copy: EdgeShard) -> bool:
+        changed = self._shard.changed or set()
+        last = len(changed) <= _SLICE
+        self._bring_over(copy, changed)
+        if last:
+            copy.flush()
+            self._copy = None
+            before = self._switch(copy)
+            self._threads.submit(shutil.rmtree, before, ignore_errors=True)
+            self._threads.shutdown(wait=False)
+        return last
+
+    def _switch(self, copy: EdgeShard) -> Path:
+        try:
+            return self._shard.switch(self._place.name, copy)
+        except Exception as error:
+            # Either of the two has every point now. Which one is named on the disk, the next
+            # worker will see; this one does not know.
+            raise SystemExit(f"A graph could not be put to use: {error}") from error
 
     def _bring_over(self, copy: EdgeShard, changed: set[str]) -> None:
         ids = list(islice(changed, _SLICE))

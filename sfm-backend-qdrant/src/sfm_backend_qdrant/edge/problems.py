@@ -35,7 +35,7 @@ _FAILURES: Final[Mapping[str, tuple[type[BackendError], str, str]]] = {
     "corrupt": (
         CorruptDataError,
         "cannot be read",
-        "Remove the folder; the index is then rebuilt from the memories.",
+        "Remove the folder and run `sfm rebuild`, which makes it anew from the memories.",
     ),
     "failed": (BackendError, "failed", ""),
 }

@@ -91,20 +91,23 @@ class Shard:
             self.engine.flush()
             self.dirty = False
 
-    def switch(self, shard: str, engine_there: EdgeShard) -> None:
-        """Go on with another shard that holds the same points, and remove this one.
+    def switch(self, shard: str, engine_there: EdgeShard) -> Path:
+        """Go on with another shard that holds the same points.
 
         Args:
             shard: Name of its folder.
             engine_there: The shard, open and on the disk.
+
+        Returns:
+            The folder that is no longer needed.
         """
         points = engine_there.info().points_count
         marker = Marker(dimension=self.marker.dimension, shard=shard, extended=points)
         write_marker(self.folder, marker)
-        before, self.engine = self.engine, engine_there
-        self.marker, self.changed, self._written = marker, None, 0
+        before, place = self.engine, self.place
+        self.engine, self.marker, self.changed, self._written = engine_there, marker, None, 0
         before.close()
-        remove_others(self.folder, shard)
+        return place
 
     def give_up_extending(self) -> None:
         """Wait for as many writes as before until the next try."""

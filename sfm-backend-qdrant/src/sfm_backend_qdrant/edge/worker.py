@@ -71,9 +71,11 @@ class Worker:
         """
         match call:
             case Upsert(name, points):
+                self._settle(name)
                 written = UpdateOperation.upsert_points([engine.point(each) for each in points])
                 self._shards[name].write(written, [each.id for each in points])
             case Delete(name, ids):
+                self._settle(name)
                 self._shards[name].write(UpdateOperation.delete_points([*ids]), ids)
             case Query(name, asks):
                 return self._query(name, asks)
@@ -94,6 +96,7 @@ class Worker:
             case Create(name, dimension, indexes):
                 self._shards.create(name, dimension, indexes)
             case Complete(name, indexes):
+                self._settle(name)
                 self._shards[name].complete(indexes)
                 return self._shards.dimension(name)
             case Drop(name):
@@ -137,6 +140,10 @@ class Worker:
         self._cancel()
         self._shards.close()
         self._lock.release()
+
+    def _settle(self, name: str) -> None:
+        if self._extension is not None and self._extension.name == name:
+            self._extension.settle()
 
     def _cancel(self) -> None:
         extension, self._extension = self._extension, None
