@@ -29,7 +29,7 @@ from sfm_core.registry import LOCAL, BackendContext, Factory, PortName, Registra
 from sfm_core.resilience import Policy
 from sfm_core.settings import EngineSettings, Slots
 from sfm_core.testing.clock import ManualClock
-from sfm_core.testing.faults import FaultPlan, faulty
+from sfm_core.testing.faults import FaultPlan, Process, faulty
 
 PLACES = ("a", "b", "c")
 TICK = timedelta(seconds=0.25)
@@ -74,15 +74,25 @@ class Town:
         self, place: str, *, others: Sequence[str] = PLACES, last: str = ""
     ) -> UpToDate:
         """Bring a truth up to date; time passes while anybody waits for it."""
-        return await self.while_time_passes(
-            bring_up_to_date(
-                self.maker(),
-                url(place),
-                [url(other) for other in others if other != place],
-                last_id=await self.truth_id(last) if last else None,
-                last_place=url(last).place if last else "",
-            )
+        return await self.while_time_passes(self.starting(place, others=others, last=last))
+
+    async def starting(
+        self, place: str, *, others: Sequence[str] = PLACES, last: str = ""
+    ) -> UpToDate:
+        """Bring a truth up to date while somebody else lets time pass."""
+        return await bring_up_to_date(
+            self.maker(),
+            url(place),
+            [url(other) for other in others if other != place],
+            last_id=await self.truth_id(last) if last else None,
+            last_place=url(last).place if last else "",
         )
+
+    def new_process(self) -> Process:
+        """Have the stores that are opened from now on be those of another process."""
+        process = Process()
+        self.faults = {place: FaultPlan(process=process) for place in PLACES}
+        return process
 
     async def while_time_passes(self, work: Awaitable[ResultT]) -> ResultT:
         """Wait for something while the clock moves on."""
@@ -94,6 +104,10 @@ class Town:
     def stop(self, place: str) -> None:
         """Have nobody reach a truth any more."""
         self._down.add(place)
+
+    def resume(self, place: str) -> None:
+        """Have a truth be reached again."""
+        self._down.discard(place)
 
     def maker(self) -> BackendMaker:
         """Return what opens the stores of the town."""

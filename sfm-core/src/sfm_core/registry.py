@@ -40,6 +40,12 @@ the variable that is missing. Where security is required, no other backend is ma
 but those that are `LOCAL`.
 """
 
+FLEETING = "fleeting"
+"""Capability of a store that holds nothing any more when it is opened again.
+
+As a truth it takes over from no other one: what it took over would be gone.
+"""
+
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _VARIABLE = re.compile(r"(?!SFM_(?!PLUGIN_))[A-Z][A-Z0-9_]*")
 

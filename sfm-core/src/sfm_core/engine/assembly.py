@@ -117,6 +117,7 @@ def _start(
     checking = Checking(stores, truth, reading, indexer, indexes)
     parts = Parts(
         stores=stores,
+        presence=presence,
         indexes=indexes,
         builder=Builder(stores, indexes, reading, checking),
         shelving=Shelving(stores, indexes),
@@ -131,13 +132,11 @@ def _start(
         exporting=Exporting(stores, truth, reading),
         importing=Importing(restoring, writer),
     )
-    _keep_up(stack, parts, indexer, Relay(stores, truth), presence)
+    _keep_up(stack, parts, indexer, Relay(stores, truth))
     return MemoryEngine(parts)
 
 
-def _keep_up(
-    stack: AsyncExitStack, parts: Parts, indexer: Indexer, relay: Relay, presence: Presence
-) -> None:
+def _keep_up(stack: AsyncExitStack, parts: Parts, indexer: Indexer, relay: Relay) -> None:
     """Start what an engine does while nobody waits."""
     sweeper = Sweeper(
         parts.stores,
@@ -147,7 +146,7 @@ def _keep_up(
         forgetting=parts.forgetting,
         access=parts.access,
         relay=relay,
-        presence=presence,
+        presence=parts.presence,
     )
     _run(stack, sweeper.run())
     stack.push_async_callback(parts.builder.close)

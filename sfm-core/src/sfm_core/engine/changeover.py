@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,12 +12,18 @@ from datetime import timedelta
 from uuid import uuid4
 
 from sfm_core.clock import Clock
-from sfm_core.engine.copying import Progress, copy_entries
-from sfm_core.engine.lineage import KnownTruth, Relation, Surroundings, decide
+from sfm_core.engine.copying import Progress, count_differences
+from sfm_core.engine.lineage import Decision, KnownTruth, Relation, Surroundings, decide
 from sfm_core.engine.manifest import peek_manifest, read_manifest
 from sfm_core.engine.opening import BackendMaker
 from sfm_core.engine.presence import in_use
-from sfm_core.engine.succession import call_off, reclaim, take_over
+from sfm_core.engine.succession import (
+    OvertakenError,
+    call_off,
+    reclaim,
+    refuse_half_copied,
+    take_over,
+)
 from sfm_core.errors import BackendUnavailableError, ConfigurationError, SfmError
 from sfm_core.model.report import MigrationReport
 from sfm_core.settings import EngineSettings
@@ -98,22 +105,56 @@ async def bring_up_to_date(
                 last_place=last_place,
             )
             decision = decide(truth, around)
-            if decision.source is not None:
-                await _refuse_if_in_use(decision.source, truth, maker.clock)
-                log.info("bringing %s up to date from %s", truth.place, decision.source.place)
-                report = await take_over(
-                    decision.source, truth, maker.clock, owner, lease=lease, progress=progress
-                )
-            elif decision.unfinished is not None:
-                await call_off(decision.unfinished, truth, maker.clock, owner, lease=lease)
-            else:
-                manifest = await read_manifest(truth.kv, owner)
-                return UpToDate(truth_id=manifest.truth_id, report=report)
+            try:
+                if decision.source is not None:
+                    await _refuse_if_in_use(decision.source, truth, maker.clock)
+                    log.info("bringing %s up to date from %s", truth.place, decision.source.place)
+                    report = await take_over(
+                        decision.source, truth, maker.clock, owner, lease=lease, progress=progress
+                    )
+                elif decision.abandoned is not None:
+                    await call_off(*decision.abandoned, maker.clock, owner, lease=lease)
+                else:
+                    manifest = await read_manifest(truth.kv, owner)
+                    return UpToDate(truth_id=manifest.truth_id, report=report)
+            except OvertakenError as error:
+                log.info("looking at all truths again: %s", error.message)
     raise BackendUnavailableError(
         f"Other processes change which truth is the newest as fast as {target.place} follows.",
         backend=target.place,
         remedy="Start the servers of one mode only.",
     )
+
+
+async def foresee(
+    maker: BackendMaker,
+    target: TruthUrl,
+    others: Sequence[TruthUrl],
+    *,
+    last_id: str | None = None,
+    last_place: str = "",
+) -> Decision:
+    """Tell what `bring_up_to_date` would do first, and change nothing.
+
+    Args:
+        maker: Opens the stores.
+        target: The truth that an engine is to run on.
+        others: Where other truths may be.
+        last_id: The truth that the installation ran on last, if it is known.
+        last_place: How its URL began.
+
+    Returns:
+        What it would do; the truths in it are closed.
+
+    Raises:
+        ConfigurationError: It would refuse.
+        BackendError: The truth failed.
+    """
+    async with truths(maker, target, others) as (truth, reached, unreachable):
+        around = Surroundings(
+            others=reached, unreachable=unreachable, last_id=last_id, last_place=last_place
+        )
+        return decide(truth, around)
 
 
 @asynccontextmanager
@@ -141,7 +182,11 @@ async def truths(
         reached = [found for found in tries if isinstance(found, KnownTruth)]
         same = {None, truth.truth_id}
         distinct = {one.truth_id: one for one in reached if one.truth_id not in same}
-        yield truth, list(distinct.values()), [one for one in tries if isinstance(one, str)]
+        nameless = [one.place for one in reached if one.manifest is None and not one.empty]
+        for place in nameless:
+            log.warning("%s has lost its manifest: what it holds is not taken over", place)
+        unreachable = [one for one in tries if isinstance(one, str)]
+        yield truth, list(distinct.values()), [*unreachable, *nameless]
 
 
 async def migrate(
@@ -183,9 +228,12 @@ async def migrate(
     async with AsyncExitStack() as stack:
         old = await _open(stack, maker, source)
         new = await _open(stack, maker, target)
+        done = MigrationReport(source=old.place, target=new.place)
+        if not replace and new.relation_to(old) is Relation.HOLDS_IT:
+            return done
         _refuse_to_lose(old, new, replace=replace)
         if dry_run:
-            copied = await copy_entries(old.kv, new.kv, owner, dry_run=True, progress=progress)
+            copied = await count_differences(old.kv, new.kv, progress)
             return MigrationReport(
                 source=old.place,
                 target=new.place,
@@ -194,7 +242,7 @@ async def migrate(
                 unchanged=copied.unchanged,
             )
         if replace:
-            await reclaim(old, owner)
+            old = dataclasses.replace(old, manifest=await reclaim(old, owner))
         return await take_over(old, new, maker.clock, owner, lease=lease, progress=progress)
 
 
@@ -202,6 +250,12 @@ def _refuse_to_lose(old: KnownTruth, new: KnownTruth, *, replace: bool) -> None:
     relation = new.relation_to(old)
     if relation is Relation.SAME:
         raise ConfigurationError(f"{old.place} and {new.place} are one truth.")
+    refuse_half_copied(old)
+    if old.empty:
+        raise ConfigurationError(
+            f"{old.place} holds nothing; it replaces no memories.",
+            remedy="See that its name is right.",
+        )
     if replace:
         return
     begun = new.taking_over is not None and new.taking_over == old.truth_id
@@ -246,5 +300,6 @@ async def _refuse_if_in_use(source: KnownTruth, target: KnownTruth, clock: Clock
         raise ConfigurationError(
             f"{target.place} is to take over from {source.place}, but a server runs on that.",
             setting="MEMORY_MODE",
-            remedy="Stop that server first; or hand over while it runs, with `sfm migrate`.",
+            remedy="Stop that server first, or hand over while it runs, with `sfm migrate`. If its "
+            "memories are not those of this installation, leave out the variables that name it.",
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -30,6 +30,9 @@ _LEASE = timedelta(seconds=1)
 
 Progress = Callable[[int], None]
 """Called with the number of entries that were dealt with since the last call."""
+
+Guard = Callable[[], Awaitable[None]]
+"""Called before each write; raises where this process must not write any more."""
 
 
 class Pair(NamedTuple):
@@ -53,7 +56,7 @@ async def copy_entries(
     target: KeyValueStore,
     owner: str,
     *,
-    dry_run: bool = False,
+    guard: Guard,
     progress: Progress | None = None,
 ) -> Copied:
     """Make the target's entries and counters those of the source.
@@ -62,11 +65,11 @@ async def copy_entries(
         source: The truth to copy; should not change meanwhile.
         target: The truth to change; must not be written by others meanwhile.
         owner: Who copies.
-        dry_run: Count only.
+        guard: Asked before each write.
         progress: Told how many entries were dealt with.
 
     Returns:
-        What was done, or would be.
+        What was done.
 
     Raises:
         BackendUnavailableError: A truth did not answer, or the target is
@@ -75,21 +78,48 @@ async def copy_entries(
     """
     count: Counter[str] = Counter()
     for namespace in await _namespaces_of_both(source, target):
-        batch = _Batch(target, namespace, owner)
+        batch = _Batch(target, namespace, owner, guard)
         async for pair in pairs(source, target, namespace):
             what = _difference(pair)
             count[what] += 1
-            if what != "unchanged" and not dry_run:
+            if what != "unchanged":
                 await batch.add(pair)
             if progress:
                 progress(1)
-        if not dry_run:
-            await batch.write()
-            await _copy_counters(source, target, namespace, owner)
-    return Copied(count["written"], count["removed"], count["unchanged"])
+        await batch.write()
+        await guard()
+        await _copy_counters(source, target, namespace, owner)
+    return _copied(count)
 
 
-async def copy_events(source: KeyValueStore, target: KeyValueStore, owner: str) -> int:
+async def count_differences(
+    source: KeyValueStore, target: KeyValueStore, progress: Progress | None = None
+) -> Copied:
+    """Tell what a copy would write and remove; change nothing.
+
+    Args:
+        source: The truth to copy.
+        target: The truth that would be changed.
+        progress: Told how many entries were dealt with.
+
+    Returns:
+        What would be done.
+
+    Raises:
+        BackendError: A truth failed.
+    """
+    count: Counter[str] = Counter()
+    for namespace in await _namespaces_of_both(source, target):
+        async for pair in pairs(source, target, namespace):
+            count[_difference(pair)] += 1
+            if progress:
+                progress(1)
+    return _copied(count)
+
+
+async def copy_events(
+    source: KeyValueStore, target: KeyValueStore, owner: str, *, guard: Guard
+) -> int:
     """Make the target's event log what the source has not published yet.
 
     The source holds, or has published, everything that was in the target's own
@@ -99,6 +129,7 @@ async def copy_events(source: KeyValueStore, target: KeyValueStore, owner: str) 
         source: The truth to copy.
         target: The truth to change.
         owner: Who copies.
+        guard: Asked before each write.
 
     Returns:
         How many events were copied.
@@ -107,10 +138,12 @@ async def copy_events(source: KeyValueStore, target: KeyValueStore, owner: str) 
         BackendError: A truth failed. Copying once more begins anew.
     """
     while old := await target.read_events(after=START, limit=PAGE):
+        await guard()
         await target.trim_events(through=old[-1].position)
     copied = 0
     after = await cursor_of(source)
     while logged := await source.read_events(after=after, limit=PAGE):
+        await guard()
         commits = [Commit(namespace=event.namespace, events=(event.note,)) for event in logged]
         await target.commit(commits, owner=owner, lease=_LEASE)
         copied += len(logged)
@@ -248,6 +281,10 @@ async def _namespaces_of_both(source: KeyValueStore, target: KeyValueStore) -> l
     return sorted({*await all_namespaces(source), *await all_namespaces(target)})
 
 
+def _copied(count: Counter[str]) -> Copied:
+    return Copied(count["written"], count["removed"], count["unchanged"])
+
+
 def _difference(pair: Pair) -> str:
     if pair.source is None:
         return "removed"
@@ -257,7 +294,8 @@ def _difference(pair: Pair) -> str:
 class _Batch:
     """Changes of one namespace that are written together."""
 
-    def __init__(self, target: KeyValueStore, namespace: str, owner: str) -> None:
+    def __init__(self, target: KeyValueStore, namespace: str, owner: str, guard: Guard) -> None:
+        self._guard = guard
         self._target = target
         self._namespace = namespace
         self._owner = owner
@@ -280,6 +318,7 @@ class _Batch:
         """Write what has come together."""
         if not self._writes:
             return
+        await self._guard()
         commit = Commit(namespace=self._namespace, writes=tuple(self._writes), expect=self._expect)
         [result] = await self._target.commit([commit], owner=self._owner, lease=_LEASE)
         if not isinstance(result, Committed):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sfm_core.engine.indexes import View
+from sfm_core.engine.presence import Presence
 from sfm_core.engine.relay import unpublished_since
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import SfmError
@@ -23,7 +24,7 @@ PATIENCE = timedelta(seconds=2)
 
 
 async def check_health(
-    stores: Stores, view: View, collections: tuple[CollectionState, ...]
+    stores: Stores, view: View, collections: tuple[CollectionState, ...], presence: Presence
 ) -> Health:
     """Ping every backend at once.
 
@@ -31,6 +32,7 @@ async def check_health(
         stores: The backends.
         view: What the engine searches.
         collections: The collections it knows of.
+        presence: Knows what has taken over from the truth.
 
     Returns:
         One entry per port, and how far derived stores are behind. Never raises
@@ -51,7 +53,8 @@ async def check_health(
         _patiently(_event_lag(stores)),
     )
     ports = dict(zip(backends, answers, strict=True))
-    ports[PortName.KV] = replace(ports[PortName.KV], vital=True)
+    place = presence.successor.place if presence.successor else ""
+    ports[PortName.KV] = replace(ports[PortName.KV], vital=True, superseded_by=place)
     if outbox is not None:
         lag = _age(stores, outbox.oldest_at)
         for follower in (PortName.VECTOR, PortName.GRAPH):

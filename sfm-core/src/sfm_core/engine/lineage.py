@@ -70,18 +70,17 @@ class KnownTruth:
 
     def relation_to(self, other: KnownTruth) -> Relation:
         """Tell what this truth knows of another one."""
-        mine, theirs = self.manifest, other.manifest
-        if mine and theirs and mine.truth_id == theirs.truth_id:
+        if self.truth_id is not None and self.truth_id == other.truth_id:
             return Relation.SAME
-        if other.empty or theirs is None:
+        if other.empty or (self._took_over_from(other) and self.taking_over is None):
             return Relation.HOLDS_IT
-        if mine and mine.lineage.get(theirs.truth_id) == theirs.epoch:
-            return Relation.HOLDS_IT
-        if self.empty or mine is None:
+        if self.empty:
             return Relation.EMPTY
-        if theirs.lineage.get(mine.truth_id) == mine.epoch:
-            return Relation.HELD_BY_IT
-        return Relation.UNRELATED
+        return Relation.HELD_BY_IT if other._took_over_from(self) else Relation.UNRELATED
+
+    def _took_over_from(self, other: KnownTruth) -> bool:
+        mine, theirs = self.manifest, other.manifest
+        return bool(mine and theirs and mine.lineage.get(theirs.truth_id) == theirs.epoch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,16 +106,16 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What a start has to do before it can run on a truth.
+    """What a start has to do next before it can run on a truth; nothing where both are `None`.
 
     Attributes:
-        source: The truth to take over from; `None` where there is nothing to copy.
-        unfinished: The truth that never finished taking over, so that the one
-            to run on is to be reclaimed from it.
+        source: The truth to take over from.
+        abandoned: A truth that never finished taking over, and the one that it
+            was to take over from, which is to be given back.
     """
 
     source: KnownTruth | None = None
-    unfinished: KnownTruth | None = None
+    abandoned: tuple[KnownTruth, KnownTruth] | None = None
 
 
 def decide(target: KnownTruth, around: Surroundings) -> Decision:
@@ -127,7 +126,7 @@ def decide(target: KnownTruth, around: Surroundings) -> Decision:
         around: What else there is.
 
     Returns:
-        What to do first.
+        What to do next.
 
     Raises:
         ConfigurationError: A newer truth cannot be reached, or truths hold
@@ -138,22 +137,38 @@ def decide(target: KnownTruth, around: Surroundings) -> Decision:
         for other in around.others
         if not (other.empty or other.taking_over or target.passes_over(other))
     ]
-    if target.taking_over is not None:
-        begun = _needed(target, target.taking_over, "", around)
-        if begun.successor is None or begun.successor.truth_id == target.truth_id:
-            return Decision(source=begun)
-        target = begun
-    newer = [o for o in others if target.relation_to(o) in {Relation.EMPTY, Relation.HELD_BY_IT}]
-    if newer:
-        return Decision(source=_newest(target, newer, around))
-    if target.successor is not None:
-        successor = target.successor
-        return Decision(unfinished=_needed(target, successor.truth_id, successor.place, around))
-    _refuse_a_lost_one(target, around)
+    # What is half copied holds nothing yet, and what was to come to it stands for it.
+    whole = _whole(target, around)
+    newer = [o for o in others if whole.relation_to(o) in {Relation.EMPTY, Relation.HELD_BY_IT}]
+    newest = _newest(whole, newer, around) if newer else whole
+    if newest is target and target.successor is not None:
+        return Decision(abandoned=(_found(target, target.successor, around), target))
+    _refuse_to_leave_the_last(target, newest, around)
+    if newest is not target:
+        return _take_over(newest, target, around)
     for other in others:
         if target.relation_to(other) is Relation.UNRELATED and other.successor is None:
-            _refuse_or_warn(target, other, around)
+            log.warning("%s holds memories that %s never had", other.place, target.place)
     return Decision()
+
+
+def _whole(target: KnownTruth, around: Surroundings) -> KnownTruth:
+    whole = target
+    for _ in around.others:
+        if whole.taking_over is not None:
+            whole = _needed(whole, whole.taking_over, "", around)
+    return whole
+
+
+def _take_over(source: KnownTruth, target: KnownTruth, around: Surroundings) -> Decision:
+    successor = source.successor
+    if successor is None or successor.truth_id == target.truth_id:
+        return Decision(source=source)
+    return Decision(abandoned=(_found(source, successor, around), source))
+
+
+def _found(of: KnownTruth, successor: Successor, around: Surroundings) -> KnownTruth:
+    return _needed(of, successor.truth_id, successor.place, around)
 
 
 def _needed(of: KnownTruth, truth_id: str, place: str, around: Surroundings) -> KnownTruth:
@@ -176,7 +191,9 @@ def _newest(target: KnownTruth, newer: Sequence[KnownTruth], around: Surrounding
         one
         for one in newer
         if not any(
-            other.relation_to(one) is Relation.HOLDS_IT for other in newer if other is not one
+            other.relation_to(one) is Relation.HOLDS_IT or other.passes_over(one)
+            for other in newer
+            if other is not one
         )
     ]
     if len(heads) > 1:
@@ -188,35 +205,39 @@ def _newest(target: KnownTruth, newer: Sequence[KnownTruth], around: Surrounding
             setting="MEMORY_MODE",
             remedy="Choose one with `sfm migrate FROM TO`.",
         )
-    [newest, *_] = heads
-    if newest.successor is not None and around.find(newest.successor.truth_id) is None:
-        return _needed(newest, newest.successor.truth_id, newest.successor.place, around)
-    return newest
+    return next(iter(heads or newer))
 
 
-def _refuse_a_lost_one(target: KnownTruth, around: Surroundings) -> None:
-    if not target.empty or around.last_id in {None, target.truth_id}:
+def _refuse_to_leave_the_last(target: KnownTruth, newest: KnownTruth, around: Surroundings) -> None:
+    """Refuse where the truth that was used last is not among what the newest one holds."""
+    if around.last_id is None or around.last_id in {target.truth_id, newest.truth_id}:
         return
-    if around.last_place == target.place or around.find(around.last_id):
+    last = around.find(around.last_id)
+    if last is None:
+        _refuse_without_the_last(target, newest, around)
+    elif last.taking_over is None and not (
+        newest.relation_to(last) is Relation.HOLDS_IT or target.passes_over(last)
+    ):
+        raise ConfigurationError(
+            f"The memories of this installation were last in {last.place}; "
+            f"{newest.place} holds others that it never had.",
+            setting="MEMORY_MODE",
+            remedy="Bring them together with `sfm export` in the old mode and `sfm import` in the "
+            "new one; `sfm truths --adopt` then goes on with the new one. Or let the old one "
+            "replace the new one with `sfm migrate FROM TO --replace`.",
+        )
+
+
+def _refuse_without_the_last(target: KnownTruth, newest: KnownTruth, around: Surroundings) -> None:
+    if newest.manifest and around.last_id in newest.manifest.lineage:
+        return
+    if around.last_place == target.place:
+        log.warning("%s is not the truth any more that it was at the last start", target.place)
         return
     raise ConfigurationError(
-        f"{target.place} is empty, and the memories of this installation were last in "
-        f"{around.last_place}, which cannot be reached.",
+        f"The memories of this installation were last in {around.last_place}, which cannot be "
+        f"reached, and {newest.place} never had them.",
         setting="MEMORY_MODE",
         remedy="Make it reachable, or name its URL in SFM_FORMER_KV_URLS. If it is not "
-        "wanted any more, `sfm truths --adopt` begins anew.",
-    )
-
-
-def _refuse_or_warn(target: KnownTruth, other: KnownTruth, around: Surroundings) -> None:
-    if other.truth_id != around.last_id:
-        log.warning("%s holds memories that %s never had", other.place, target.place)
-        return
-    raise ConfigurationError(
-        f"The memories of this installation were last in {other.place}; "
-        f"{target.place} holds others that it never had.",
-        setting="MEMORY_MODE",
-        remedy="Bring them together with `sfm export` in the old mode and `sfm import` in the "
-        "new one; `sfm truths --adopt` then goes on with the new one. Or let the old one replace "
-        "the new one with `sfm migrate FROM TO --replace`.",
+        "wanted any more, `sfm truths --adopt` goes on without it.",
     )

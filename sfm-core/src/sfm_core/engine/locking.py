@@ -11,10 +11,10 @@ from datetime import timedelta
 import msgspec
 
 from sfm_core.clock import Clock
-from sfm_core.engine.stillness import Stillness
-from sfm_core.errors import BackendError
+from sfm_core.engine.stillness import Moment, Stillness
+from sfm_core.errors import BackendError, BackendUnavailableError
 from sfm_core.model.names import SYSTEM_NAMESPACE
-from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
+from sfm_core.protocols.kv import Commit, CommitResult, Conflict, Entry, KeyValueStore, Write
 
 log = logging.getLogger(__name__)
 
@@ -22,18 +22,19 @@ _RENEWALS = 5
 """How often a lock is renewed within its lease."""
 
 _POLL = timedelta(seconds=0.25)
+_UNREADABLE_LEASE_SECONDS = 60.0
 
 
 @asynccontextmanager
 async def locked(
     kv: KeyValueStore, clock: Clock, owner: str, name: str, *, lease: timedelta
-) -> AsyncGenerator[None]:
+) -> AsyncGenerator[Lock]:
     """Hold a lock of a truth inside this context; wait for it before.
 
     Whoever holds it renews it. It is taken from one that has not renewed it for
     its lease on the clock of who waits, so a process that was only slow may find
-    that it is not alone any more: what is done under the lock must name the
-    versions that it expects.
+    that it is not alone any more: it has to ask `Lock.ensure` before each step,
+    and what must not happen twice must name the versions that it expects.
 
     Args:
         kv: The truth.
@@ -43,16 +44,16 @@ async def locked(
         lease: How long the lock outlives its holder.
 
     Yields:
-        While it is held.
+        The lock, while it is held.
 
     Raises:
         BackendError: The truth did not answer.
     """
-    lock = _Lock(kv, clock, owner, name, lease)
+    lock = Lock(kv, clock, owner, name, lease)
     await lock.acquire()
     task = asyncio.create_task(lock.keep())
     try:
-        yield
+        yield lock
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -69,10 +70,13 @@ class _Held(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(_Held)
 
 
-class _Lock:
+class Lock:
+    """A lock of a truth, as one process sees it."""
+
     def __init__(
         self, kv: KeyValueStore, clock: Clock, owner: str, name: str, lease: timedelta
     ) -> None:
+        """Want the lock `name` for `owner`."""
         self._kv = kv
         self._clock = clock
         self._value = msgspec.json.encode(_Held(owner, lease.total_seconds()))
@@ -80,8 +84,14 @@ class _Lock:
         self._lease = lease
         self._key = b"lock/" + name.encode()
         self._version = 0
+        self._renewed = Moment(clock)
 
     async def acquire(self) -> None:
+        """Wait until nobody else holds it, and take it.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
         watch = Stillness(self._clock)
         waiting = False
         while True:
@@ -95,6 +105,7 @@ class _Lock:
             await self._clock.sleep(_POLL)
 
     async def keep(self) -> None:
+        """Renew it until cancelled, or until another process has taken it."""
         while True:
             await self._clock.sleep(self._lease / _RENEWALS)
             try:
@@ -106,21 +117,47 @@ class _Lock:
                 log.warning("another process took this one for dead, and its lock")
                 return
 
+    async def ensure(self) -> None:
+        """See that no other process has taken it.
+
+        Raises:
+            BackendUnavailableError: One has, or the truth did not answer.
+        """
+        if self._renewed.age > self._lease / 2 and not await self._put(self._version):
+            raise BackendUnavailableError(
+                "Another process took this one for dead, and its work.",
+                backend=self._kv.scheme,
+                remedy="Start again.",
+            )
+
     async def release(self) -> None:
-        write = Write(self._key, None)
-        await self._commit(write, self._version)
+        """Let others have it; where that fails, they wait for the lease."""
+        try:
+            await self._commit(Write(self._key, None), self._version)
+        except BackendError as error:
+            log.warning("a lock is not released: %s: %s", error.code, error)
 
     def _stale(self, entry: Entry, watch: Stillness) -> bool:
-        lease = _decoder.decode(entry.value).lease_seconds
+        try:
+            lease = _decoder.decode(entry.value).lease_seconds
+        except ValueError:
+            lease = _UNREADABLE_LEASE_SECONDS
         return watch.of(self._key, entry.version).total_seconds() >= lease
 
     async def _put(self, version: int) -> bool:
-        put = await self._commit(Write(self._key, self._value, version + 1), version)
-        if put:
-            self._version = version + 1
-        return put
+        began = Moment(self._clock)
+        result = await self._commit(Write(self._key, self._value, version + 1), version)
+        if isinstance(result, Conflict):
+            current = result.current[self._key]
+            if current is None or current.value != self._value:
+                return False
+            # The reply to an earlier renewal was lost.
+            return await self._put(current.version)
+        self._version = version + 1
+        self._renewed = began
+        return True
 
-    async def _commit(self, write: Write, expected: int) -> bool:
+    async def _commit(self, write: Write, expected: int) -> CommitResult:
         commit = Commit(namespace=SYSTEM_NAMESPACE, writes=(write,), expect={self._key: expected})
         [result] = await self._kv.commit([commit], owner=self._owner, lease=self._lease)
-        return isinstance(result, Committed)
+        return result

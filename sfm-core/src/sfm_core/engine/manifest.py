@@ -45,6 +45,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             while this one takes writes.
         passed_over: Truths that it was told to go on without: the epoch of each, by id.
         taking_over: The id of the truth whose content is on its way here.
+        taker: The process that brings it, and that alone may say that it has all come.
     """
 
     format: int = FORMAT
@@ -54,6 +55,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     passed_over: dict[str, int] = {}
     superseded_by: Successor | None = None
     taking_over: str | None = None
+    taker: str = ""
+
+    @property
+    def takes_writes(self) -> bool:
+        """Whether engines may write: no other truth has taken over, and none is copied here."""
+        return self.superseded_by is None and self.taking_over is None
 
 
 _decoder = msgspec.json.Decoder(Manifest)

@@ -27,4 +27,6 @@ class MemoryEngine(Writing, Asking, Relating, Keeping):
     async def health(self) -> Health:
         """Tell how every backend does; one that is down is an answer, not an error."""
         parts = self._parts
-        return await check_health(parts.stores, parts.indexes.view, parts.shelving.known())
+        return await check_health(
+            parts.stores, parts.indexes.view, parts.shelving.known(), parts.presence
+        )

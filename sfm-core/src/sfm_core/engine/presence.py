@@ -4,13 +4,15 @@ Each engine keeps an entry in its truth that it renews while it is open. Who
 takes over marks the truth as superseded and then waits until every engine has
 *yielded* (it takes no more writes, and none is under way), has left, or has not
 renewed its entry for the length of a lease. An engine that could not renew its
-entry in time takes no writes either, until it can. Each side measures on its
-own clock, so the clocks of different machines need not agree.
+entry in time takes no writes either, until it can, and acknowledges none that
+took so long that nobody waited for it. Each side measures on its own clock, so
+the clocks of different machines need not agree.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -18,13 +20,14 @@ from datetime import timedelta
 import msgspec
 
 from sfm_core.clock import Clock
-from sfm_core.engine.manifest import Successor, peek_manifest
-from sfm_core.engine.stillness import Stillness
-from sfm_core.errors import SupersededError
-from sfm_core.model.keys import KeyRange
+from sfm_core.engine.copying import entries
+from sfm_core.engine.manifest import Manifest, Successor, peek_manifest
+from sfm_core.engine.stillness import Moment, Stillness
+from sfm_core.errors import DeadlineExceededError, SupersededError
 from sfm_core.model.names import SYSTEM_NAMESPACE
-from sfm_core.protocols import MAX_BATCH
-from sfm_core.protocols.kv import Commit, Entry, KeyValueStore, Write
+from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
+
+log = logging.getLogger(__name__)
 
 RIGHT = 2 / 3
 """Part of its lease in which an engine may write; the rest is for writes under way."""
@@ -41,6 +44,7 @@ class _Attendance(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(_Attendance)
+_UNREADABLE = _Attendance(lease_seconds=60)
 
 
 class Presence:
@@ -54,8 +58,9 @@ class Presence:
         self._owner = owner
         self._lease = lease
         self._version = 0
-        self._renewed_at = float("-inf")
-        self._successor: Successor | None = None
+        self._manifest: Manifest | None = None
+        self._renewed: Moment | None = None
+        self._renewing = asyncio.Lock()
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -63,24 +68,22 @@ class Presence:
     @property
     def successor(self) -> Successor | None:
         """The truth that has taken over, as far as this engine knows."""
-        return self._successor
+        return self._manifest.superseded_by if self._manifest else None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether this engine has to leave the truth as it is, as far as it knows."""
+        return self._manifest is not None and not self._manifest.takes_writes
 
     async def renew(self) -> None:
-        """Renew the entry, and yield where another truth is taking over.
+        """Renew the entry; yield where another truth is taking over, and stop doing so after it.
 
         Raises:
             BackendError: The truth did not answer.
         """
-        began = self._clock.monotonic()
-        await self._put(yielded=self._successor is not None)
-        manifest = await peek_manifest(self._kv)
-        before, self._successor = self._successor, manifest.superseded_by if manifest else None
-        if self._successor is None:
-            # An entry that still says "yielded" gives no right; the next renewal does.
-            self._renewed_at = began if before is None else float("-inf")
-        elif before is None:
-            await self._idle.wait()
-            await self._put(yielded=True)
+        async with self._renewing:
+            while not await self._renew():
+                pass
 
     async def leave(self) -> None:
         """Remove the entry; nothing is written after this.
@@ -89,8 +92,9 @@ class Presence:
             BackendError: The truth did not answer; the entry stays, and who
                 takes over waits for the end of the lease.
         """
-        self._renewed_at = float("-inf")
-        await self._commit(Write(self._key, None))
+        self._renewed = None
+        commit = Commit(namespace=SYSTEM_NAMESPACE, writes=(Write(self._key, None),))
+        await self._kv.commit([commit], owner=self._owner, lease=self._lease)
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[None]:
@@ -98,16 +102,14 @@ class Presence:
 
         Raises:
             SupersededError: Another truth has taken over.
+            DeadlineExceededError: It took so long that another truth may have
+                taken over without what was written.
             BackendError: The entry was due for renewal and the truth did not answer.
         """
-        if self._clock.monotonic() - self._renewed_at > RIGHT * self._lease.total_seconds():
+        if not self.stopped and (self._renewed is None or self._is_older(self._renewed, RIGHT)):
             await self.renew()
-        if self._successor is not None:
-            raise SupersededError(
-                f"{self._successor.place} has taken over from this truth.",
-                backend=self._kv.scheme,
-                remedy="Restart this server in the mode of the new truth.",
-            )
+        self._refuse_if_stopped()
+        renewed, manifest = self._renewed, self._manifest
         self._under_way += 1
         self._idle.clear()
         try:
@@ -116,15 +118,63 @@ class Presence:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
+        if renewed is None or self._is_older(renewed, 1):
+            # Who takes over did not wait for a process that stood still for so long.
+            await self.renew()
+            if self._manifest != manifest:
+                raise DeadlineExceededError(
+                    "Another truth has taken over during this write, maybe without it.",
+                    backend=self._kv.scheme,
+                    remedy="Read it from the newest truth before you repeat it.",
+                )
+
+    async def _renew(self) -> bool:
+        """Tell the others what this engine knows; return whether that is how things are."""
+        began = Moment(self._clock)
+        yielded = self.stopped
+        await self._put(yielded=yielded)
+        self._manifest = await peek_manifest(self._kv)
+        if not self.stopped:
+            # An entry that still says "yielded" gives no right; the next one does.
+            self._renewed = None if yielded else began
+            return not yielded
+        self._renewed = None
+        await self._idle.wait()
+        return yielded
+
+    def _is_older(self, moment: Moment, part: float) -> bool:
+        return moment.age > part * self._lease
+
+    def _refuse_if_stopped(self) -> None:
+        if self.successor is not None:
+            raise SupersededError(
+                f"{self.successor.place} has taken over from this truth.",
+                backend=self._kv.scheme,
+                remedy="Restart this server in the mode of the new truth.",
+            )
+        if self.stopped:
+            raise SupersededError(
+                "The memories of another truth are being copied to this one.",
+                backend=self._kv.scheme,
+                remedy="Wait until that is done; `sfm truths` tells.",
+            )
 
     async def _put(self, *, yielded: bool) -> None:
-        self._version += 1
-        attendance = _Attendance(self._lease.total_seconds(), yielded)
-        await self._commit(Write(self._key, msgspec.json.encode(attendance), self._version))
-
-    async def _commit(self, write: Write) -> None:
-        commit = Commit(namespace=SYSTEM_NAMESPACE, writes=(write,))
-        await self._kv.commit([commit], owner=self._owner, lease=self._lease)
+        value = msgspec.json.encode(_Attendance(self._lease.total_seconds(), yielded))
+        expected = self._version
+        while True:
+            # A late one of an earlier call must not undo what this one says.
+            self._version = max(self._version, expected) + 1
+            commit = Commit(
+                namespace=SYSTEM_NAMESPACE,
+                writes=(Write(self._key, value, self._version),),
+                expect={self._key: expected},
+            )
+            [result] = await self._kv.commit([commit], owner=self._owner, lease=self._lease)
+            if isinstance(result, Committed):
+                return
+            current = result.current[self._key]
+            expected = current.version if current else 0
 
 
 async def wait_until_quiet(kv: KeyValueStore, clock: Clock, owner: str) -> None:
@@ -141,16 +191,20 @@ async def wait_until_quiet(kv: KeyValueStore, clock: Clock, owner: str) -> None:
         BackendError: The truth did not answer.
     """
     watch = Stillness(clock)
+    waited = False
     while True:
         writing = 0
         for key, entry in await _entries(kv):
-            attendance = _decoder.decode(entry.value)
+            attendance = _attendance(entry)
             if watch.of(key, entry.version).total_seconds() >= attendance.lease_seconds:
                 await _remove(kv, key, entry.version, owner)
             elif not attendance.yielded:
                 writing += 1
         if not writing:
             return
+        if not waited:
+            log.info("waiting for %d engines to yield, or for their leases", writing)
+        waited = True
         await clock.sleep(POLL)
 
 
@@ -170,17 +224,21 @@ async def in_use(kv: KeyValueStore, clock: Clock) -> bool:
         BackendError: The truth did not answer.
     """
     watch = Stillness(clock)
+    waited = False
     first = {key: entry.version for key, entry in await _entries(kv)}
     while True:
         still = 0
-        entries = await _entries(kv)
-        for key, entry in entries:
+        found = await _entries(kv)
+        for key, entry in found:
             if first.get(key) != entry.version:
                 return True
-            lease = _decoder.decode(entry.value).lease_seconds
+            lease = _attendance(entry).lease_seconds
             still += watch.of(key, entry.version).total_seconds() >= lease
-        if still == len(entries):
+        if still == len(found):
             return False
+        if not waited:
+            log.info("watching whether a server runs on %s: %d may", kv.scheme, len(found))
+        waited = True
         await clock.sleep(POLL)
 
 
@@ -201,8 +259,15 @@ async def alone(kv: KeyValueStore, owner: str) -> bool:
 
 
 async def _entries(kv: KeyValueStore) -> list[tuple[bytes, Entry]]:
-    [found] = await kv.scan(SYSTEM_NAMESPACE, [KeyRange.prefix(_PREFIX)], limit=MAX_BATCH)
-    return found
+    return [pair async for pair in entries(kv, SYSTEM_NAMESPACE, _PREFIX)]
+
+
+def _attendance(entry: Entry) -> _Attendance:
+    try:
+        return _decoder.decode(entry.value)
+    except ValueError:
+        # Whoever wrote it is waited for until it stands still.
+        return _UNREADABLE
 
 
 async def _remove(kv: KeyValueStore, key: bytes, version: int, owner: str) -> None:

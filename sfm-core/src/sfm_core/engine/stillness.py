@@ -7,6 +7,26 @@ from datetime import timedelta
 from sfm_core.clock import Clock
 
 
+class Moment:
+    """A point in time, on both clocks of the machine.
+
+    The monotonic one may stand still while the machine sleeps, and the other
+    one may be set back; so the one that has gone further tells how long ago it was.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Take the present."""
+        self._clock = clock
+        self._monotonic = clock.monotonic()
+        self._wall = clock.now()
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago this was, at most."""
+        passed = timedelta(seconds=self._clock.monotonic() - self._monotonic)
+        return max(passed, self._clock.now() - self._wall)
+
+
 class Stillness:
     """How long entries have stood still while this process was watching."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 
 import msgspec
 
@@ -21,12 +23,26 @@ from sfm_core.engine.manifest import (
     read_manifest,
 )
 from sfm_core.engine.presence import wait_until_quiet
-from sfm_core.errors import BackendUnavailableError
+from sfm_core.errors import BackendUnavailableError, ConfigurationError
 from sfm_core.model.report import MigrationReport
 
 log = logging.getLogger(__name__)
 
 _LOCK = "succession"
+_HOLDS = frozenset({Relation.HOLDS_IT, Relation.SAME})
+_NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+class OvertakenError(BackendUnavailableError):
+    """Another process has changed which truth is the newest since this one looked."""
+
+    def __init__(self, truth: KnownTruth) -> None:
+        """Name the truth that is not what it was."""
+        super().__init__(
+            f"Another process has changed what {truth.place} is to others.",
+            backend=truth.kv.scheme,
+            remedy="Start the servers of one mode only, and start again.",
+        )
 
 
 async def take_over(
@@ -40,9 +56,9 @@ async def take_over(
 ) -> MigrationReport:
     """Make a truth hold exactly what another one holds, and be the newest from then on.
 
-    Engines that still run on the source take no more writes. Interrupted at
-    any point, the next call goes on; until the end the source can be
-    reclaimed.
+    Engines that run on either take no more writes, those of the target until
+    the end. Interrupted at any point, the next call goes on; until the end the
+    source can be given back.
 
     Args:
         source: The truth to copy.
@@ -56,34 +72,29 @@ async def take_over(
         What was done.
 
     Raises:
+        ConfigurationError: The source is itself half copied.
         CorruptDataError: The copy is not equal to the original.
-        BackendError: A truth failed, the target is written by others, or the
-            source was reclaimed meanwhile.
+        OvertakenError: One of the truths is not any more what it was when it was opened.
+        BackendError: A truth failed, or the target is written by others.
     """
-    async with locked(target.kv, clock, owner, _LOCK, lease=lease):
-        old = await read_manifest(source.kv, owner)
-        new = await read_manifest(target.kv, owner)
-        if new.lineage.get(old.truth_id) == old.epoch and new.taking_over is None:
-            # Another process has done it while this one waited for the lock.
-            return MigrationReport(source=source.place, target=target.place)
+    async with locked(target.kv, clock, owner, _LOCK, lease=lease) as lock:
+        old, new = await _as_known(source, owner), await _as_known(target, owner)
+        refuse_half_copied(source)
         epoch = max(old.epoch, new.epoch) + 1
         successor = Successor(truth_id=new.truth_id, epoch=epoch, place=target.place)
-        await _change(target, owner, taking_over=old.truth_id)
-        await _change(source, owner, superseded_by=successor)
+        await _swap(target, owner, new, _with(new, taking_over=old.truth_id, taker=owner))
+        await wait_until_quiet(target.kv, clock, owner)
+        await _refuse_if_filled(target, new, owner)
+        await _swap(source, owner, old, _with(old, superseded_by=successor))
         await wait_until_quiet(source.kv, clock, owner)
-        events = await copy_events(source.kv, target.kv, owner)
-        copied = await copy_entries(source.kv, target.kv, owner, progress=progress)
+        events = await copy_events(source.kv, target.kv, owner, guard=lock.ensure)
+        copied = await copy_entries(
+            source.kv, target.kv, owner, guard=lock.ensure, progress=progress
+        )
         verified = await verify(source.kv, target.kv, progress)
         await _refuse_if_reclaimed(source, successor)
         await distrust_derived_stores(target.kv, owner)
-        await _change(
-            target,
-            owner,
-            epoch=epoch,
-            lineage=_lineage(old, new.truth_id),
-            taking_over=None,
-            superseded_by=None,
-        )
+        await _finish(target, owner, old, epoch)
     return MigrationReport(
         source=source.place,
         target=target.place,
@@ -111,69 +122,140 @@ async def reclaim(
     Raises:
         BackendError: The truth failed.
     """
+    others = list(passing_over)
+    for other in others:
+        await forbid_to_finish(other, truth, owner)
     passed_over = {
-        other.manifest.truth_id: other.manifest.epoch for other in passing_over if other.manifest
+        other.manifest.truth_id: other.manifest.epoch for other in others if other.manifest
     }
-
-    def change(manifest: Manifest) -> Manifest:
-        above = manifest.superseded_by.epoch if manifest.superseded_by else 0
-        return msgspec.structs.replace(
-            manifest,
-            superseded_by=None,
-            taking_over=None,
-            epoch=max(above, manifest.epoch) + 1,
-            passed_over={**manifest.passed_over, **passed_over},
-        )
-
-    return await change_manifest(truth.kv, owner, change)
+    return await change_manifest(
+        truth.kv, owner, lambda manifest: _reclaimed(manifest, passed_over)
+    )
 
 
 async def call_off(
     unfinished: KnownTruth, truth: KnownTruth, clock: Clock, owner: str, *, lease: timedelta
 ) -> None:
-    """Reclaim a truth from one that never finished taking over from it.
+    """Give a truth back that another one never finished taking over from.
 
     Does nothing where that has finished once no process is at it any more.
 
     Args:
         unfinished: The truth that was to take over.
-        truth: The truth to reclaim.
+        truth: The truth to give back.
         clock: Source of time.
         owner: Who does it.
         lease: How long others wait for this process where it is killed.
 
     Raises:
+        OvertakenError: The truth is not any more what it was when it was opened.
         BackendError: A truth failed.
     """
     async with locked(unfinished.kv, clock, owner, _LOCK, lease=lease):
         manifest = await peek_manifest(unfinished.kv)
-        if manifest and truth.manifest and manifest.lineage.get(truth.manifest.truth_id):
-            now = KnownTruth(
-                place=unfinished.place, kv=unfinished.kv, manifest=manifest, empty=False
-            )
-            if now.relation_to(truth) is Relation.HOLDS_IT:
-                return
+        if manifest and replace(unfinished, manifest=manifest).relation_to(truth) in _HOLDS:
+            return
         log.warning("%s never finished taking over from %s", unfinished.place, truth.place)
-        await reclaim(truth, owner)
+        await forbid_to_finish(unfinished, truth, owner)
+        known = await _as_known(truth, owner)
+        await _swap(truth, owner, known, _reclaimed(known))
+
+
+async def forbid_to_finish(unfinished: KnownTruth, source: KnownTruth, owner: str) -> None:
+    """See that no process that copies a truth to another one, however late, finishes that.
+
+    Args:
+        unfinished: The truth that it copies to; still half copied afterwards.
+        source: The truth that it copies.
+        owner: Who says so.
+
+    Raises:
+        BackendError: The truth failed.
+    """
+
+    def change(manifest: Manifest) -> Manifest:
+        begun = manifest.taking_over is not None and manifest.taking_over == source.truth_id
+        return _with(manifest, taker="") if begun else manifest
+
+    if unfinished.manifest is not None:
+        await change_manifest(unfinished.kv, owner, change)
+
+
+def refuse_half_copied(source: KnownTruth) -> None:
+    """Refuse to copy a truth that is itself half copied.
+
+    Args:
+        source: The truth to copy.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    if source.taking_over is not None:
+        raise ConfigurationError(
+            f"{source.place} is half copied from another truth.",
+            remedy="Finish that first, or start from the other one; `sfm truths` shows it.",
+        )
+
+
+async def _as_known(truth: KnownTruth, owner: str) -> Manifest:
+    """Read the manifest once more; what was decided by the earlier one has to hold still."""
+    manifest = await peek_manifest(truth.kv)
+    if manifest != truth.manifest:
+        raise OvertakenError(truth)
+    return manifest or await read_manifest(truth.kv, owner)
+
+
+async def _swap(truth: KnownTruth, owner: str, before: Manifest, after: Manifest) -> None:
+    def change(manifest: Manifest) -> Manifest:
+        if manifest != before:
+            raise OvertakenError(truth)
+        return after
+
+    await change_manifest(truth.kv, owner, change)
+
+
+async def _finish(target: KnownTruth, owner: str, old: Manifest, epoch: int) -> None:
+    def change(manifest: Manifest) -> Manifest:
+        if (manifest.taking_over, manifest.taker) != (old.truth_id, owner):
+            raise OvertakenError(target)
+        known = {**old.lineage, old.truth_id: old.epoch}
+        return _with(
+            manifest,
+            epoch=epoch,
+            lineage={one: at for one, at in known.items() if one != manifest.truth_id},
+            taking_over=None,
+            taker="",
+            superseded_by=None,
+        )
+
+    await change_manifest(target.kv, owner, change)
+
+
+async def _refuse_if_filled(target: KnownTruth, before: Manifest, owner: str) -> None:
+    """Refuse where a server has stored something in a truth that was empty when it was opened."""
+    if before.taking_over is None and target.empty and await target.kv.namespaces(limit=1):
+        begun = await read_manifest(target.kv, owner)
+        await _swap(target, owner, begun, before)
+        raise OvertakenError(target)
 
 
 async def _refuse_if_reclaimed(source: KnownTruth, successor: Successor) -> None:
     manifest = await peek_manifest(source.kv)
     if manifest is None or manifest.superseded_by != successor:
-        raise BackendUnavailableError(
-            f"{source.place} has been put to use again while it was copied.",
-            backend=source.kv.scheme,
-            remedy="Stop the servers that run on it, and start again.",
-        )
+        raise OvertakenError(source)
 
 
-async def _change(truth: KnownTruth, owner: str, **fields: object) -> None:
-    await change_manifest(
-        truth.kv, owner, lambda manifest: msgspec.structs.replace(manifest, **fields)
+def _reclaimed(manifest: Manifest, passed_over: Mapping[str, int] = _NOTHING) -> Manifest:
+    above = manifest.superseded_by.epoch if manifest.superseded_by else 0
+    return _with(
+        manifest,
+        superseded_by=None,
+        taking_over=None,
+        taker="",
+        epoch=max(above, manifest.epoch) + 1,
+        passed_over={**manifest.passed_over, **passed_over},
     )
 
 
-def _lineage(old: Manifest, without: str) -> dict[str, int]:
-    """Return what a copy of a truth holds: all that the truth held, and the truth itself."""
-    known = {**old.lineage, old.truth_id: old.epoch}
-    return {truth_id: epoch for truth_id, epoch in known.items() if truth_id != without}
+def _with(manifest: Manifest, **fields: object) -> Manifest:
+    return msgspec.structs.replace(manifest, **fields)

@@ -66,7 +66,10 @@ class Sweeper:
         clock, kv = self._stores.clock, self._stores.kv
         while True:
             await self.sweep()
-            pause = asyncio.ensure_future(clock.sleep(self._stores.settings.sweep_interval))
+            settings = self._stores.settings
+            # Who takes over must not take an engine for dead that only has little to do.
+            interval = min(settings.sweep_interval, settings.lease / 3)
+            pause = asyncio.ensure_future(clock.sleep(interval))
             try:
                 if isinstance(kv, SupportsWaking):
                     await self._attend(kv, pause)
@@ -107,7 +110,7 @@ class Sweeper:
 
     async def _do(self, *jobs: _Job) -> None:
         for name, job in jobs:
-            if self._presence.successor is not None and job in self._writing:
+            if self._presence.stopped and job in self._writing:
                 continue
             try:
                 await job()

@@ -23,7 +23,7 @@ from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.protocols.vector import VectorStore
-from sfm_core.registry import LOCAL, BackendContext, PortName, Register
+from sfm_core.registry import FLEETING, LOCAL, BackendContext, PortName, Register
 
 SFM_API_VERSION = 1
 SCHEME = "memory"
@@ -40,7 +40,7 @@ def sfm_register_caches(register: Register[Cache]) -> None:
 @hookimpl
 def sfm_register_kv_stores(register: Register[KeyValueStore]) -> None:
     """Offer the in-process key-value store."""
-    register(SCHEME, _kv_store, summary=_SUMMARY, capabilities=_LOCAL)
+    register(SCHEME, _kv_store, summary=_SUMMARY, capabilities=_LOCAL | {FLEETING})
 
 
 @hookimpl

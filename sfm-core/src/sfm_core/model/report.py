@@ -196,6 +196,8 @@ class PortHealth:
             where nothing follows the truth there, or that is not known.
         backlog: How many changes wait to reach it; `None` as with `lag`, and
             where they are not counted.
+        superseded_by: Of the truth: where the one is that has taken over, so
+            that this one takes no more writes; "" where none has.
     """
 
     scheme: str
@@ -205,6 +207,7 @@ class PortHealth:
     vital: bool = False
     lag: timedelta | None = None
     backlog: int | None = None
+    superseded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
 from sfm_core.engine.paths import PathFinding
+from sfm_core.engine.presence import Presence
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.recall import Recalling
 from sfm_core.engine.remember import Remembering
@@ -24,6 +25,7 @@ class Parts:
     """The parts of an engine, one per kind of work."""
 
     stores: Stores
+    presence: Presence
     indexes: Indexes
     builder: Builder
     shelving: Shelving
