@@ -114,6 +114,33 @@ def test_a_truth_that_was_migrated_takes_no_more_writes(sfm: Callable[..., Call]
     assert "moved to another truth" in str(problem)
 
 
+def test_doctor_tells_what_a_start_would_take_over_and_does_not_do_it(
+    sfm: Callable[..., Call],
+) -> None:
+    sfm(OLD)("store", "tea", "--coord", "1")
+    listed = sfm(NEW, OLD)("doctor")["listed"]
+    assert isinstance(listed, list)
+    [truth] = [one for one in listed if one["check"] == "newest truth"]
+
+    assert (truth["verdict"], OLD in truth["detail"]) == ("warning", True)
+    assert sfm(NEW)("migrate", OLD, NEW, "--dry-run")["unchanged"] == 0
+    assert sfm(OLD)("store", "still ours", "--coord", "2")
+
+
+def test_a_truth_that_does_not_last_takes_nothing_over(sfm: Callable[..., Call]) -> None:
+    sfm(OLD)("store", "tea", "--coord", "1")
+    assert sfm("memory:", OLD)("stats")["total_memories"] == 0
+    sfm(OLD)("migrate", OLD, "memory:", status=Exit.CONFIGURATION)
+    assert sfm(OLD)("store", "still ours", "--coord", "2")
+
+
+def test_a_truth_that_holds_nothing_is_not_migrated(sfm: Callable[..., Call]) -> None:
+    sfm(OLD)("store", "tea", "--coord", "1")
+    assert sfm(NEW)("migrate", NEW, OLD)["verified"] is None
+    sfm(NEW)("migrate", NEW, OLD, "--replace", status=Exit.CONFIGURATION)
+    assert sfm(OLD)("get", "1")["payload"] == {"text": "tea"}
+
+
 def test_two_truths_are_compared(sfm: Callable[..., Call]) -> None:
     sfm(OLD)("store", "tea", "--coord", "1")
     sfm(NEW)("migrate", OLD, NEW)

@@ -13,7 +13,7 @@ from sfm_core.errors import ConfigurationError
 from sfm_core.registry import NO_OPTIONS
 from sfm_server.selection import Selection, select
 from sfm_server.settings import Settings
-from sfm_server.truths import follow_newest_truth
+from sfm_server.truths import follow_newest_truth, has_succession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,7 @@ async def open_selection(
     selection.require_backends()
     if selection.mode.lasting:
         _make_folder(selection.settings)
+    if has_succession(selection):
         await follow_newest_truth(selection)
     async with open_engine(
         slots=selection.slots,

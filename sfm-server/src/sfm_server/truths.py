@@ -10,11 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from sfm_core.engine.changeover import TruthUrl, UpToDate, bring_up_to_date
+from sfm_core.engine.changeover import TruthUrl, UpToDate, bring_up_to_date, foresee
 from sfm_core.engine.copying import Progress
+from sfm_core.engine.lineage import Decision
 from sfm_core.engine.opening import BackendMaker
 from sfm_core.errors import ConfigurationError
-from sfm_core.registry import BackendContext, PortName
+from sfm_core.registry import FLEETING, BackendContext, PortName
 from sfm_core.resilience import Policy
 from sfm_server.masking import mask
 from sfm_server.selection import Selection
@@ -73,6 +74,29 @@ async def follow_newest_truth(selection: Selection, progress: Progress | None = 
     await remember(selection, result.truth_id)
 
 
+async def what_a_start_does(selection: Selection) -> Decision:
+    """Tell what a start would do about other truths first, and change nothing.
+
+    Args:
+        selection: What the settings choose.
+
+    Returns:
+        What it would do.
+
+    Raises:
+        ConfigurationError: It would refuse.
+        BackendError: The truth failed.
+    """
+    last = await asyncio.to_thread(read_last, selection.settings.data_folder)
+    return await foresee(
+        truth_maker(selection),
+        chosen_truth(selection),
+        other_truths(selection),
+        last_id=last.truth_id if last else None,
+        last_place=last.place if last else "",
+    )
+
+
 async def remember(selection: Selection, truth_id: str) -> None:
     """Remember a truth as the one that was used last, where the next start looks.
 
@@ -89,6 +113,12 @@ async def remember(selection: Selection, truth_id: str) -> None:
 def chosen_truth(selection: Selection) -> TruthUrl:
     """Return the truth that the settings choose."""
     return truth_at(selection, selection.slots.kv)
+
+
+def has_succession(selection: Selection) -> bool:
+    """Tell whether the chosen truth lasts, so that it takes over from others and they from it."""
+    found = selection.registry.find(PortName.KV, selection.slots.kv)
+    return selection.mode.lasting and FLEETING not in found.capabilities
 
 
 def other_truths(selection: Selection) -> list[TruthUrl]:
@@ -126,11 +156,16 @@ def truth_at(selection: Selection, url_or_mode: str) -> TruthUrl:
         Where that truth is.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: It is neither, or nothing lasts there.
     """
     url = url_or_mode
     if ":" not in url_or_mode:
         url = selection.plugins.modes.find(url_or_mode).slots.kv
+    if FLEETING in selection.registry.find(PortName.KV, url).capabilities:
+        raise ConfigurationError(
+            f"{mask(url)} holds nothing any more when it is closed.",
+            remedy="Name a key-value store that lasts.",
+        )
     return TruthUrl(url=url, place=mask(url))
 
 

@@ -296,6 +296,7 @@ def _port(source: PortHealth) -> PortAnswer:
         without="unusable" if source.vital else "degraded",
         lag_seconds=None if source.lag is None else source.lag.total_seconds(),
         backlog=source.backlog,
+        superseded_by=source.superseded_by,
     )
 
 

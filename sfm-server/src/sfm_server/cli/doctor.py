@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -19,24 +19,35 @@ from sfm_server.clients.protocol import MemoryClient
 from sfm_server.loading import LoadedSettings
 from sfm_server.schemas.system import HealthAnswer
 from sfm_server.selection import Selection, select
+from sfm_server.truths import has_succession, what_a_start_does
 
 _LITTLE_ROOM_BYTES = 512 * 1024 * 1024
 _LONG_OUTBOX = 10_000
+_TRUTH = "newest truth"
 
 
 @click.command()
 @with_target
 def doctor(target: Target) -> int:
-    """Check the installation, the settings, the folder and every backend.
+    """Check the installation, the settings, the folder, every backend and the other truths.
 
+    Tells what a start would take over from another truth, and takes nothing over.
     The exit status is 1 if a check failed.
     """
     findings = list(_local(target)) if target.url is None else []
-    if not any(finding.verdict is Verdict.FAILED for finding in findings):
+    if not (_failed(findings) or _behind(findings)):
         findings += _memory(target)
     show(findings, as_json=target.as_json, text=lambda: "\n".join(map(_line, findings)))
-    failed = any(finding.verdict is Verdict.FAILED for finding in findings)
-    return Exit.FOUND_PROBLEMS if failed else Exit.OK
+    return Exit.FOUND_PROBLEMS if _failed(findings) else Exit.OK
+
+
+def _behind(findings: Iterable[Finding]) -> bool:
+    """Tell whether opening the memory would do more than look at it."""
+    return any(one.check == _TRUTH and one.verdict is not Verdict.OK for one in findings)
+
+
+def _failed(findings: Iterable[Finding]) -> bool:
+    return any(finding.verdict is Verdict.FAILED for finding in findings)
 
 
 def _local(target: Target) -> Iterator[Finding]:
@@ -55,7 +66,28 @@ def _local(target: Target) -> Iterator[Finding]:
     yield from _plugins(selection)
     yield from _token(selection)
     yield from _folder(loaded)
-    yield from asyncio.run(look_at_slots(selection))
+    slots = asyncio.run(look_at_slots(selection))
+    yield from slots
+    if not _failed(slots) and has_succession(selection):
+        yield asyncio.run(_truth(selection))
+
+
+async def _truth(selection: Selection) -> Finding:
+    try:
+        decision = await what_a_start_does(selection)
+    except SfmError as error:
+        return _failure(_TRUTH, error)
+    if decision.source is not None:
+        detail = f"a start copies everything from {decision.source.place} to here first"
+    elif decision.abandoned is not None:
+        unfinished, given_back = decision.abandoned
+        detail = (
+            f"{unfinished.place} never finished taking over from {given_back.place}: "
+            "a start calls that off first"
+        )
+    else:
+        return Finding(check=_TRUTH, verdict=Verdict.OK, detail="no other one is newer")
+    return Finding(check=_TRUTH, verdict=Verdict.WARNING, detail=detail)
 
 
 def _plugins(selection: Selection) -> Iterator[Finding]:

@@ -45,6 +45,8 @@ class PortAnswer:
         lag_seconds: For how long the oldest change has waited to reach it;
             null where nothing follows the truth there, or that is unknown.
         backlog: How many changes wait to reach it; null where unknown.
+        superseded_by: Of the truth: where the one is that has taken over, so
+            that this one takes no more writes; "" where none has.
     """
 
     scheme: str
@@ -54,6 +56,7 @@ class PortAnswer:
     without: Literal["degraded", "unusable"] = "degraded"
     lag_seconds: float | None = None
     backlog: int | None = None
+    superseded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
