@@ -17,7 +17,6 @@ from sfm_core.protocols.kv import Commit, CommitResult, KeyValueStore, Write
 from sfm_core.registry import BackendContext
 
 LEASE = timedelta(seconds=30)
-CONTEXT = BackendContext(data_folder=Path("unused"))
 
 _prefixes = count()
 
@@ -46,19 +45,24 @@ def fresh(url: str) -> str:
     return with_options(url, f"prefix=fresh-{next(_prefixes)}")
 
 
+def own_context() -> BackendContext:
+    """Return a context whose ports have no connections in common with those of others."""
+    return BackendContext(data_folder=Path("unused"))
+
+
 def open_kv(url: str) -> RedisKeyValueStore:
     """Make a truth with a connection of its own, as another process would."""
-    return create_kv(url, CONTEXT)
+    return create_kv(url, own_context())
 
 
 def open_graph(url: str) -> RedisGraphStore:
     """Make a graph store with a connection of its own."""
-    return create_graph(url, CONTEXT)
+    return create_graph(url, own_context())
 
 
 def open_cache(url: str) -> RedisCache:
     """Make a cache with a connection of its own."""
-    return create_cache(url, CONTEXT)
+    return create_cache(url, own_context())
 
 
 def open_timed_kv(url: str, clock: Clock) -> RedisKeyValueStore:

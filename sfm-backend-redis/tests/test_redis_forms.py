@@ -8,9 +8,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from redis_helpers import LEASE, open_cache, open_graph, open_kv, put, with_options
+from redis_helpers import (
+    LEASE,
+    open_cache,
+    open_graph,
+    open_kv,
+    own_context,
+    put,
+    with_options,
+)
 from redis_server import Server, free_port, tell
 
+from sfm_backend_redis.plugin import create_cache, create_graph, create_kv
 from sfm_core.errors import BackendError, ConfigurationError
 from sfm_core.model.events import START
 from sfm_core.protocols.cache import Cached
@@ -60,6 +69,22 @@ async def check_all_ports(url: str) -> None:
 @pytest.mark.smoke
 async def test_a_server(redis_url: str) -> None:
     await check_all_ports(redis_url)
+
+
+async def test_the_ports_of_an_engine_have_their_connections_in_common(
+    start_server: Start,
+) -> None:
+    server, context = start_server(), own_context()
+    async with create_kv(server.url, context) as store, create_graph(server.url, context) as graph:
+        await put(store, b"k")
+        await graph.ping()
+        async with create_cache(f"{server.url}?timeout_seconds=7", context) as cache:
+            await cache.ping()
+        clients = str(await tell(server.url, "CLIENT LIST"))
+        # Ours and that of the question.
+        assert clients.count("'lib-name': 'redis-py'") == 2
+        await store.__aexit__(None, None, None)
+        assert await graph.scroll("n", after=None, limit=1) == []
 
 
 async def test_a_unix_socket(start_server: Start, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import astuple, dataclass
 from functools import cache
 from importlib.resources import files
 from typing import cast
@@ -17,6 +17,8 @@ from sfm_backend_redis._connect import Argument, Link, connect
 from sfm_backend_redis._errors import translated
 from sfm_backend_redis.settings import Durability, Form, RedisSettings
 from sfm_core.errors import BackendUnavailableError, ConfigurationError
+from sfm_core.porting import SharedResource
+from sfm_core.registry import BackendContext
 
 # A server looks at the waiting ones ten times a second.
 _SPARE_SECONDS = 0.5
@@ -46,36 +48,28 @@ def shipped_script(name: str) -> Script:
     return Script.of((files("sfm_backend_redis") / "lua" / f"{name}.lua").read_bytes())
 
 
-class RedisClient:
-    """One pool of connections.
+class RedisClient(SharedResource):
+    """One pool of connections, for all ports of an engine that have the same settings.
 
     The driver never repeats a command by itself: a commit whose answer was
     lost may have happened. Repeating is left to whoever knows what is safe.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
+        super().__init__()
         self.settings = settings
         self._link: Link | None = None
         self._waits = settings.durability is not Durability.MEMORY
 
-    async def open(self) -> None:
-        """Connect, and make sure that there is a server.
+    async def _take(self, stack: AsyncExitStack) -> None:
+        self._link = link = connect(self.settings)
+        stack.push_async_callback(link.close)
+        stack.callback(self._forget)
+        # Makes sure that there is a server, and that it takes the login.
+        await self.command("PING")
 
-        Raises:
-            SfmError: It cannot be reached, or refuses the login.
-        """
-        self._link = connect(self.settings)
-        try:
-            await self.command("PING")
-        except BaseException:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Close every connection."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.close()
+    def _forget(self) -> None:
+        self._link = None
 
     async def command(self, *arguments: Argument) -> object:
         """Send one command.
@@ -236,6 +230,21 @@ class RedisClient:
         # Python 3.11's `wait_for`, which the driver uses, may swallow a cancellation.
         if task and task.cancelling() > before:
             raise asyncio.CancelledError
+
+
+def shared_client(settings: RedisSettings, context: BackendContext) -> RedisClient:
+    """Return the one client that all ports of an engine use which have the same settings.
+
+    Args:
+        settings: What the URL and the variables say.
+        context: Context of the engine.
+
+    Returns:
+        The client, not opened on behalf of the caller.
+    """
+    # Of the password only a digest, as the name may be shown.
+    name = hashlib.sha256(repr(astuple(settings)).encode()).hexdigest()
+    return context.share(f"sfm_backend_redis:{name}", lambda: RedisClient(settings))
 
 
 def _text(value: bytes | str) -> str:

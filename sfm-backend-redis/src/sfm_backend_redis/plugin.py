@@ -56,9 +56,9 @@ def create_cache(url: str, context: BackendContext) -> RedisCache:
 
 
 def _client(url: str, context: BackendContext, setting: str) -> RedisClient:
-    from sfm_backend_redis._client import RedisClient  # noqa: PLC0415 - see above
+    from sfm_backend_redis._client import shared_client  # noqa: PLC0415 - see above
 
-    return RedisClient(choose(url, context, setting=setting))
+    return shared_client(choose(url, context, setting=setting), context)
 
 
 @hookimpl

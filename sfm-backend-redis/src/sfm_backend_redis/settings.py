@@ -103,7 +103,7 @@ class RedisSettings:
         replicas: How many replicas must have a commit, with `REPLICAS`.
         timeout: How long to wait for an answer.
         connect_timeout: How long to wait for a connection.
-        max_connections: Most connections of one store.
+        max_connections: Most connections of the ports of an engine with these settings.
     """
 
     form: Form = Form.PLAIN
