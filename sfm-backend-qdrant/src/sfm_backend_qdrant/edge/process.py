@@ -107,10 +107,7 @@ class WorkerProcess:
         future = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            self._input.write(framed(Request(number, call)))
-            with suppress(ConnectionError):
-                # Whoever reads the answers will notice, and say so.
-                await self._input.drain()
+            await self._send(framed(Request(number, call)))
             return msgspec.msgpack.decode(await future, type=answer)
         finally:
             self._waiting.pop(number, None)
@@ -126,6 +123,17 @@ class WorkerProcess:
                 self._process.kill()
             await asyncio.shield(self._process.wait())
             await self._reader
+
+    async def _send(self, data: bytes) -> None:
+        # Whoever reads the answers notices when the worker is dead, and says so.
+        with suppress(ConnectionError):
+            try:
+                self._input.write(data)
+                await self._input.drain()
+            except RuntimeError:
+                # What uvloop says of a pipe that has closed.
+                if not self._input.is_closing():
+                    raise
 
     async def _read(self) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
