@@ -155,3 +155,21 @@ def test_what_cannot_be_tested_is_said(
     assert main(arguments) == 2
     said = capsys.readouterr().err
     assert any(word in said for word in words.split("|"))
+
+
+def test_the_command_is_there_without_the_kit_and_says_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "pytest.py").write_text("raise ModuleNotFoundError('no pytest here')")
+    path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
+    program = f"{path}; from sfm_core.conformance import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "memory:"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "somafractalmemory-core[testing]" in done.stderr
+
+
+def test_the_command_runs_the_kit() -> None:
+    program = "import sys; from sfm_core.conformance import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "nowhere:"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "no port that can be tested" in done.stderr

@@ -27,8 +27,6 @@ from __future__ import annotations
 try:
     import pytest
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "The test kit needs pytest. Install somafractalmemory-core[testing]."
-    ) from error
+    raise ModuleNotFoundError("The test kit needs pytest, which is not installed.") from error
 
 pytest.register_assert_rewrite("sfm_core.testing.contracts", "sfm_core.testing.machines")

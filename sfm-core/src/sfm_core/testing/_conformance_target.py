@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from sfm_core.clock import Clock, SystemClock
 from sfm_core.errors import InvalidFilterError
+from sfm_core.inprocess import HashingEmbedder
 from sfm_core.model.filters import parse_filter
 from sfm_core.model.payload import JsonValue
 from sfm_core.protocols.graph import GraphStore
@@ -179,11 +180,18 @@ def choose(target: Target) -> None:
 
 
 def chosen() -> Target:
-    """Return what the suite is about.
+    """Return what the suite is about; where nothing was chosen, an embedder that is always there.
 
-    Raises:
-        RuntimeError: Nothing was chosen: the suite is run by `sfm-conformance`.
+    So the suite can be imported, as every other module.
     """
-    if _Chosen.target is None:
-        raise RuntimeError("Run `sfm-conformance URL`, which says what to test.")
-    return _Chosen.target
+    if _Chosen.target is not None:
+        return _Chosen.target
+    registration: Registration[Backend] = Registration(
+        port=PortName.EMBEDDER,
+        scheme="hashing",
+        factory=lambda url, context: HashingEmbedder(),  # noqa: ARG005 - a factory's signature
+        summary="",
+        capabilities=frozenset({LOCAL}),
+        distribution="sfm_core.testing",
+    )
+    return Target(registration=registration, url="hashing:", shared=False)
