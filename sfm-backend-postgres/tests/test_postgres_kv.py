@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from postgres_helpers import LEASE, commit, keys_of, open_kv
+from postgres_helpers import LEASE, commit, keys_of, open_graph, open_kv
 
 from sfm_backend_postgres._statements import statements
 from sfm_core.errors import (
@@ -17,8 +17,10 @@ from sfm_core.errors import (
     ReadOnlyStorageError,
     StorageFullError,
 )
+from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import START, EventNote, EventType
 from sfm_core.model.keys import KeyRange
+from sfm_core.protocols.graph import Direction, Edge, EdgeId
 from sfm_core.protocols.kv import Commit, Committed, Write
 
 _MOMENT = datetime(2026, 5, 17, tzinfo=UTC)
@@ -36,6 +38,45 @@ def log_slowly(connection: psycopg.Connection, key: bytes) -> None:
         "VALUES ('n', 'memory.stored', %s, 1, %s)",
         (key, _MOMENT),
     )
+
+
+async def test_plans_that_were_made_for_few_entries_are_good_for_many(database_url: str) -> None:
+    here, there = Coordinate((1.0,)), Coordinate((2.0,))
+    edge = Edge(id=EdgeId(source=here, type="t", target=there), weight=1.0, version=1)
+    url = f"{database_url}?pool_size=1"
+
+    async def use_everything(number: int) -> None:
+        key = b"%d" % number
+        put = Commit(namespace="n", writes=(Write(key, b"v", 1),), expect={key: 0})
+        await commit(store, put)
+        await store.get_many("n", [key])
+        await store.scan("n", [KeyRange(b"1", None)], limit=1)
+        await graph.neighbors("n", [here, there], limit=1)
+        await graph.neighbors("n", [here], direction=Direction.IN, limit=1)
+
+    with psycopg.connect(database_url, autocommit=True) as raw:
+        async with open_kv(url) as store, open_graph(url) as graph:
+            await graph.apply("n", upserts=[edge])
+            await use_everything(0)
+            raw.execute("VACUUM ANALYZE sfm.entry, sfm.edge")
+            for number in range(1, 12):
+                await use_everything(number)
+            await asyncio.sleep(1.5)
+            raw.execute("SELECT pg_stat_reset()")
+            await use_everything(12)
+        query = (
+            "SELECT sum(idx_scan), sum(seq_scan) FROM pg_stat_user_tables "
+            "WHERE schemaname = 'sfm' AND relname IN ('entry', 'edge')"
+        )
+        by_index = through_all = 0
+        # A server process tells its counts when it ends.
+        for _ in range(100):
+            by_index, through_all = raw.execute(query).fetchone() or (0, 0)
+            if by_index + through_all >= 5:
+                break
+            await asyncio.sleep(0.05)
+    assert by_index >= 5
+    assert through_all == 0
 
 
 @pytest.mark.smoke

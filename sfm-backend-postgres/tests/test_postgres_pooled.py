@@ -26,7 +26,7 @@ from sfm_core.testing.samples import axis, point
 @pytest.fixture
 def pooled_url(through_pgbouncer: Callable[[str], str], database_url: str) -> str:
     """Return the URL of an empty database, through PgBouncer."""
-    return f"{through_pgbouncer(database_url)}?prepared_statements=off"
+    return through_pgbouncer(database_url)
 
 
 class TestPooledKeyValueStore(KeyValueStoreContract):

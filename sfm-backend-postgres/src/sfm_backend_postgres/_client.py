@@ -11,15 +11,15 @@ from selectors import EVENT_READ, DefaultSelector
 from typing import TypeAlias, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, IsolationLevel
+from psycopg import AsyncConnection
 from psycopg.pq import ConnStatus
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from sfm_backend_postgres._errors import is_lost, is_repeatable, translate, translate_login
 from sfm_backend_postgres._extension import prepare_vectors
-from sfm_backend_postgres._packing import Packed, PackedDumper
 from sfm_backend_postgres._schema import migrate
+from sfm_backend_postgres._sessions import set_up
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection, Pool
 from sfm_backend_postgres._waking import Announcer, Listener
@@ -207,7 +207,7 @@ class PostgresDatabase(SharedResource):
             min_size=1,
             max_size=settings.pool_size,
             open=False,
-            configure=_configure,
+            configure=set_up,
             timeout=_POOL_SECONDS,
             reconnect_timeout=_RECONNECT_SECONDS,
             name=f"postgresql {settings.place}",
@@ -252,12 +252,6 @@ def check_alive(connection: Connection) -> None:
             raw.consume_input()
     if raw.status != ConnStatus.OK:
         raise psycopg.OperationalError("the server has closed the connection")
-
-
-async def _configure(connection: Connection) -> None:
-    connection.adapters.register_dumper(Packed, PackedDumper)
-    # It becomes part of each BEGIN, so it also holds where a pooler shares sessions.
-    await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
 
 
 def _cut(connection: Connection) -> None:

@@ -15,6 +15,7 @@ from datetime import timedelta
 import psycopg
 from psycopg.pq import ConnStatus
 
+from sfm_backend_postgres._sessions import keeps_its_session
 from sfm_backend_postgres._types import Connection
 from sfm_backend_postgres._variables import SCHEME
 from sfm_core.errors import BackendUnavailableError, SfmError, UnsupportedError
@@ -24,7 +25,6 @@ _GAP_SECONDS = 0.2
 # What is further off is found by the rounds of whoever looks.
 _FORESEEN = timedelta(seconds=60)
 _LISTEN = b"LISTEN sfm_work"
-_OWN_SESSION = b"SELECT pg_backend_pid()"
 
 
 class Announcer:
@@ -118,7 +118,7 @@ class Listener:
             raise _unsupported()
         connection = await self._connect()
         try:
-            self._wanted = await _keeps_its_session(connection)
+            self._wanted = await keeps_its_session(connection)
             if self._wanted:
                 await connection.execute(_LISTEN)
                 return connection
@@ -127,12 +127,6 @@ class Listener:
             raise
         await connection.close()
         raise _unsupported()
-
-
-async def _keeps_its_session(connection: Connection) -> bool:
-    # A pooler gives out numbers of its own, and hands the session to others.
-    cursor = await connection.execute(_OWN_SESSION)
-    return await cursor.fetchone() == (connection.info.backend_pid,)
 
 
 def _unsupported() -> UnsupportedError:

@@ -143,6 +143,9 @@ CREATE FUNCTION sfm.commit(
 LANGUAGE plpgsql VOLATILE
 -- A process that is gone without a word may leave a transaction that waits.
 SET lock_timeout = '10s'
+-- A session keeps the plans that it made while the tables were small.
+SET enable_seqscan = off
+SET jit = off
 AS $body$
 DECLARE
     moment timestamptz;
@@ -251,6 +254,7 @@ RETURNS TABLE (edge_source bytea, edge_type text, edge_target bytea)
 LANGUAGE plpgsql VOLATILE
 -- A temporary table has no statistics; what it is asked has an index each time.
 SET enable_seqscan = off
+SET jit = off
 AS $body$
 DECLARE
     portion CONSTANT integer := 256;

@@ -64,7 +64,7 @@ class PostgresSettings:
         post_migrations: Whether to take also the migration steps that the
             release before this one would not work with.
         prepared_statements: Whether statements are prepared on the server.
-            A PgBouncer in transaction mode before 1.21 needs them off.
+            Behind a pooler they are not.
         listen: Whether to keep a connection on which other processes tell of work.
     """
 

@@ -118,8 +118,9 @@ class PostgresVectorStore(PostgresPort):
         async def work(connection: Connection) -> list[list[TupleRow]]:
             async with connection.pipeline():
                 found = await connection.execute(_SQL["find"], {"name": collection.name})
+                # Planned each time: what was right for few points is not for many.
                 cursors = [
-                    await connection.execute(sql, parameters, binary=True)
+                    await connection.execute(sql, parameters, binary=True, prepare=False)
                     for sql, parameters in asked
                 ]
             return [await cursor.fetchall() for cursor in (found, *cursors)]

@@ -41,6 +41,9 @@ CREATE FUNCTION sfm.commit(
 LANGUAGE plpgsql VOLATILE
 -- A process that is gone without a word may leave a transaction that waits.
 SET lock_timeout = '10s'
+-- A session keeps the plans that it made while the tables were small.
+SET enable_seqscan = off
+SET jit = off
 AS $body$
 DECLARE
     moment timestamptz;

@@ -20,6 +20,7 @@ RETURNS TABLE (edge_source bytea, edge_type text, edge_target bytea)
 LANGUAGE plpgsql VOLATILE
 -- A temporary table has no statistics; what it is asked has an index each time.
 SET enable_seqscan = off
+SET jit = off
 AS $body$
 DECLARE
     portion CONSTANT integer := 256;

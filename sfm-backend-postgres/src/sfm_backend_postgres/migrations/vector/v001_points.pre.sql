@@ -100,6 +100,9 @@ CREATE FUNCTION sfm.write_points(
 ) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET lock_timeout = '10s'
+-- A session keeps the plans that it made while the tables were small.
+SET enable_seqscan = off
+SET jit = off
 AS $body$
 DECLARE
     number integer;
@@ -158,6 +161,9 @@ CREATE FUNCTION sfm.delete_points(
 ) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET lock_timeout = '10s'
+-- A session keeps the plans that it made while the tables were small.
+SET enable_seqscan = off
+SET jit = off
 AS $body$
 DECLARE
     number integer;
