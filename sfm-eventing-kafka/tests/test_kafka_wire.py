@@ -43,6 +43,7 @@ async def test_a_record_is_a_cloudevent_with_its_attributes_as_headers(
         "time": "2026-02-03T04:05:06.789012+00:00",
         "version": 7,
         "datacontenttype": "application/json",
+        "dataschema": "urn:sfm:event:memory.stored:1",
         "data": DATA,
     }
     assert dict(record.headers) == {
@@ -54,12 +55,15 @@ async def test_a_record_is_a_cloudevent_with_its_attributes_as_headers(
         "ce_subject": one.subject.encode(),
         "ce_time": b"2026-02-03T04:05:06.789012+00:00",
         "ce_version": b"7",
+        "ce_dataschema": b"urn:sfm:event:memory.stored:1",
     }
     assert record.key == f"a b/{one.subject}".encode()
 
 
 def test_an_event_without_content_says_nothing_about_it() -> None:
-    assert not {"data", "datacontenttype"} & set(msgspec.json.decode(record_of(LINK).value))
+    assert not {"data", "datacontenttype", "dataschema"} & set(
+        msgspec.json.decode(record_of(LINK).value)
+    )
 
 
 def test_a_link_has_the_key_of_the_memory_that_it_begins_at() -> None:

@@ -11,7 +11,16 @@ from sfm_core.model.events import Event
 
 _NAMESPACES: Final = "/namespaces/"
 # Attributes that are headers, too, so that a consumer need not parse what it does not want.
-_HEADERS: Final = ("specversion", "id", "type", "source", "subject", "time", "version")
+_HEADERS: Final = (
+    "specversion",
+    "id",
+    "type",
+    "source",
+    "subject",
+    "time",
+    "version",
+    "dataschema",
+)
 _TYPE_HEADER: Final = ("content-type", MEDIA_TYPE.encode())
 
 _encode = msgspec.json.Encoder().encode
@@ -45,5 +54,6 @@ def key_of(event: Event) -> bytes:
 def record_of(event: Event) -> Record:
     """Return an event as it is sent: CloudEvents in structured mode, its attributes as headers."""
     document = cloudevent(event)
-    headers = [(f"ce_{name}", str(document[name]).encode()) for name in _HEADERS]
+    told = [name for name in _HEADERS if name in document]
+    headers = [(f"ce_{name}", str(document[name]).encode()) for name in told]
     return Record(key_of(event), _encode(document), [_TYPE_HEADER, *headers])

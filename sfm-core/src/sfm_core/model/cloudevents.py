@@ -11,6 +11,8 @@ from sfm_core.model.events import Event, EventType
 from sfm_core.model.payload import JsonValue, Payload
 
 SPEC_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = 1
+"""Version of the schemas of data; another one is another schema, beside which the old one stays."""
 MEDIA_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 
 
@@ -24,7 +26,8 @@ def cloudevent(event: Event) -> dict[str, JsonValue]:
         event: What to describe.
 
     Returns:
-        A JSON object from which the event can be made again; without `data` where there is none.
+        A JSON object from which the event can be made again; where there are no data, it says
+        nothing about them.
     """
     document: dict[str, JsonValue] = {
         "specversion": SPEC_VERSION,
@@ -37,6 +40,7 @@ def cloudevent(event: Event) -> dict[str, JsonValue]:
     }
     if event.data is not None:
         document["datacontenttype"] = "application/json"
+        document["dataschema"] = f"urn:sfm:event:{event.type.value}:{SCHEMA_VERSION}"
         document["data"] = event.data
     return document
 
