@@ -44,6 +44,7 @@ EMBEDDERS = ("memory", "small", "tiny")
 INTERVAL = SETTINGS.sweep_interval
 LEASE = SETTINGS.lease
 PATIENCE = 10.0
+TURNS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,19 @@ class House:
         return not engine.rebuilding
 
     async def outbox_depth(self) -> int:
-        """Tell how many notes wait."""
+        """Tell how many notes wait, once engines have had their turns to let go of them."""
+        await let_others_work()
         return (await self.kv.outbox_status()).depth
+
+    async def nothing_waits(self, *, sweeping: bool = False) -> None:
+        """Wait until every note is followed, by upkeep too if need be."""
+        await eventually(partial(self._nothing_waits, sweeping))
+
+    async def _nothing_waits(self, sweeping: bool) -> bool:  # noqa: FBT001 - private
+        depth = (await self.kv.outbox_status()).depth
+        if depth and sweeping:
+            await self.sweep()
+        return depth == 0
 
     async def points(
         self, namespace: str = NS, collection: Collection | None = None
@@ -256,6 +268,12 @@ async def open_house() -> AsyncGenerator[House]:
     house = House()
     async with house.kv, house.vector, house.graph, house.sink:
         yield house
+
+
+async def let_others_work() -> None:
+    """Give others the turns that they need for what takes no thread."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:

@@ -90,7 +90,7 @@ async def test_writes_and_deletions_reach_both_while_one_is_built(house: House) 
         assert (await engine.store(NS, new(A, "a new shark"))).indexed
         assert await engine.delete(NS, B)
         assert await found(engine, "shark", 1) == [A]
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits(sweeping=True)
         faults.clear()
         await house.settle(engine)
         expected = {at(n): 2 if n == 1 else 1 for n in range(20) if n != 2}
@@ -109,7 +109,7 @@ async def test_a_write_does_not_wait_for_a_new_collection_that_cannot_follow(hou
         await house.settle(engine)
         await house.sweep(LONG)
         await house.sweep(LONG)
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits(sweeping=True)
         assert (await points_of(house, engine, "small"))[A] == 2
 
 
@@ -168,7 +168,7 @@ async def test_going_back_before_the_end_gives_the_build_up(house: House) -> Non
     async with house.open() as engine:
         assert await roles_of(engine) == {"memory": "serving", "small": "kept"}
         await engine.store(NS, new(A, "changed"))
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits(sweeping=True)
 
 
 async def test_the_last_start_decides(house: House) -> None:
@@ -188,7 +188,7 @@ async def test_an_engine_that_does_not_decide_uses_what_serves(house: House) -> 
         assert await roles_of(engine) == {"memory": "serving"}
         await engine.store(NS, new(A, "a new shark"))
         assert await found(engine, "shark", 1) == [A]
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits(sweeping=True)
 
 
 async def test_an_old_embedder_that_is_gone_leaves_its_words(house: House) -> None:
@@ -233,7 +233,7 @@ async def test_a_write_by_an_engine_that_has_not_heard_of_the_new_collection_is_
     ):
         await eventually(lambda: len(house.embedded) >= 20)
         assert (await old.store(NS, new(A, "written in ignorance"))).indexed
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits(sweeping=True)
         await house.settle(newer)
         assert await found(newer, "ignorance", 1) == [A]
         assert (await newer.check()).consistent
@@ -248,7 +248,7 @@ async def test_engines_that_share_a_truth_switch_together(house: House) -> None:
         for engine in (old, newer):
             assert await found(engine, "newer one", 1) == [B]
             assert (await engine.check()).consistent
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits(sweeping=True)
 
 
 async def test_an_old_engine_without_the_new_embedder_goes_on_with_its_own(house: House) -> None:
@@ -258,7 +258,7 @@ async def test_an_old_engine_without_the_new_embedder_goes_on_with_its_own(house
             assert (await old.store(NS, new(A, "written by the old one"))).indexed
             await house.settle(newer)
             await house.sweep()
-            assert await house.outbox_depth() == 0
+            await house.nothing_waits(sweeping=True)
             assert (await points_of(house, newer, "small"))[A] == 2
             await newer.store(NS, new(B, "written by the newer one"))
             await newer.delete(NS, C)
@@ -276,7 +276,7 @@ async def test_an_old_engine_without_the_new_embedder_goes_on_with_its_own(house
         await house.sweep(LONG)
         await house.sweep()
         assert await found(newer, "gone", 1) == [C]
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits(sweeping=True)
         assert await roles_of(newer) == {"memory": "kept", "small": "serving"}
 
 
@@ -306,7 +306,7 @@ async def test_what_has_served_is_kept_current_while_another_engine_may_search_i
         for _ in range(12):
             await house.sweep()
         await newer.store(NS, new(A, "written later"))
-        await house.sweep()
+        await house.nothing_waits(sweeping=True)
         assert await roles_of(newer) == {"memory": "retiring", "small": "serving"}
         assert (await points_of(house, newer, "memory"))[A] == 2
 

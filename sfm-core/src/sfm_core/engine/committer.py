@@ -72,10 +72,13 @@ class Written:
     Attributes:
         version: The version of the changed entry; 0 if nothing was written.
         notes: Outbox notes to follow up, leased to this process.
+        entries: What stands under the keys of the notes since then, as far as
+            the change wrote them itself.
     """
 
     version: int
     notes: tuple[DirtyNote, ...] = ()
+    entries: Mapping[bytes, Entry] = field(default_factory=dict[bytes, Entry])
 
 
 @dataclass(slots=True)
@@ -290,8 +293,10 @@ def _settle(group: _Group, chain: _Chain, result: CommitResult) -> None:
     notes = {note.key: note for note in result.notes}
     for at, commit, version in chain.links:
         mine = tuple(notes[key] for key in commit.dirty)
-        group.results[at] = Written(version=version, notes=mine)
-        group.learn(namespace, {write.key: _entry(write) for write in commit.writes})
+        written = {write.key: _entry(write) for write in commit.writes}
+        entries = {key: entry for key in commit.dirty if (entry := written.get(key))}
+        group.results[at] = Written(version=version, notes=mine, entries=entries)
+        group.learn(namespace, written)
 
 
 def _outcome(change: Change, view: View) -> Planned | SfmError:

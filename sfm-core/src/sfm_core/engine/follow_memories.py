@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sfm_core.engine.index import Index
 from sfm_core.engine.reap_links import LinkReaper
@@ -20,6 +21,7 @@ from sfm_core.model.keys import (
 )
 from sfm_core.model.memory import Memory
 from sfm_core.model.payload import Payload
+from sfm_core.protocols.kv import Entry
 from sfm_core.protocols.vector import Point, PointId
 from sfm_core.text.composing import keyword_terms, own_text
 
@@ -27,6 +29,24 @@ MAX_CHARACTERS_INLINE = 2000
 """Text that is analyzed on the event loop: it takes less time than changing threads."""
 
 States = dict[Coordinate, MemoryState]
+
+
+class Applied(NamedTuple):
+    """What was applied, and what of the truth it rests on.
+
+    Attributes:
+        namespace: Where the memories live.
+        wanted: Whose points were written or removed.
+        states: What the truth said of them and of those before them.
+        before: Which memories were before each in its episode.
+        turns: How many of them lend words.
+    """
+
+    namespace: str
+    wanted: Sequence[Coordinate]
+    states: Mapping[Coordinate, MemoryState]
+    before: Mapping[Coordinate, Sequence[Coordinate]]
+    turns: int
 
 
 class MemoryFollower:
@@ -55,9 +75,34 @@ class MemoryFollower:
         Raises:
             BackendError: A backend failed; part of it may be applied.
         """
+        return await self.unsettled(await self.write(namespace, keys, index, {}))
+
+    async def write(
+        self, namespace: str, keys: Sequence[bytes], index: Index, entries: Mapping[bytes, Entry]
+    ) -> Applied:
+        """Apply what the truth says, without looking whether it has changed meanwhile.
+
+        Args:
+            namespace: Where the memories live.
+            keys: Their keys.
+            index: Whose points are to follow.
+            entries: What stood under keys when this process committed them;
+                the others are read.
+
+        Returns:
+            What was applied, for `unsettled`.
+
+        Raises:
+            BackendError: A backend failed; part of it may be applied.
+        """
         turns = len(index.rule.context_weights)
         named = [Coordinate.from_key(key[1:]) for key in keys]
-        states = await self._read(namespace, named, {})
+        known = {
+            coordinate: self._truth.memory_state(namespace, key, entries[key])
+            for coordinate, key in zip(named, keys, strict=True)
+            if key in entries
+        }
+        states = await self._read(namespace, named, known)
         before, after = await self._episode_neighbours(namespace, states, turns)
         wanted = list(dict.fromkeys([*named, *(c for near in after.values() for c in near)]))
         states = await self._read(namespace, wanted, states)
@@ -69,12 +114,27 @@ class MemoryFollower:
         context = [c for near in before.values() for c in near]
         states = await self._read(namespace, context, states)
         await self._write(namespace, {c: states[c] for c in wanted}, states, before, index)
-        again = await self._changed(namespace, states)
-        members = {c: states[c] for c in before}
-        now_before, _ = await self._episode_neighbours(namespace, members, turns)
+        return Applied(namespace, wanted, states, before, turns)
+
+    async def unsettled(self, applied: Applied) -> list[bytes]:
+        """Look which memories have changed since they were applied, or have other neighbours.
+
+        Args:
+            applied: What was applied.
+
+        Returns:
+            Keys of memories that have to be applied again.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
+        before = applied.before
+        again = await self._changed(applied.namespace, applied.states)
+        members = {c: applied.states[c] for c in before}
+        now_before, _ = await self._episode_neighbours(applied.namespace, members, applied.turns)
         return [
             memory_key(c)
-            for c in wanted
+            for c in applied.wanted
             if c in again
             or again & set(before.get(c, ()))
             or before.get(c, []) != now_before.get(c, [])
@@ -222,7 +282,9 @@ class MemoryFollower:
             for at, memory in enumerate(memories)
         ]
 
-    async def _changed(self, namespace: str, states: States) -> set[Coordinate]:
+    async def _changed(
+        self, namespace: str, states: Mapping[Coordinate, MemoryState]
+    ) -> set[Coordinate]:
         keys = [memory_key(coordinate) for coordinate in states]
         entries = await self._truth.entries(namespace, keys)
         return {

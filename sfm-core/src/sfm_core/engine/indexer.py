@@ -5,31 +5,47 @@ what the truth says now, applies that, and looks at the versions once more
 afterwards. If one moved meanwhile it starts over. So two writers, a late reply
 or a replayed note can make it work twice, but never leave an older state behind:
 each commit has its own note, and a note is acknowledged only after a look that
-found nothing newer than what was applied.
+found nothing newer than what was applied. Whoever waits does so until it is
+applied; the look and the acknowledgement come afterwards.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.follow_links import LinkFollower
-from sfm_core.engine.follow_memories import MemoryFollower
+from sfm_core.engine.follow_memories import Applied, MemoryFollower
 from sfm_core.engine.index import Index
 from sfm_core.engine.indexes import Indexes, View
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import BackendError, BackendUnavailableError, ClosedError, SfmError
 from sfm_core.model.keys import EPISODE, LINK, MEMORY
-from sfm_core.protocols.kv import DirtyNote
+from sfm_core.protocols.kv import DirtyNote, Entry
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 1000
 MAX_CHASES = 10
 MAX_DELAY = timedelta(minutes=5)
+MAX_UNFINISHED = 16
+"""Groups of notes that nobody waits for any more. Beyond that, writers wait for one of them."""
+
+
+class Task(NamedTuple):
+    """A note to follow up.
+
+    Attributes:
+        note: The note.
+        entry: What this process has committed under its key, if it has.
+    """
+
+    note: DirtyNote
+    entry: Entry | None = None
 
 
 class Indexer:
@@ -45,24 +61,25 @@ class Indexer:
         self._wait = stores.settings.index_wait
         self._memories = memories
         self._links = links
-        self._coalescer: Coalescer[DirtyNote, bool] = Coalescer(
+        self._coalescer: Coalescer[Task, bool] = Coalescer(
             self._process, max_batch=MAX_BATCH, concurrency=2
         )
         self._background: set[asyncio.Task[object]] = set()
+        self._unfinished: set[asyncio.Task[None]] = set()
 
-    async def follow(self, notes: Sequence[DirtyNote]) -> bool:
+    async def follow(self, tasks: Sequence[Task]) -> bool:
         """Bring the derived stores up to date for notes that this process holds.
 
         Args:
-            notes: Notes from a commit or a claim.
+            tasks: Notes from a commit or a claim.
 
         Returns:
             Whether what is searched has followed. If not (a derived store is
             down or slow) the notes stay in the truth and are followed up later.
         """
-        if not notes:
+        if not tasks:
             return True
-        work = asyncio.ensure_future(self._coalescer.submit_many(notes))
+        work = asyncio.ensure_future(self._coalescer.submit_many(tasks))
         self._background.add(work)
         work.add_done_callback(self._background.discard)
         try:
@@ -93,53 +110,89 @@ class Indexer:
             index = (await self._indexes.current()).searched
         wanted = list(keys)
         await self._repair_points(namespace, wanted, index)
-        links = [key for key in dict.fromkeys(wanted) if key[:1] == LINK]
-        await self._chase(links, lambda todo: self._links.apply(namespace, todo))
+        await self._repair_links(namespace, wanted)
 
     async def _repair_points(self, namespace: str, keys: Sequence[bytes], index: Index) -> None:
+        wanted = await self._memory_keys(namespace, keys, index)
+        await self._chase_memories(namespace, wanted, index)
+
+    async def _chase_memories(self, namespace: str, keys: Sequence[bytes], index: Index) -> None:
+        await self._chase(keys, lambda todo: self._memories.apply(namespace, todo, index))
+
+    async def _repair_links(self, namespace: str, keys: Sequence[bytes]) -> None:
+        links = [key for key in dict.fromkeys(keys) if key[:1] == LINK]
+        await self._chase(links, lambda todo: self._links.apply(namespace, todo))
+
+    async def _memory_keys(
+        self, namespace: str, keys: Sequence[bytes], index: Index
+    ) -> list[bytes]:
+        """Return the memories that keys stand for: themselves, or those after a place."""
         left = [key for key in dict.fromkeys(keys) if key[:1] == EPISODE]
         lacking = await self._memories.that_follow(namespace, left, index) if left else []
-        wanted = [key for key in dict.fromkeys([*keys, *lacking]) if key[:1] == MEMORY]
-        await self._chase(wanted, lambda todo: self._memories.apply(namespace, todo, index))
+        return [key for key in dict.fromkeys([*keys, *lacking]) if key[:1] == MEMORY]
 
     async def close(self) -> None:
         """Finish the work in hand."""
         await self._coalescer.close()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await asyncio.gather(*self._unfinished, return_exceptions=True)
 
-    async def _process(self, notes: list[DirtyNote]) -> Sequence[bool]:
+    async def _process(self, tasks: list[Task]) -> Sequence[bool]:
         failed: set[str] = set()
-        by_namespace: dict[str, list[DirtyNote]] = {}
-        for note in notes:
-            by_namespace.setdefault(note.namespace, []).append(note)
+        by_namespace: dict[str, list[Task]] = {}
+        for task in tasks:
+            by_namespace.setdefault(task.note.namespace, []).append(task)
         for namespace, group in by_namespace.items():
             failed.update(await self._settle(namespace, group))
-        return [note.id not in failed for note in notes]
+        return [task.note.id not in failed for task in tasks]
 
-    async def _settle(self, namespace: str, notes: Sequence[DirtyNote]) -> list[str]:
+    async def _settle(self, namespace: str, tasks: Sequence[Task]) -> list[str]:
         """Follow up notes of one namespace; return the ids of those that could not be."""
-        keys = [note.key for note in notes]
+        notes = [task.note for task in tasks]
         try:
             view = await self._indexes.current()
-            await self.repair(namespace, keys, view.searched)
+            applied = await self._apply(namespace, tasks, view.searched)
         except BackendError as error:
             if not error.retryable and len(notes) > 1:
                 # One entry that cannot be read must not hold up the others.
-                half = len(notes) // 2
-                failed = await self._settle(namespace, notes[:half])
-                return failed + await self._settle(namespace, notes[half:])
+                half = len(tasks) // 2
+                failed = await self._settle(namespace, tasks[:half])
+                return failed + await self._settle(namespace, tasks[half:])
             log.warning(
                 "derived stores cannot follow %d keys yet: %s: %s", len(notes), error.code, error
             )
             await self._give_back(notes)
             return [note.id for note in notes]
-        await self._finish(namespace, notes, view)
+        finishing = self._finish(namespace, notes, view, applied)
+        await (finishing if view.shared else self._finish_later(finishing))
         return []
 
-    async def _finish(self, namespace: str, notes: Sequence[DirtyNote], view: View) -> None:
-        """Have the other collections follow, which nobody waits for, and let go of the notes."""
+    async def _apply(self, namespace: str, tasks: Sequence[Task], index: Index) -> Applied:
+        keys = [task.note.key for task in tasks]
+        # Of several commits of one memory, the group may have any; the last is the best guess.
+        known = sorted((t for t in tasks if t.entry), key=_version)
+        entries = {task.note.key: task.entry for task in known if task.entry}
+        wanted = await self._memory_keys(namespace, keys, index)
+        applied = await self._memories.write(namespace, wanted, index, entries)
+        await self._repair_links(namespace, keys)
+        return applied
+
+    async def _finish_later(self, work: Coroutine[object, object, None]) -> None:
+        """Have work done that nobody waits for, unless there is much of it already."""
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        if len(self._unfinished) > MAX_UNFINISHED:
+            await asyncio.wait(self._unfinished, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _finish(
+        self, namespace: str, notes: Sequence[DirtyNote], view: View, applied: Applied
+    ) -> None:
+        """Look whether anything has changed, have the other collections follow, let go of notes."""
         keys = [note.key for note in notes]
         try:
+            again = await self._memories.unsettled(applied)
+            await self._chase_memories(namespace, again, view.searched)
             for index in view.followed[1:]:
                 await self._repair_points(namespace, keys, index)
             if view.responsible:
@@ -152,6 +205,8 @@ class Indexer:
                 "%d keys are not followed everywhere: %s: %s", len(notes), error.code, error
             )
             await self._give_back(notes)
+        except Exception:  # nobody waits for this to tell; the notes stay until their lease ends
+            log.exception("%d keys are not followed yet", len(notes))
 
     async def _give_back(self, notes: Sequence[DirtyNote]) -> None:
         attempts = max(note.attempts for note in notes)
@@ -177,3 +232,7 @@ class Indexer:
                 f"{len(todo)} keys change faster than they can be indexed.",
                 backend=self._kv.scheme,
             )
+
+
+def _version(task: Task) -> int:
+    return task.entry.version if task.entry else 0

@@ -58,6 +58,12 @@ class View:
     responsible: bool
 
     @property
+    def shared(self) -> bool:
+        """Whether other engines may search another index that this one keeps current."""
+        searched = {r.name for r in self.catalog.active if r.role is not Role.BUILDING}
+        return any(index.name in searched for index in self.followed[1:])
+
+    @property
     def rebuilding(self) -> bool:
         """Whether a derived store is being built or compared with the truth."""
         awaited = {Role.SERVING, Role.BUILDING}

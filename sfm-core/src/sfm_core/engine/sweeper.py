@@ -11,7 +11,7 @@ from typing import TypeAlias
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.build import Builder
 from sfm_core.engine.forget import Forgetting
-from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.indexer import Indexer, Task
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.relay import Relay
@@ -140,7 +140,10 @@ class Sweeper:
                 owner=self._stores.owner, limit=CLAIM_PAGE, lease=settings.lease
             )
             adopted += len(notes)
-            if not await self._indexer.follow(notes) or len(notes) < CLAIM_PAGE:
+            if (
+                not await self._indexer.follow([Task(note) for note in notes])
+                or len(notes) < CLAIM_PAGE
+            ):
                 return adopted
 
     async def _collections(self) -> None:

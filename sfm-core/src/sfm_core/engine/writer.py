@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Sequence
 from typing import TypeVar
 
 from sfm_core.engine.committer import Change, Committer, Written
-from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.indexer import Indexer, Task
 from sfm_core.errors import ClosedError
 
 ResultT = TypeVar("ResultT")
@@ -63,14 +63,14 @@ class Writer:
 
     async def _write(self, change: Change) -> tuple[Written, bool]:
         written = await self._committer.commit(change)
-        return written, await self._indexer.follow(written.notes)
+        return written, await self._indexer.follow(_tasks(written))
 
     async def _write_many(
         self, changes: Sequence[Change]
     ) -> tuple[list[Written | BaseException], bool]:
         results = await self._committer.commit_many(changes)
-        notes = [note for result in results if isinstance(result, Written) for note in result.notes]
-        return results, await self._indexer.follow(notes)
+        tasks = [task for r in results if isinstance(r, Written) for task in _tasks(r)]
+        return results, await self._indexer.follow(tasks)
 
     async def _to_the_end(
         self, changes: Sequence[Change], work: Coroutine[object, object, ResultT]
@@ -92,3 +92,7 @@ class Writer:
         if not task.cancelled():
             # The caller hears of an error; one who gave up must not be told by the event loop.
             task.exception()
+
+
+def _tasks(written: Written) -> list[Task]:
+    return [Task(note, written.entries.get(note.key)) for note in written.notes]
