@@ -156,6 +156,19 @@ async def test_a_truth_in_memory_only_is_warned_of(
     assert ["append-only" in record.getMessage() for record in caplog.records] == [True]
 
 
+async def test_a_truth_that_may_be_removed_is_warned_of(
+    start_server: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = start_server("--appendonly", "yes", "--maxmemory-policy", "allkeys-lru")
+    with caplog.at_level(logging.WARNING):
+        async with open_kv(server.url):
+            pass
+        await tell(server.url, "CONFIG SET", "maxmemory-policy", "volatile-lru")
+        async with open_kv(server.url):
+            pass
+    assert ["noeviction" in record.getMessage() for record in caplog.records] == [True]
+
+
 def entries_key(url: str) -> str:
     return f"{{{url.partition('prefix=')[2]}:truth}}:entries:n"
 

@@ -139,12 +139,20 @@ class RedisKeyValueStore(RedisOutbox):
 
     async def _warn_if_volatile(self) -> None:
         try:
-            answer = await self._resource.node_command(self.key("seq"), "INFO", "persistence")
+            answer = await self._resource.node_command(
+                self.key("seq"), "INFO", "persistence", "memory"
+            )
         except BackendError:
             # Managed services may refuse it; that says nothing about their disks.
-            _LOG.debug("The server does not tell about its persistence.", exc_info=True)
+            _LOG.debug("The server does not tell what it keeps.", exc_info=True)
             return
-        if cast(dict[str, int], answer).get("aof_enabled") == 0:
+        told = cast(dict[str, int | str], answer)
+        if str(told.get("maxmemory_policy", "")).startswith("allkeys"):
+            _LOG.warning(
+                "%s removes memories when it is full. Set maxmemory-policy noeviction.",
+                self._resource.settings.place,
+            )
+        if told.get("aof_enabled") == 0:
             _LOG.warning(
                 "%s keeps no append-only file: commits since its last snapshot are lost "
                 "when it stops. Set appendonly yes.",
