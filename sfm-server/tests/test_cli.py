@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 from fix_serving import TOKEN, Server, free_port
@@ -251,8 +252,7 @@ def test_the_installed_program_runs(tmp_path: Path) -> None:
 
 def test_collections_are_listed(sfm: Call) -> None:
     sfm("store", "a whale")
-    listed = sfm("collections", "--json").document["collections"]
-    assert isinstance(listed, list)
+    listed = cast("list[dict[str, str]]", sfm("collections", "--json").document["collections"])
     assert [one["role"] for one in listed] == ["serving"]
     assert "serving" in sfm("collections").out
     assert sfm("collections", "--drop", listed[0]["name"]).status == Exit.INVALID
@@ -265,8 +265,8 @@ def test_another_embedder_is_gone_over_to_by_a_rebuild_and_by_nothing_else(
     where = ("--data", str(tmp_path / "data"))
 
     def roles() -> dict[str, str]:
-        listed = call("collections", "--json", *where).document["collections"]
-        assert isinstance(listed, list)
+        document = call("collections", "--json", *where).document
+        listed = cast("list[dict[str, str]]", document["collections"])
         return {one["embedder"]: one["role"] for one in listed}
 
     call("store", "a whale", *where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias, cast
 
 import pytest
 
@@ -15,7 +16,9 @@ from sfm_server.loading import load_settings
 from sfm_server.selection import Selection, select
 from sfm_server.truths import LastTruth, other_truths, read_last, truth_at
 
-Call = Callable[..., dict[str, object]]
+Row: TypeAlias = dict[str, object]
+Document: TypeAlias = Row | list[Row]
+Call = Callable[..., Row]
 OLD, NEW = "sqlite:old.db", "sqlite:new.db"
 
 
@@ -40,13 +43,17 @@ def sfm(
             found = run([*arguments, "--json"])
             out, err = capfd.readouterr()
             assert found == status, err
-            document: object = json.loads(out or err.splitlines()[-1])
-            return document if isinstance(document, dict) else {"listed": document}
+            document: Document = json.loads(out or err.splitlines()[-1])
+            return {"listed": document} if isinstance(document, list) else document
 
         return call
 
     assert not folder.exists()
     return on
+
+
+def listed(answer: Row) -> list[Row]:
+    return cast("list[Row]", answer["listed"])
 
 
 def selection(**variables: str) -> Selection:
@@ -118,11 +125,9 @@ def test_doctor_tells_what_a_start_would_take_over_and_does_not_do_it(
     sfm: Callable[..., Call],
 ) -> None:
     sfm(OLD)("store", "tea", "--coord", "1")
-    listed = sfm(NEW, OLD)("doctor")["listed"]
-    assert isinstance(listed, list)
-    [truth] = [one for one in listed if one["check"] == "newest truth"]
+    [truth] = [one for one in listed(sfm(NEW, OLD)("doctor")) if one["check"] == "newest truth"]
 
-    assert (truth["verdict"], OLD in truth["detail"]) == ("warning", True)
+    assert (truth["verdict"], OLD in str(truth["detail"])) == ("warning", True)
     assert sfm(NEW)("migrate", OLD, NEW, "--dry-run")["unchanged"] == 0
     assert sfm(OLD)("store", "still ours", "--coord", "2")
 
@@ -153,9 +158,8 @@ def test_two_truths_are_compared(sfm: Callable[..., Call]) -> None:
 def test_the_truths_of_an_installation_are_listed(sfm: Callable[..., Call]) -> None:
     sfm(OLD)("store", "tea", "--coord", "1")
     sfm(NEW, OLD)("store", "coffee", "--coord", "2")
-    listed = sfm(NEW, OLD)("truths")["listed"]
-    assert isinstance(listed, list)
-    assert [(one["place"], one["state"], one["superseded_by"]) for one in listed] == [
+    rows = listed(sfm(NEW, OLD)("truths"))
+    assert [(one["place"], one["state"], one["superseded_by"]) for one in rows] == [
         (NEW, "this one", ""),
         (OLD, "older", NEW),
     ]
