@@ -13,14 +13,16 @@ from qdrant_client import models
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 from qdrant_helpers import COLLECTION, LocalVectorStore, open_local
 
-from sfm_backend_qdrant._client import struct
+from sfm_backend_qdrant._client import ClientQdrant, struct
 from sfm_backend_qdrant._collections import INDEXES
 from sfm_backend_qdrant._encoding import order_words, stored_point
 from sfm_backend_qdrant._filters import enclose, scope
 from sfm_backend_qdrant._parting import PART_BYTES, PART_POINTS, parts
-from sfm_backend_qdrant._server import at_least
+from sfm_backend_qdrant._searching import Question
+from sfm_backend_qdrant._server import ServerConnection, at_least
 from sfm_backend_qdrant._statements import TEXT_PREFIX_BYTES, text_numbers, token
 from sfm_backend_qdrant._terms import term_index
+from sfm_backend_qdrant._urls import parse_url
 from sfm_backend_qdrant.vector import QdrantVectorStore
 from sfm_core.errors import ConfigurationError, InvalidFilterError, InvalidInputError
 from sfm_core.model.coordinate import Coordinate
@@ -205,6 +207,40 @@ def test_what_is_kept_of_a_memory_comes_through_grpc_unchanged() -> None:
     stored = struct(stored_point(whole_point()))
     sent = GrpcToRest.convert_point_struct(RestToGrpc.convert_point_struct(stored))
     assert sent.payload == stored.payload
+
+
+def test_every_index_comes_through_grpc_unchanged() -> None:
+    for schema in INDEXES.values():
+        sent = RestToGrpc.convert_payload_schema_params(schema)
+        assert GrpcToRest.convert_payload_schema_params(sent) == schema
+
+
+def test_a_search_comes_through_grpc_unchanged() -> None:
+    connection = ServerConnection(parse_url("qdrant://db", Path("/data"), {}))
+    connection.counts_by_namespace = True
+    qdrant = ClientQdrant(connection)
+    query = VectorQuery(
+        namespace="n",
+        limit=3,
+        vector=X,
+        terms={"said": 1.0},
+        filter=parse_filter({"t": {"$gt": "b"}, "n": {"$in": [1, 2]}}),
+    )
+    requests = qdrant.requests(Question.of(query).ask())
+    assert len(requests) == 2
+    for request in requests:
+        RestToGrpc.convert_query_request(request, "tests")
+        for chosen in request.prefetch if isinstance(request.prefetch, list) else []:
+            sent = GrpcToRest.convert_prefetch_query(RestToGrpc.convert_prefetch_query(chosen))
+            assert (sent.query, sent.using, sent.limit) == (
+                chosen.query,
+                chosen.using,
+                chosen.limit,
+            )
+            assert sent.params is not None
+            assert chosen.params is not None
+            assert sent.params.acorn == chosen.params.acorn
+            assert (sent.params.idf is None) == (chosen.params.idf is None)
 
 
 @pytest.mark.parametrize("case", FILTER_CASES, ids=lambda case: str(case.source))

@@ -115,7 +115,7 @@ class ClientQdrant:
 
     async def query(self, name: str, asks: Sequence[Ask]) -> list[list[list[_Found]]]:
         """Search; see `Qdrant.query`."""
-        requests = [request for ask in asks for request in self._requests(ask)]
+        requests = [request for ask in asks for request in self.requests(ask)]
         responses = iter(
             await self._connection.run(
                 lambda client: client.query_batch_points(
@@ -155,7 +155,8 @@ class ClientQdrant:
         """Remove a collection; see `Qdrant.drop`."""
         await self._connection.run(lambda client: client.delete_collection(name))
 
-    def _requests(self, ask: Ask) -> list[models.QueryRequest]:
+    def requests(self, ask: Ask) -> list[models.QueryRequest]:
+        """Return one request for each arm; see `Qdrant.query`."""
         params = self._params(ask.corpus)
         queries = [(arm.using, _nearest(arm)) for arm in ask.arms]
         several = len(queries) > 1
