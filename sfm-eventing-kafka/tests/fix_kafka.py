@@ -11,6 +11,13 @@ import pytest
 from kafka_brokers import BOOTSTRAP_VARIABLE, ApacheKafka, Tansu
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give Java the time that it takes to start on a busy machine."""
+    for item in items:
+        if {"apache_kafka", "bootstrap"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.timeout(400))
+
+
 @pytest.fixture(scope="session")
 def tansu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tansu]:
     """Return a broker that needs nothing but Python, for the whole session."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -137,7 +138,10 @@ def kafka_jars() -> str:
     for program in ("java", "mvn"):
         if shutil.which(program) is None:
             left_out("Apache Kafka", f"Install {program} (Java 17 and Maven).")
-    with tempfile.NamedTemporaryFile("r") as answer:
+    lock = Path(tempfile.gettempdir()) / "somafractalmemory-kafka-jars.lock"
+    with lock.open("w") as turn, tempfile.NamedTemporaryFile("r") as answer:
+        # Maven's folder of jars is not made for two that fetch the same ones at once.
+        fcntl.flock(turn, fcntl.LOCK_EX)
         told = subprocess.run(
             ["mvn", "-q", "-B", "-f", str(_POM), _CLASSPATH, f"-Dmdep.outputFile={answer.name}"],
             check=False,
