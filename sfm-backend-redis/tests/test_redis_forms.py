@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from redis_helpers import (
@@ -80,9 +81,9 @@ async def test_the_ports_of_an_engine_have_their_connections_in_common(
         await graph.ping()
         async with create_cache(f"{server.url}?timeout_seconds=7", context) as cache:
             await cache.ping()
-        clients = str(await tell(server.url, "CLIENT LIST"))
-        # Ours and that of the question.
-        assert clients.count("'lib-name': 'redis-py'") == 2
+        clients = cast(list[object], await tell(server.url, "CLIENT LIST"))
+        # Theirs, and that of the question.
+        assert len(clients) == 2
         await store.__aexit__(None, None, None)
         assert await graph.scroll("n", after=None, limit=1) == []
 
