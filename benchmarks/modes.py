@@ -15,14 +15,15 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 from benchmarks.corpus import Corpus
 from benchmarks.embedded import encoded, quiet
-from benchmarks.measuring import Results, Times, timed
+from benchmarks.measuring import Results, Times, summary, timed
 from benchmarks.raw_stores import RawStore, raw_postgres, raw_redis, raw_sqlite
 from benchmarks.services import postgres_at, redis_at
 from sfm_core.engine.assembly import open_engine
@@ -44,6 +45,7 @@ SINGLE = 300
 AT_ONCE = 64
 CONCURRENT = 2000
 BULK = 1000
+BULK_ROUNDS = 5
 QUESTIONS = 300
 TOP_K = 10
 SETTINGS = EngineSettings()
@@ -114,10 +116,10 @@ class Bench:
         self._slots = slots
         self._open_raw = open_raw
         self._data = folder / "data"
+        self._context = BackendContext(data_folder=self._data)
         self._results = Results()
         self._corpus = Corpus()
         self._registry = load_plugins().registry
-        self._raw_single = 0.0
 
     async def run(self, size: int) -> dict[str, float]:
         """Measure everything at one size.
@@ -130,87 +132,109 @@ class Bench:
         """
         self._data.mkdir()
         self._results.title(f"{self._mode}, {size:,} memories, load {os.getloadavg()[0]:.1f}")
-        memories = list(self._corpus.memories(0, size))
-        raw = list(self._corpus.memories(size, size + SINGLE + BULK))
-        async with self._driven() as driven:
-            await driven.store(raw[:1])
-            single = await timed([partial(driven.store, [memory]) for memory in raw[1:SINGLE]])
-            begin = time.perf_counter()
-            await driven.store(raw[SINGLE:])
-            bulk = BULK / (time.perf_counter() - begin)
-        await self._write(memories, single, bulk)
-        async with self._engine() as engine:
-            recalled = await self._recall(engine)
-        await self._compare(recalled, keys_of(raw[: TOP_K + 10]))
+        async with self._engine() as engine, self._driven() as driven:
+            single = await self._write_singly(engine, driven)
+            await self._write_concurrently(engine, single)
+            await self._write_in_bulk(engine, driven, size)
+            self._results.tell("until all is quiet", await quiet(), "s")
+            await self._recall(engine, driven)
         return self._results.figures
 
-    async def _write(self, memories: list[NewMemory], single: Times, bulk: float) -> None:
-        tell = self._results
-        async with self._engine() as engine:
-            await engine.store(SPACE, memories[0])
-            times = await timed([partial(engine.store, SPACE, each) for each in memories[1:SINGLE]])
-            tell.tell_times("store, one at a time", times)
-            tell.tell_times("the same by the drivers", single)
-            tell.tell("store, one at a time: p50", times.p50, "ms", raw=single.p50)
-            waiting = iter(memories[SINGLE : SINGLE + CONCURRENT])
+    async def _write_singly(self, engine: MemoryEngine, driven: Driven) -> Times:
+        memories = list(self._corpus.memories(0, SINGLE))
+        # The first writes load the model and make the index.
+        await engine.store(SPACE, memories[0])
+        await driven.store(memories[:1])
+        ours, theirs = await in_turn(
+            [partial(engine.store, SPACE, memory) for memory in memories[1:]],
+            [partial(driven.store, [memory]) for memory in memories[1:]],
+        )
+        self._tell("store, one at a time", ours, theirs)
+        return theirs
 
-            async def client() -> None:
-                for memory in waiting:
-                    await engine.store(SPACE, memory)
+    async def _write_concurrently(self, engine: MemoryEngine, single: Times) -> None:
+        waiting = iter(self._corpus.memories(SINGLE, SINGLE + CONCURRENT))
 
-            begin = time.perf_counter()
-            await asyncio.gather(*(client() for _ in range(AT_ONCE)))
-            rate = CONCURRENT / (time.perf_counter() - begin)
-            tell.tell(f"store, {AT_ONCE} tasks, beside one at a time", rate, "/s", raw=single.rate)
-            rest = memories[SINGLE + CONCURRENT :]
-            taken = await timed(
-                [
-                    partial(engine.store_many, SPACE, rest[at : at + BULK])
-                    for at in range(0, len(rest), BULK)
-                ]
-            )
-            tell.tell("store_many of 1,000", taken.p50, "ms", raw=BULK / bulk * 1e3)
-            tell.tell("until all is quiet", await quiet(), "s")
+        async def client() -> None:
+            for memory in waiting:
+                await engine.store(SPACE, memory)
 
-    async def _recall(self, engine: MemoryEngine) -> Times:
-        queries = [
-            RecallQuery(text=text, top_k=TOP_K) for text in self._corpus.questions(QUESTIONS)
+        begin = time.perf_counter()
+        await asyncio.gather(*(client() for _ in range(AT_ONCE)))
+        rate = CONCURRENT / (time.perf_counter() - begin)
+        name = f"store, {AT_ONCE} tasks, beside one at a time"
+        self._results.tell(name, rate, "/s", raw=single.rate)
+
+    async def _write_in_bulk(self, engine: MemoryEngine, driven: Driven, size: int) -> None:
+        rest = list(self._corpus.memories(SINGLE + CONCURRENT, size))
+        batches = [rest[at : at + BULK] for at in range(0, len(rest), BULK)]
+        ours, theirs = await in_turn(
+            [partial(engine.store_many, SPACE, batch) for batch in batches],
+            [partial(driven.store, batch) for batch in batches[:BULK_ROUNDS]],
+        )
+        self._tell("store_many of 1,000", ours, theirs)
+
+    async def _recall(self, engine: MemoryEngine, driven: Driven) -> None:
+        texts = self._corpus.questions(QUESTIONS + 20)
+        keys = keys_of(list(self._corpus.memories(0, TOP_K + 10)))
+        calls = [
+            partial(engine.recall, SPACE, RecallQuery(text=text, top_k=TOP_K)) for text in texts
         ]
-        for query in queries[:20]:
-            await engine.recall(SPACE, query)
-        times = await timed([partial(engine.recall, SPACE, query) for query in queries])
-        self._results.tell_times("recall, one at a time", times)
-        return times
+        raw = [partial(driven.recall, text, keys) for text in texts]
+        await in_turn(calls[:20], raw[:20])
+        ours, theirs = await in_turn(calls[20:], raw[20:])
+        self._tell("recall", ours, theirs)
+        self._results.tell("recall: p99", ours.p99, "ms", raw=theirs.p99)
 
-    async def _compare(self, recalled: Times, keys: Sequence[bytes]) -> None:
-        texts = self._corpus.questions(QUESTIONS)
-        async with self._driven() as driven:
-            for text in texts[:20]:
-                await driven.recall(text, keys)
-            raw = await timed([partial(driven.recall, text, keys) for text in texts])
-        self._results.tell_times("the same by the drivers", raw)
-        self._results.tell("recall: p50", recalled.p50, "ms", raw=raw.p50)
-        self._results.tell("recall: p99", recalled.p99, "ms", raw=raw.p99)
+    def _tell(self, name: str, ours: Times, theirs: Times) -> None:
+        self._results.tell_times(name, ours)
+        self._results.tell_times("  the same by the drivers", theirs)
+        self._results.tell(f"{name}: p50", ours.p50, "ms", raw=theirs.p50)
+        self._results.tell(f"{name}: processor time", ours.cpu, "ms", raw=theirs.cpu)
 
     def _engine(self) -> AbstractAsyncContextManager[MemoryEngine]:
         return open_engine(
-            slots=self._slots, registry=self._registry, context=self._context(), settings=SETTINGS
+            slots=self._slots, registry=self._registry, context=self._context, settings=SETTINGS
         )
 
     @asynccontextmanager
     async def _driven(self) -> AsyncGenerator[Driven]:
-        context = self._context()
         async with (
             self._open_raw() as store,
-            self._registry.create_embedder(self._slots.embedder, context) as embedder,
-            self._registry.create_vector(self._slots.vector, context) as vectors,
+            self._registry.create_embedder(self._slots.embedder, self._context) as embedder,
+            self._registry.create_vector(self._slots.vector, self._context) as vectors,
         ):
             driven = Driven(store, embedder, vectors)
             await driven.prepare()
             yield driven
 
-    def _context(self) -> BackendContext:
-        return BackendContext(data_folder=self._data)
+
+async def in_turn(
+    ours: Sequence[Callable[[], Awaitable[object]]],
+    theirs: Sequence[Callable[[], Awaitable[object]]],
+) -> tuple[Times, Times]:
+    """Make calls of two kinds in turn, so that both see the same weather.
+
+    Args:
+        ours: Calls of one kind.
+        theirs: Calls of the other; there may be fewer.
+
+    Returns:
+        How long each kind took.
+    """
+    taken: tuple[list[Times], list[Times]] = ([], [])
+    for one, other in zip_longest(ours, theirs):
+        for call, times in zip((one, other), taken, strict=True):
+            if call is not None:
+                times.append(await timed([call]))
+    first, second = (combined(times) for times in taken)
+    return first, second
+
+
+def combined(calls: Sequence[Times]) -> Times:
+    """Sum up calls that were timed one by one."""
+    seconds = [call.p50 / 1e3 for call in calls]
+    return summary(seconds, elapsed=sum(seconds), cpu=sum(call.cpu for call in calls) / 1e3)
 
 
 def keys_of(memories: Sequence[NewMemory]) -> list[bytes]:

@@ -16,8 +16,9 @@ from redis_helpers import with_options
 
 from tests.fix_services import PASSWORD, Certificates
 
-# The engine without a server, where none is named: no package index has one.
-QDRANT_ENGINE = "qdrant+edge:"
+# The engine without a server, where none is named: no package index has one. No test cuts the
+# power, and waiting for the disk is most of the time that it takes.
+QDRANT_ENGINE = "qdrant+edge:?durability=normal"
 QDRANT_VARIABLE = "SFM_TEST_QDRANT_URL"
 
 MODES = ("embedded", "test", "development", "evented_enterprise", "cloud_managed")
