@@ -14,6 +14,8 @@ from tests.sample_conversation import LINES, NAMESPACE, QUESTIONS
 
 CLIENTS = 16
 
+pytestmark = pytest.mark.timeout(300)
+
 
 class Writers:
     """Clients that store until the server is gone, and what was acknowledged to them."""
