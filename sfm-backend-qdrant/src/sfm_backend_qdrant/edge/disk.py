@@ -77,8 +77,10 @@ def remove_others(folder: Path, shard: str) -> None:
 
 def sync_log(place: Path) -> None:
     """Wait until the disk has the log of a shard, from which the engine restores the rest."""
-    for file in (place / "wal").iterdir():
+    log = place / "wal"
+    for file in log.iterdir():
         _sync(file)
+    _sync(log)
 
 
 def _sync(path: Path) -> None:
