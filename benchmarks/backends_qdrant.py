@@ -36,7 +36,7 @@ from sfm_core.protocols.vector import VectorQuery
 from sfm_core.registry import BackendContext
 
 BATCH = 1000
-LONGEST_SETTLING = 180
+LONGEST_SETTLING = 600
 
 
 class Bare:
