@@ -24,7 +24,6 @@ from engine_house import (
 
 from sfm_core.engine.catalog import distrust_derived_stores
 from sfm_core.engine.memory_engine import MemoryEngine
-from sfm_core.errors import InvalidInputError, NotFoundError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.report import CollectionState
 
@@ -160,6 +159,15 @@ async def test_going_back_costs_what_was_written_since(house: House) -> None:
         assert (await engine.check()).consistent
         assert await found(engine, "changed since", 1) == [A]
     assert set(house.embedded - before) == {"changed since"}
+
+
+async def test_going_back_at_once_needs_no_build(house: House) -> None:
+    async with house.open(), house.open(embedder="small", settled=False) as newer:
+        await house.settle(newer)
+        assert await roles_of(newer) == {"memory": "retiring", "small": "serving"}
+        async with house.open(settled=False) as back:
+            assert await roles_of(back) == {"memory": "serving", "small": "retiring"}
+            assert (await back.check()).consistent
 
 
 async def test_going_back_before_the_end_gives_the_build_up(house: House) -> None:
@@ -323,35 +331,6 @@ async def test_another_engine_takes_a_build_over(house: House) -> None:
             await house.settle(other)
             assert (await roles_of(other))["small"] == "serving"
         faults.clear()
-
-
-async def test_a_kept_collection_can_be_dropped_and_no_other(house: House) -> None:
-    async with house.open(embedder="small", faults=stuck(), settled=False) as engine:
-        for state in await engine.collections():
-            with pytest.raises(InvalidInputError, match="in use"):
-                await engine.drop_collection(state.name)
-    async with house.open(embedder="small") as engine:
-        memory, small = await state_of(engine, "memory"), await state_of(engine, "small")
-        with pytest.raises(InvalidInputError, match="in use"):
-            await engine.drop_collection(small.name)
-        await engine.drop_collection(memory.name)
-        assert [c.name for c in await house.vector.collections()] == [small.name]
-        assert await engine.collections() == [await state_of(engine, "small")]
-        with pytest.raises(NotFoundError):
-            await engine.drop_collection(memory.name)
-    async with house.open() as engine:
-        assert len(await found(engine, "whale", 50)) == 20
-
-
-async def test_a_collection_that_the_truth_does_not_know_is_listed_and_can_be_dropped(
-    house: House,
-) -> None:
-    stranger = replace(house.collection, name="stranger")
-    await house.vector.ensure(stranger)
-    async with house.open() as engine:
-        assert [s.role for s in await engine.collections()] == ["serving", "unlisted"]
-        await engine.drop_collection("stranger")
-        assert [s.role for s in await engine.collections()] == ["serving"]
 
 
 async def test_derived_stores_that_are_distrusted_are_compared_while_they_serve(

@@ -13,7 +13,7 @@ from sfm_core.model.payload import Payload
 from tests.fix_server import ServerProcess, ask, look
 
 CLIENTS = 64
-ROUNDS = 2
+ROUNDS = 3
 
 
 async def test_clients_at_once_each_find_what_they_stored(shared_server: ServerProcess) -> None:

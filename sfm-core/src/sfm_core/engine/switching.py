@@ -123,6 +123,10 @@ def started(catalog: Catalog, start: Start) -> Catalog:
             catalog = catalog.put(record.given(Role.KEPT, start.now))
     if takes_over:
         wanted = wanted.rebuilt(Role.SERVING, start.now)
+    elif wanted.role is Role.RETIRING and wanted.complete and decides:
+        # It was kept current all the time.
+        wanted = wanted.given(Role.SERVING, start.now)
+        catalog = catalog.put(serving.given(Role.RETIRING, start.now))
     elif serving.name != wanted.name and decides and wanted.role is not Role.BUILDING:
         wanted = wanted.rebuilt(Role.BUILDING, start.now)
     if decides:
