@@ -58,8 +58,9 @@ class Sweeper:
         self._publishing: tuple[_Job, ...] = (
             () if stores.sink is None else (("publish events", self._relay.run_once),)
         )
-        # What follows the truth goes on after another one has taken over; what changes it does not.
-        self._writing = (self._expire, self._relay.run_once, self._access.flush)
+        # After another truth has taken over, nothing is changed any more: neither this truth,
+        # nor the derived stores, which the other one may share.
+        self._writing = (self.adopt, self._expire, self._relay.run_once, self._access.flush)
 
     async def run(self) -> None:
         """Sweep until cancelled. What fails is logged and tried again in the next round."""
