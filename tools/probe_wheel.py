@@ -17,8 +17,8 @@ import sys
 import traceback
 from collections.abc import Iterator
 
-# The kit shipped to plugin authors needs the extra `testing`.
-KIT, KIT_NEEDS = "sfm_core.testing", "pytest"
+# What needs an extra, and a package that the extra brings.
+OF_EXTRAS = {"sfm_core.testing": "pytest", "sfm_backend_qdrant.edge": "qdrant_edge"}
 
 
 def modules(package: str) -> Iterator[str]:
@@ -28,7 +28,8 @@ def modules(package: str) -> Iterator[str]:
         return
     yield package
     for found in pkgutil.iter_modules(spec.submodule_search_locations or [], f"{package}."):
-        if found.name == KIT and importlib.util.find_spec(KIT_NEEDS) is None:
+        needed = OF_EXTRAS.get(found.name)
+        if needed is not None and importlib.util.find_spec(needed) is None:
             continue
         if found.ispkg:
             yield from modules(found.name)
