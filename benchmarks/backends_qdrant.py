@@ -37,6 +37,7 @@ from sfm_core.registry import BackendContext
 
 BATCH = 1000
 LONGEST_SETTLING = 600
+LONG_ENOUGH = 50
 
 
 class Bare:
@@ -116,9 +117,9 @@ async def settle(store: QdrantVectorStore, folder: Path, vectors: NDArray[np.flo
     start, longest = time.perf_counter(), 0.0
     query = VectorQuery(namespace="bench", limit=10, vector=vectors[0])
     shards = folder / "collections" / COLLECTION.name
-    while time.perf_counter() - start < LONGEST_SETTLING:
-        if sum(each.is_dir() for each in shards.iterdir()) == 1:
-            break
+    quiet = 0
+    while time.perf_counter() - start < LONGEST_SETTLING and quiet < LONG_ENOUGH:
+        quiet = quiet + 1 if sum(each.is_dir() for each in shards.iterdir()) == 1 else 0
         before = time.perf_counter()
         await store.search(COLLECTION, [query])
         longest = max(longest, time.perf_counter() - before)

@@ -49,6 +49,7 @@ class Extension:
         # Somebody who was orphaned may still be at work in another folder.
         self._place = shard.place.with_name(uuid4().hex)
         self._copy: EdgeShard | None = None
+        self._brought = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="sfm-qdrant-copy")
         shard.flush()
@@ -130,7 +131,7 @@ class Extension:
 
     def _switch(self, copy: EdgeShard) -> Path:
         try:
-            return self._shard.switch(self._place.name, copy)
+            return self._shard.switch(self._place.name, copy, behind=self._brought)
         except Exception as error:
             # Either of the two has every point now. Which one is named on the disk, the next
             # worker will see; this one does not know.
@@ -146,3 +147,4 @@ class Extension:
         if gone:
             copy.update(UpdateOperation.delete_points([*gone]))
         changed.difference_update(ids)
+        self._brought += len(ids)

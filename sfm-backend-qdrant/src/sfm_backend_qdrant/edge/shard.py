@@ -91,21 +91,23 @@ class Shard:
             self.engine.flush()
             self.dirty = False
 
-    def switch(self, shard: str, engine_there: EdgeShard) -> Path:
+    def switch(self, shard: str, engine_there: EdgeShard, *, behind: int) -> Path:
         """Go on with another shard that holds the same points.
 
         Args:
             shard: Name of its folder.
             engine_there: The shard, open and on the disk.
+            behind: How many of its points were written after its graph was extended.
 
         Returns:
             The folder that is no longer needed.
         """
-        points = engine_there.info().points_count
-        marker = Marker(dimension=self.marker.dimension, shard=shard, extended=points)
+        extended = max(0, engine_there.info().points_count - behind)
+        marker = Marker(dimension=self.marker.dimension, shard=shard, extended=extended)
         write_marker(self.folder, marker)
         before, place = self.engine, self.place
-        self.engine, self.marker, self.changed, self._written = engine_there, marker, None, 0
+        self.engine, self.marker, self.changed = engine_there, marker, None
+        self._written = behind
         before.close()
         return place
 

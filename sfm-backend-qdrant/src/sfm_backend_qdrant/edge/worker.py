@@ -111,14 +111,14 @@ class Worker:
         """Return after how many seconds without a call to `proceed`; `None` where nothing waits."""
         if self._extension is not None:
             return _POLL_SECONDS if self._extension.waiting else 0.0
-        return _IDLE_SECONDS if any(shard.dirty for shard in self._shards) else None
+        due = any(shard.dirty or shard.behind for shard in self._shards)
+        return _IDLE_SECONDS if due else None
 
     def proceed(self) -> None:
         """Do a little of what nobody waits for."""
         if self._extension is None:
             self._flush()
-        else:
-            self.extend()
+        self.extend()
 
     def extend(self) -> None:
         """Go on extending a graph, or begin to where one has fallen behind."""
