@@ -13,10 +13,10 @@ from engine_house import eventually
 
 from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.changeover import TruthUrl, UpToDate, bring_up_to_date
-from sfm_core.engine.copying import all_namespaces, entries
 from sfm_core.engine.manifest import peek_manifest
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.opening import BackendMaker
+from sfm_core.engine.walking import entries_of, namespaces_of
 from sfm_core.errors import BackendUnavailableError
 from sfm_core.inprocess.cache import InProcessCache
 from sfm_core.inprocess.embedder import HashingEmbedder
@@ -130,9 +130,10 @@ class Town:
         async with self.kv(place) as kv:
             return {
                 namespace: [
-                    (key, entry.version, entry.value) async for key, entry in entries(kv, namespace)
+                    (key, entry.version, entry.value)
+                    async for key, entry in entries_of(kv, namespace)
                 ]
-                for namespace in await all_namespaces(kv)
+                for namespace in await namespaces_of(kv)
             }
 
     def _bare(self, place: str) -> InProcessKeyValueStore:

@@ -19,6 +19,7 @@ from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_alive
+from sfm_core.engine.walking import merge
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import (
     LINK,
@@ -33,14 +34,6 @@ PAGE = 500
 
 Progress = Callable[[int], None]
 """Called with the number of memories and links that were dealt with since the last call."""
-
-
-class _Pair(NamedTuple):
-    """One key, and the version each side has of it; `None` where it has none."""
-
-    key: bytes
-    truth: int | None
-    derived: int | None
 
 
 class _Step(NamedTuple):
@@ -143,7 +136,7 @@ class Checking:
         index: Index,
     ) -> AsyncGenerator[_Step]:
         names = _Names("memories", "missing", "stale", "orphans")
-        return _steps(_merge(living, self._points(namespace, index)), found, names)
+        return _steps(merge(living, self._points(namespace, index)), found, names)
 
     async def _compare_rest(
         self,
@@ -157,7 +150,7 @@ class Checking:
         """Compare edges, and counters with what was counted of memories already."""
         names = _Names("links", "links_missing", "links_missing", "links_orphaned")
         living = self._living_links(namespace, counted, progress)
-        async for step in _steps(_merge(living, self._edges(namespace)), found, names):
+        async for step in _steps(merge(living, self._edges(namespace)), found, names):
             if repair:
                 await self._indexer.repair(namespace, step.broken)
         found["counters_wrong"] += await self._counting.compare(namespace, counted, repair=repair)
@@ -210,38 +203,21 @@ class Checking:
             after = page[-1].id
 
 
-async def _merge(
-    truth: AsyncIterator[tuple[bytes, int]], derived: AsyncIterator[tuple[bytes, int]]
-) -> AsyncGenerator[_Pair]:
-    """Pair up two sequences that are both in ascending order of their keys."""
-    mine, theirs = await anext(truth, None), await anext(derived, None)
-    while mine is not None or theirs is not None:
-        if mine is not None and (theirs is None or mine[0] < theirs[0]):
-            yield _Pair(mine[0], mine[1], None)
-            mine = await anext(truth, None)
-        elif theirs is not None and (mine is None or theirs[0] < mine[0]):
-            yield _Pair(theirs[0], None, theirs[1])
-            theirs = await anext(derived, None)
-        elif mine is not None and theirs is not None:
-            yield _Pair(mine[0], mine[1], theirs[1])
-            mine, theirs = await anext(truth, None), await anext(derived, None)
-
-
 async def _steps(
-    pairs: AsyncIterator[_Pair], found: Counter[str], names: _Names
+    pairs: AsyncIterator[tuple[bytes, int | None, int | None]], found: Counter[str], names: _Names
 ) -> AsyncGenerator[_Step]:
-    """Count what differs, and hand on the keys a page at a time."""
+    """Count the versions that differ, and hand on the keys a page at a time."""
     broken: list[bytes] = []
     seen = living = 0
-    async for pair in pairs:
+    async for key, truth, derived in pairs:
         seen += 1
-        living += pair.truth is not None
-        if pair.truth != pair.derived:
-            broken.append(pair.key)
-            if pair.truth is None:
+        living += truth is not None
+        if truth != derived:
+            broken.append(key)
+            if truth is None:
                 found[names.orphan] += 1
             else:
-                found[names.missing if pair.derived is None else names.stale] += 1
+                found[names.missing if derived is None else names.stale] += 1
         if seen == PAGE:
             found[names.total] += living
             yield _Step(broken, living)

@@ -8,7 +8,8 @@ from datetime import datetime
 import msgspec
 
 from sfm_core.clock import Clock
-from sfm_core.engine.copying import Progress, all_namespaces, pairs
+from sfm_core.engine.copying import Progress, pairs
+from sfm_core.engine.walking import namespaces_of
 from sfm_core.errors import CorruptDataError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import LINK, MEMORY, parse_link_key
@@ -42,8 +43,7 @@ async def compare_truths(
     """
     count: Counter[str] = Counter()
     examples: list[str] = []
-    names = sorted({*await all_namespaces(here), *await all_namespaces(there)})
-    for namespace in names:
+    for namespace in await namespaces_of(here, there):
         async for pair in pairs(here, there, namespace, (LINK, MEMORY)):
             now = clock.now()
             mine = _living(here, pair.key, pair.source, now)

@@ -16,15 +16,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from sfm_core.engine.merging import merge
 from sfm_core.engine.relay import cursor_of
+from sfm_core.engine.walking import PAGE, entries_of, merge, namespaces_of
 from sfm_core.errors import BackendUnavailableError, CorruptDataError
 from sfm_core.model.events import START
-from sfm_core.model.keys import LINK, MEMORY, KeyRange
+from sfm_core.model.keys import LINK, MEMORY
 from sfm_core.model.report import TruthSummary
 from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
 
-PAGE = 500
 _MAX_WRITE_BYTES = 8 << 20
 _LEASE = timedelta(seconds=1)
 
@@ -77,7 +76,7 @@ async def copy_entries(
         BackendError: A truth failed otherwise.
     """
     count: Counter[str] = Counter()
-    for namespace in await _namespaces_of_both(source, target):
+    for namespace in await namespaces_of(source, target):
         batch = _Batch(target, namespace, owner, guard)
         async for pair in pairs(source, target, namespace):
             what = _difference(pair)
@@ -109,7 +108,7 @@ async def count_differences(
         BackendError: A truth failed.
     """
     count: Counter[str] = Counter()
-    for namespace in await _namespaces_of_both(source, target):
+    for namespace in await namespaces_of(source, target):
         async for pair in pairs(source, target, namespace):
             count[_difference(pair)] += 1
             if progress:
@@ -167,9 +166,9 @@ async def summarise(kv: KeyValueStore, progress: Progress | None = None) -> Trut
     digest = hashlib.blake2b(digest_size=16)
     kinds: Counter[bytes] = Counter()
     spaces = 0
-    for namespace in await all_namespaces(kv):
+    for namespace in await namespaces_of(kv):
         before = kinds.total()
-        async for key, entry in entries(kv, namespace):
+        async for key, entry in entries_of(kv, namespace):
             kinds[key[:1]] += 1
             _feed(digest, namespace.encode(), key, struct.pack(">Q", entry.version), entry.value)
             if progress:
@@ -231,54 +230,9 @@ async def pairs(
         One pair per key that is in either of them.
     """
     for kind in kinds or (b"",):
-        merged = merge(entries(source, namespace, kind), entries(target, namespace, kind))
+        merged = merge(entries_of(source, namespace, kind), entries_of(target, namespace, kind))
         async for key, mine, theirs in merged:
             yield Pair(key, mine, theirs)
-
-
-async def all_namespaces(kv: KeyValueStore) -> list[str]:
-    """List every namespace of a truth, but the engine's own.
-
-    Args:
-        kv: The truth.
-
-    Returns:
-        Names in ascending order.
-
-    Raises:
-        BackendUnavailableError: The truth did not answer.
-    """
-    names: list[str] = []
-    while page := await kv.namespaces(after=names[-1] if names else "", limit=PAGE):
-        names += page
-    return names
-
-
-async def entries(
-    kv: KeyValueStore, namespace: str, prefix: bytes = b""
-) -> AsyncGenerator[tuple[bytes, Entry]]:
-    """Go through the entries of a namespace, in the order of keys.
-
-    Args:
-        kv: The truth.
-        namespace: Where to read.
-        prefix: Only keys that begin with this.
-
-    Yields:
-        Keys and entries.
-    """
-    rest = KeyRange.prefix(prefix)
-    while True:
-        [page] = await kv.scan(namespace, [rest], limit=PAGE)
-        for key, entry in page:
-            yield key, entry
-        if len(page) < PAGE:
-            return
-        rest = KeyRange(page[-1][0] + b"\0", rest.end)
-
-
-async def _namespaces_of_both(source: KeyValueStore, target: KeyValueStore) -> list[str]:
-    return sorted({*await all_namespaces(source), *await all_namespaces(target)})
 
 
 def _copied(count: Counter[str]) -> Copied:

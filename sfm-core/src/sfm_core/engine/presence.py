@@ -20,9 +20,9 @@ from datetime import timedelta
 import msgspec
 
 from sfm_core.clock import Clock
-from sfm_core.engine.copying import entries
 from sfm_core.engine.manifest import Manifest, Successor, peek_manifest
 from sfm_core.engine.stillness import Moment, Stillness
+from sfm_core.engine.walking import entries_of
 from sfm_core.errors import DeadlineExceededError, SupersededError
 from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
@@ -259,7 +259,7 @@ async def alone(kv: KeyValueStore, owner: str) -> bool:
 
 
 async def _entries(kv: KeyValueStore) -> list[tuple[bytes, Entry]]:
-    return [pair async for pair in entries(kv, SYSTEM_NAMESPACE, _PREFIX)]
+    return [pair async for pair in entries_of(kv, SYSTEM_NAMESPACE, _PREFIX)]
 
 
 def _attendance(entry: Entry) -> _Attendance:

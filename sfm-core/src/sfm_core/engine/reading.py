@@ -9,6 +9,7 @@ from sfm_core.engine.inputs import check_batch, check_count, check_namespace
 from sfm_core.engine.remember import not_found
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
+from sfm_core.engine.walking import namespaces_of
 from sfm_core.errors import InvalidCoordinateError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import HISTORY, MEMORY, KeyRange, memory_key
@@ -119,10 +120,7 @@ class Reading:
 
     async def namespaces(self) -> list[str]:
         """List all namespaces; see `MemoryEngine.namespaces`."""
-        names: list[str] = []
-        while page := await self._stores.kv.namespaces(after=names[-1] if names else ""):
-            names += page
-        return names
+        return await namespaces_of(self._stores.kv)
 
 
 def _check_box(low: Coordinate, high: Coordinate) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from sfm_core.engine.events import materialize
+from sfm_core.engine.stillness import Stillness
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
 from sfm_core.model.events import START, Position
@@ -24,13 +24,6 @@ _LEASE_KEY = b"relay/lease"
 _CURSOR_KEY = b"relay/cursor"
 
 
-class _Watched(NamedTuple):
-    """Somebody else's lease, and since when it has not been renewed."""
-
-    version: int
-    since: float
-
-
 class Relay:
     """Publishes logged events; or, where there is no sink, lets old ones go."""
 
@@ -38,7 +31,7 @@ class Relay:
         """Publish what the truth of `stores` has logged."""
         self._stores = stores
         self._truth = truth
-        self._watched: _Watched | None = None
+        self._stillness = Stillness(stores.clock)
 
     async def run_once(self) -> int:
         """Publish everything that is logged by now, if this relay is the one at work.
@@ -68,15 +61,11 @@ class Relay:
     async def _lead(self) -> bool:
         """Take or renew the lease; tell whether this relay holds it now."""
         [entry] = await self._stores.kv.get_many(SYSTEM_NAMESPACE, [_LEASE_KEY])
-        now = self._stores.clock.monotonic()
         mine = self._stores.owner.encode()
-        if entry is not None and entry.value != mine:
-            if self._watched is None or self._watched.version != entry.version:
-                self._watched = _Watched(entry.version, now)
-                return False
-            if now - self._watched.since < self._stores.settings.lease.total_seconds():
-                return False
         version = entry.version if entry else 0
+        others = entry is not None and entry.value != mine
+        if others and self._stillness.of(_LEASE_KEY, version) < self._stores.settings.lease:
+            return False
         return await self._put([Write(_LEASE_KEY, mine, version + 1)], {_LEASE_KEY: version})
 
     async def _cursor(self) -> tuple[Position, int]:

@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sfm_core.engine.walking import pages_of
 from sfm_core.errors import CorruptDataError
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.keys import KeyRange, memory_key, parse_link_key
+from sfm_core.model.keys import memory_key, parse_link_key
 from sfm_core.model.link import Link
 from sfm_core.model.memory import AccessStatistics, Memory
 from sfm_core.model.record import (
@@ -21,9 +22,6 @@ from sfm_core.model.record import (
 )
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Entry, KeyValueStore
-
-PAGE = 500
-"""Entries that are read at a time where all of a kind are gone through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +110,8 @@ class Truth:
         Raises:
             BackendError: The truth did not answer.
         """
-        rest: KeyRange | None = KeyRange.prefix(kind)
-        while rest is not None:
-            [page] = await self._kv.scan(namespace, [rest], limit=PAGE)
-            if page:
-                yield page
-            rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
+        async for page in pages_of(self._kv, namespace, kind):
+            yield page
 
     async def link_ends(
         self, namespace: str, keys: Sequence[bytes]

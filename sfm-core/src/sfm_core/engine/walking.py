@@ -1,0 +1,95 @@
+"""Walking through a truth in the order of its keys, alone or side by side with something else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TypeVar
+
+from sfm_core.model.keys import KeyRange
+from sfm_core.protocols.kv import Entry, KeyValueStore
+
+PAGE = 500
+"""Entries that are read at a time."""
+
+LeftT = TypeVar("LeftT")
+RightT = TypeVar("RightT")
+
+
+async def namespaces_of(*truths: KeyValueStore) -> list[str]:
+    """List every namespace of some truths, but the engine's own.
+
+    Args:
+        truths: One truth or several.
+
+    Returns:
+        Names in ascending order, each once.
+
+    Raises:
+        BackendUnavailableError: A truth did not answer.
+    """
+    found: set[str] = set()
+    for kv in truths:
+        after = ""
+        while page := await kv.namespaces(after=after):
+            found.update(page)
+            after = page[-1]
+    return sorted(found)
+
+
+async def pages_of(
+    kv: KeyValueStore, namespace: str, prefix: bytes = b""
+) -> AsyncGenerator[list[tuple[bytes, Entry]]]:
+    """Go through the entries of a namespace, a page at a time.
+
+    Args:
+        kv: The truth.
+        namespace: Where to read.
+        prefix: Only keys that begin with this.
+
+    Yields:
+        Keys and entries in byte order of the keys; no page is empty.
+
+    Raises:
+        BackendError: The truth did not answer.
+    """
+    rest: KeyRange | None = KeyRange.prefix(prefix)
+    while rest is not None:
+        [page] = await kv.scan(namespace, [rest], limit=PAGE)
+        if page:
+            yield page
+        rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
+
+
+async def entries_of(
+    kv: KeyValueStore, namespace: str, prefix: bytes = b""
+) -> AsyncGenerator[tuple[bytes, Entry]]:
+    """Go through the entries of a namespace, one by one; see `pages_of`."""
+    async for page in pages_of(kv, namespace, prefix):
+        for key, entry in page:
+            yield key, entry
+
+
+async def merge(
+    left: AsyncIterator[tuple[bytes, LeftT]], right: AsyncIterator[tuple[bytes, RightT]]
+) -> AsyncGenerator[tuple[bytes, LeftT | None, RightT | None]]:
+    """Pair up two sequences that are both in ascending order of their keys.
+
+    Args:
+        left: Keys and values, no key twice.
+        right: Keys and values, no key twice.
+
+    Yields:
+        Each key of either sequence once, with its value in each; `None` where
+        a sequence does not have it.
+    """
+    mine, theirs = await anext(left, None), await anext(right, None)
+    while mine is not None or theirs is not None:
+        if mine is not None and (theirs is None or mine[0] < theirs[0]):
+            yield mine[0], mine[1], None
+            mine = await anext(left, None)
+        elif theirs is not None and (mine is None or theirs[0] < mine[0]):
+            yield theirs[0], None, theirs[1]
+            theirs = await anext(right, None)
+        elif mine is not None and theirs is not None:
+            yield mine[0], mine[1], theirs[1]
+            mine, theirs = await anext(left, None), await anext(right, None)
