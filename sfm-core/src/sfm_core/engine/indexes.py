@@ -59,9 +59,12 @@ class View:
 
     @property
     def shared(self) -> bool:
-        """Whether other engines may search another index that this one keeps current."""
-        searched = {r.name for r in self.catalog.active if r.role is not Role.BUILDING}
-        return any(index.name in searched for index in self.followed[1:])
+        """Whether a recall may search another index that this engine keeps current.
+
+        A collection that was being built at this look may serve others by now,
+        and this engine from its next look on.
+        """
+        return len(self.followed) > 1
 
     @property
     def rebuilding(self) -> bool:
