@@ -18,7 +18,7 @@ from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.inprocess.cache import InProcessCache
 from sfm_core.inprocess.embedder import HashingEmbedder
-from sfm_core.inprocess.events import EventSinkState, InProcessEventSink
+from sfm_core.inprocess.events import EventStreamState, InProcessEventSink
 from sfm_core.inprocess.graph import GraphState, InProcessGraphStore
 from sfm_core.inprocess.kv import InProcessKeyValueStore, KeyValueState
 from sfm_core.inprocess.vector import InProcessVectorStore, VectorState
@@ -95,7 +95,7 @@ class House:
         self._kv_state = KeyValueState()
         self._vector_state = VectorState()
         self._graph_state = GraphState()
-        self._sink_state = EventSinkState()
+        self._sink_state = EventStreamState()
         self.kv = InProcessKeyValueStore(state=self._kv_state, clock=self.clock)
         self.vector = InProcessVectorStore(state=self._vector_state)
         self.graph = InProcessGraphStore(state=self._graph_state)

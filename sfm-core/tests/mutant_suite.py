@@ -23,7 +23,7 @@ from remote import RemoteBackend, serving
 
 from sfm_core.inprocess import (
     CacheState,
-    EventSinkState,
+    EventStreamState,
     GraphState,
     HashingEmbedder,
     InProcessCache,
@@ -99,7 +99,7 @@ class SinkSubject(EventSinkContract):
 
     @pytest.fixture
     def make(self) -> Callable[[], InProcessEventSink]:
-        state = EventSinkState()
+        state = EventStreamState()
         return lambda: self.subject(state=state)
 
     async def published(self, sink: EventSink, count: int) -> list[Event]:

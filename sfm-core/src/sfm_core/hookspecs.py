@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import pluggy
 
+from sfm_core.handling import RegisterHandler
 from sfm_core.modes import RegisterMode
 from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
+from sfm_core.protocols.source import EventSource
 from sfm_core.protocols.vector import VectorStore
 from sfm_core.registry import Register
 
@@ -53,6 +55,16 @@ def sfm_register_graph_stores(register: Register[GraphStore]) -> None:
 @hookspec
 def sfm_register_event_sinks(register: Register[EventSink]) -> None:
     """Fires at start-up: call `register` once per event backend."""
+
+
+@hookspec
+def sfm_register_event_sources(register: Register[EventSource]) -> None:
+    """Fires at start-up: call `register` once per backend that a consumer can read."""
+
+
+@hookspec
+def sfm_register_event_handlers(register: RegisterHandler) -> None:
+    """Fires at start-up: call `register` once per event handler."""
 
 
 @hookspec

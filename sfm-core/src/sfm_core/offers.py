@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sfm_core.errors import PluginError
+from sfm_core.handling import HandlerFactory, Handlers, OfferedHandler
 from sfm_core.modes import Mode, Modes
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.registry import (
@@ -27,6 +28,7 @@ class Offer:
         distribution: The distribution that installed the plugin.
         registry: The backends it has registered.
         modes: The modes it has registered.
+        handlers: The event handlers it has registered.
         breach: The rule of the plugin API that it has broken, also where the
             plugin hides it.
     """
@@ -34,6 +36,7 @@ class Offer:
     distribution: str
     registry: Registry = field(default_factory=Registry)
     modes: Modes = field(default_factory=Modes)
+    handlers: Handlers = field(default_factory=Handlers)
     breach: PluginError | None = None
 
     @property
@@ -61,7 +64,7 @@ class Offer:
             options: Mapping[str, str] = NO_OPTIONS,
         ) -> None:
             try:
-                _refuse_uncallable(self.distribution, port, scheme, factory)
+                _refuse_uncallable(self.distribution, f"{port} scheme {scheme!r}", factory)
                 self.registry.add(
                     Registration(
                         port=port,
@@ -81,6 +84,40 @@ class Offer:
 
         return register
 
+    def register_handler(
+        self,
+        scheme: str,
+        factory: HandlerFactory,
+        *,
+        summary: str,
+        options: Mapping[str, str] = NO_OPTIONS,
+    ) -> None:
+        """Take in an event handler; what the hook for handlers is handed.
+
+        Args:
+            scheme: The URL scheme that will choose it.
+            factory: What makes it.
+            summary: One line for listings.
+            options: The variables that it reads.
+
+        Raises:
+            PluginError: As `RegisterHandler` says.
+        """
+        try:
+            _refuse_uncallable(self.distribution, f"event handler {scheme!r}", factory)
+            self.handlers.add(
+                OfferedHandler(
+                    scheme=scheme,
+                    factory=factory,
+                    summary=summary,
+                    distribution=self.distribution,
+                    options=dict(options),
+                )
+            )
+        except PluginError as error:
+            self.breach = error
+            raise
+
     def register_mode(self, name: str, mode: Mode) -> None:
         """Take in a mode; what the hook for modes is handed.
 
@@ -98,12 +135,10 @@ class Offer:
             raise
 
 
-def _refuse_uncallable(
-    distribution: str, port: PortName, scheme: str, factory: Factory[Backend]
-) -> None:
+def _refuse_uncallable(distribution: str, what: str, factory: object) -> None:
     if not callable(factory):
         raise PluginError(
-            f"{distribution} registers {factory!r} as the factory of the {port} "
-            f"scheme {scheme!r}, which cannot be called.",
-            remedy="Register a function or class that takes a URL and a BackendContext.",
+            f"{distribution} registers {factory!r} as the factory of the {what}, "
+            "which cannot be called.",
+            remedy="Register a function or class that takes a URL and a context.",
         )

@@ -21,7 +21,7 @@ a function with a hook's name that is not marked       `PluginError`
 a hook with arguments that its specification lacks     `PluginError`
 a hook that is a coroutine function or a generator     `PluginError`
 a malformed scheme, a factory that cannot be called    `PluginError`
-a scheme offered twice on one port                     `PluginError`, naming both
+a scheme offered twice on one port, or as a handler    `PluginError`, naming both
 a malformed name of a variable that a backend reads    `PluginError`
 a malformed name of a mode, or one offered twice       `PluginError`, naming both
 =====================================================  =======================
@@ -49,6 +49,7 @@ from importlib_metadata import (
 
 from sfm_core import hookspecs
 from sfm_core.errors import PluginError
+from sfm_core.handling import Handlers, OfferedHandler
 from sfm_core.modes import Modes, OfferedMode
 from sfm_core.offers import Offer
 from sfm_core.protocols.lifecycle import Backend
@@ -61,11 +62,13 @@ _PORT_HOOKS: Mapping[str, PortName] = MappingProxyType(
         "sfm_register_vector_stores": PortName.VECTOR,
         "sfm_register_graph_stores": PortName.GRAPH,
         "sfm_register_event_sinks": PortName.EVENTS,
+        "sfm_register_event_sources": PortName.SOURCE,
         "sfm_register_embedders": PortName.EMBEDDER,
     }
 )
 _MODES_HOOK = "sfm_register_modes"
-_HOOKS = (*_PORT_HOOKS, _MODES_HOOK)
+_HANDLERS_HOOK = "sfm_register_event_handlers"
+_HOOKS = (*_PORT_HOOKS, _HANDLERS_HOOK, _MODES_HOOK)
 _VERSION_ATTRIBUTE = "SFM_API_VERSION"
 _DISABLE = "Mend or uninstall the plugin, or name it in SFM_DISABLED_PLUGINS."
 
@@ -92,6 +95,7 @@ class PluginInfo:
         reason: Why it is not active; "" where it is.
         backends: What it offers, by port and scheme; empty where it is not active.
         modes: The modes it offers; empty where it is not active.
+        handlers: The event handlers it offers; empty where it is not active.
     """
 
     name: str
@@ -101,6 +105,7 @@ class PluginInfo:
     reason: str = ""
     backends: tuple[Registration[Backend], ...] = ()
     modes: tuple[OfferedMode, ...] = ()
+    handlers: tuple[OfferedHandler, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +115,14 @@ class Plugins:
     Attributes:
         registry: The backends of all active plugins.
         modes: The modes of the caller and of all active plugins.
+        handlers: The event handlers of all active plugins.
         installed: Every plugin, by name and distribution.
         unknown_disabled: Names that were to be disabled and that no plugin has.
     """
 
     registry: Registry
     modes: Modes
+    handlers: Handlers
     installed: list[PluginInfo]
     unknown_disabled: tuple[str, ...] = ()
 
@@ -178,6 +185,7 @@ class _Loader:
     def __init__(self, *, disabled: Collection[str], modes: Iterable[OfferedMode]) -> None:
         self._registry = Registry()
         self._modes = Modes(modes)
+        self._handlers = Handlers()
         self._installed: list[PluginInfo] = []
         self._loaded: dict[int, tuple[object, PluginInfo]] = {}
         self._disabled = {_normalised(name): name for name in disabled}
@@ -207,6 +215,7 @@ class _Loader:
         return Plugins(
             registry=self._registry,
             modes=self._modes,
+            handlers=self._handlers,
             installed=self._installed,
             unknown_disabled=tuple(unknown),
         )
@@ -236,6 +245,7 @@ class _Loader:
         try:
             for hook, port in _PORT_HOOKS.items():
                 getattr(manager.hook, hook)(register=offer.register_for(port))
+            getattr(manager.hook, _HANDLERS_HOOK)(register=offer.register_handler)
             getattr(manager.hook, _MODES_HOOK)(register=offer.register_mode)
         # A hook can fail in any way; the plugin is listed with the reason.
         except Exception as error:  # noqa: BLE001
@@ -248,10 +258,17 @@ class _Loader:
             return
         for registration in offer.registry:
             self._registry.add(registration)
+        for handler in offer.handlers:
+            self._handlers.add(handler)
         for name, mode, distribution in offer.modes:
             self._modes.add(name, mode, distribution)
         self._installed.append(
-            replace(info, backends=tuple(offer.registry), modes=tuple(offer.modes))
+            replace(
+                info,
+                backends=tuple(offer.registry),
+                modes=tuple(offer.modes),
+                handlers=tuple(offer.handlers),
+            )
         )
 
     def _quarantine(
@@ -278,6 +295,7 @@ class _Loader:
         )
         self._registry.set_aside(unusable)
         self._modes.set_aside(unusable)
+        self._handlers.set_aside(unusable)
 
 
 def _checked_manager(info: PluginInfo, plugin: object) -> pluggy.PluginManager:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.protocols.lifecycle import Backend
+from sfm_core.protocols.source import EventSource
 from sfm_core.protocols.vector import VectorStore
 
 BackendT_contra = TypeVar("BackendT_contra", bound=Backend, contravariant=True)
@@ -59,6 +60,12 @@ class PortName(StrEnum):
     GRAPH = "graph"
     EVENTS = "events"
     EMBEDDER = "embedder"
+    SOURCE = "source"
+    """What the consumer reads. An engine has none."""
+
+
+ENGINE_PORTS = tuple(port for port in PortName if port is not PortName.SOURCE)
+"""The ports that an engine has, one backend each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +203,44 @@ class Register(Protocol[BackendT_contra]):
         ...
 
 
+def check_scheme(scheme: str, distribution: str) -> None:
+    """Refuse a malformed URL scheme.
+
+    Args:
+        scheme: What a plugin registers.
+        distribution: Who does.
+
+    Raises:
+        PluginError: It is malformed.
+    """
+    if not _SCHEME.fullmatch(scheme):
+        raise PluginError(
+            f"{distribution} registers the malformed scheme {scheme!r}.",
+            remedy="A scheme is lower-case letters, digits, +, - and dots.",
+        )
+
+
+def check_variables(variables: Iterable[str], what: str, distribution: str) -> None:
+    """Refuse malformed names of variables.
+
+    Args:
+        variables: What a plugin declares.
+        what: What it declares them for.
+        distribution: Who does.
+
+    Raises:
+        PluginError: One is malformed.
+    """
+    for variable in variables:
+        if not _VARIABLE.fullmatch(variable):
+            raise PluginError(
+                f"{distribution} declares the variable {variable!r} for its {what}, "
+                "which cannot be one.",
+                remedy="A variable is capital letters, digits and underscores, and does not "
+                "begin with SFM_ unless it begins with SFM_PLUGIN_.",
+            )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
     """A plugin that is installed but offers nothing, for whoever chooses one of its schemes.
@@ -238,20 +283,9 @@ class Registry:
             PluginError: The scheme or a variable is malformed, or the scheme is
                 taken; both distributions are named.
         """
-        if not _SCHEME.fullmatch(registration.scheme):
-            raise PluginError(
-                f"{registration.distribution} registers the malformed scheme "
-                f"{registration.scheme!r}.",
-                remedy="A scheme is lower-case letters, digits, +, - and dots.",
-            )
-        for variable in registration.options:
-            if not _VARIABLE.fullmatch(variable):
-                raise PluginError(
-                    f"{registration.distribution} declares the variable {variable!r} for its "
-                    f"{registration.port} scheme {registration.scheme!r}, which cannot be one.",
-                    remedy="A variable is capital letters, digits and underscores, and does not "
-                    "begin with SFM_ unless it begins with SFM_PLUGIN_.",
-                )
+        check_scheme(registration.scheme, registration.distribution)
+        what = f"{registration.port} scheme {registration.scheme!r}"
+        check_variables(registration.options, what, registration.distribution)
         key = (registration.port, registration.scheme)
         taken = self._registrations.setdefault(key, registration)
         if taken is not registration:
@@ -339,3 +373,7 @@ class Registry:
     def create_embedder(self, url: str, context: BackendContext) -> Embedder:
         """Make the embedder that a URL chooses; raises what `find` and its factory raise."""
         return cast(Embedder, self.find(PortName.EMBEDDER, url).factory(url, context))
+
+    def create_source(self, url: str, context: BackendContext) -> EventSource:
+        """Make the event source that a URL chooses; raises what `find` and its factory raise."""
+        return cast(EventSource, self.find(PortName.SOURCE, url).factory(url, context))

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from sfm_core.inprocess import EventSinkState, InProcessEventSink
+from sfm_core.inprocess import EventStreamState, InProcessEventSink, InProcessEventSource
 from sfm_core.inprocess.events import KEPT_EVENTS
 from sfm_core.model.events import Event
 from sfm_core.protocols.events import EventSink
-from sfm_core.testing.contracts import EventSinkContract
+from sfm_core.testing.contracts import EventSinkContract, EventSourceContract
 from sfm_core.testing.samples import coordinate, event
 
 
@@ -17,13 +17,29 @@ class TestInProcessEventSink(EventSinkContract):
 
     @pytest.fixture
     def make(self) -> Callable[[], InProcessEventSink]:
-        state = EventSinkState()
+        state = EventStreamState()
         return lambda: InProcessEventSink(state=state)
 
     async def published(self, sink: EventSink, count: int) -> list[Event]:
         assert isinstance(sink, InProcessEventSink)
         assert len(sink.events) >= count
         return list(sink.events)
+
+
+class TestInProcessEventSource(EventSourceContract):
+    shared = False
+
+    @pytest.fixture(autouse=True)
+    def stream(self) -> None:
+        self.state = EventStreamState()
+
+    @pytest.fixture
+    def make(self) -> Callable[[], InProcessEventSource]:
+        return lambda: InProcessEventSource(state=self.state)
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        async with InProcessEventSink(state=self.state) as sink:
+            await sink.publish(events)
 
 
 async def test_only_the_latest_events_are_kept() -> None:

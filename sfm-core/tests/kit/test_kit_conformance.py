@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sfm_core.inprocess import EventSinkState, GraphState, InProcessGraphStore
+from sfm_core.inprocess import EventStreamState, GraphState, InProcessGraphStore
 from sfm_core.testing.contracts import GraphStoreContract
 
 

@@ -9,7 +9,7 @@ import pytest
 from mutants_vector import StaleDelete
 
 from sfm_core.inprocess import (
-    EventSinkState,
+    EventStreamState,
     GraphState,
     InProcessEventSink,
     InProcessGraphStore,
@@ -82,7 +82,7 @@ async def test_faults_that_strike_nothing_prove_nothing() -> None:
 
 
 async def test_an_event_sink_of_ones_own_is_used() -> None:
-    state = EventSinkState()
+    state = EventStreamState()
     makers = {PortName.EVENTS: lambda: InProcessEventSink(state=state)}
     await undergo(PortName.EVENTS, Fault.DUPLICATE, makers)
     async with InProcessEventSink(state=state) as sink:

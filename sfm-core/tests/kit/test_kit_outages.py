@@ -11,7 +11,7 @@ from remote import RemoteBackend, serving
 
 from sfm_core.inprocess import (
     CacheState,
-    EventSinkState,
+    EventStreamState,
     GraphState,
     HashingEmbedder,
     InProcessCache,
@@ -80,11 +80,11 @@ class TestRemoteEventSink(EventSinkOutageContract):
     deadline = DEADLINE
 
     @pytest.fixture
-    def state(self) -> EventSinkState:
-        return EventSinkState()
+    def state(self) -> EventStreamState:
+        return EventStreamState()
 
     @pytest.fixture
-    async def server_url(self, state: EventSinkState) -> AsyncIterator[str]:
+    async def server_url(self, state: EventStreamState) -> AsyncIterator[str]:
         self.served = InProcessEventSink(state=state)
         async with serving(self.served) as url:
             yield url

@@ -8,7 +8,7 @@ import pytest
 
 from sfm_core.inprocess import (
     CacheState,
-    EventSinkState,
+    EventStreamState,
     GraphState,
     HashingEmbedder,
     InProcessCache,
@@ -91,7 +91,7 @@ class TestResilientEventSink(EventSinkContract):
 
     @pytest.fixture
     def make(self) -> Callable[[], ResilientEventSink]:
-        state = EventSinkState()
+        state = EventStreamState()
         return lambda: ResilientEventSink(InProcessEventSink(state=state))
 
     async def published(self, sink: EventSink, count: int) -> list[Event]:

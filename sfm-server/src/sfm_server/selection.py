@@ -10,7 +10,7 @@ from types import MappingProxyType
 from sfm_core.errors import ConfigurationError
 from sfm_core.modes import Mode
 from sfm_core.plugins import Plugins, load_plugins
-from sfm_core.registry import NO_OPTIONS, BackendContext, PortName, Registry
+from sfm_core.registry import ENGINE_PORTS, NO_OPTIONS, BackendContext, PortName, Registry
 from sfm_core.settings import EngineSettings, Slots
 from sfm_server.modes import built_in, slots_of, urls_of
 from sfm_server.settings import PLUGIN_PREFIX, Settings
@@ -60,7 +60,7 @@ class Selection:
     def overrides(self) -> dict[PortName, str]:
         """Return the variables that stand above the mode, by the port that they override."""
         given: dict[PortName, str | None] = {
-            port: getattr(self.settings, f"{port.value}_url") for port in PortName
+            port: getattr(self.settings, f"{port.value}_url") for port in ENGINE_PORTS
         }
         return {port: f"SFM_{port.upper()}_URL" for port, url in given.items() if url}
 

@@ -2,7 +2,8 @@
 
 `memory:` and `memory:<name>` choose data that lives as long as the context
 they are made in; the same URL in the same context is the same data. The cache
-takes its size as `memory:?max_bytes=…`.
+takes its size as `memory:?max_bytes=…`, the event source its group as
+`memory:?group=…`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,12 @@ from sfm_core.errors import ConfigurationError
 from sfm_core.hookspecs import hookimpl
 from sfm_core.inprocess.cache import DEFAULT_MAX_BYTES, CacheState, InProcessCache
 from sfm_core.inprocess.embedder import HashingEmbedder
-from sfm_core.inprocess.events import EventSinkState, InProcessEventSink
+from sfm_core.inprocess.events import (
+    GROUP,
+    EventStreamState,
+    InProcessEventSink,
+    InProcessEventSource,
+)
 from sfm_core.inprocess.graph import GraphState, InProcessGraphStore
 from sfm_core.inprocess.kv import InProcessKeyValueStore, KeyValueState
 from sfm_core.inprocess.vector import InProcessVectorStore, VectorState
@@ -22,6 +28,7 @@ from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
+from sfm_core.protocols.source import EventSource
 from sfm_core.protocols.vector import VectorStore
 from sfm_core.registry import FLEETING, LOCAL, BackendContext, PortName, Register
 
@@ -59,6 +66,12 @@ def sfm_register_graph_stores(register: Register[GraphStore]) -> None:
 def sfm_register_event_sinks(register: Register[EventSink]) -> None:
     """Offer the in-process event sink."""
     register(SCHEME, _event_sink, summary=_SUMMARY, capabilities=_LOCAL)
+
+
+@hookimpl
+def sfm_register_event_sources(register: Register[EventSource]) -> None:
+    """Offer the source that reads what the in-process event sink has published."""
+    register(SCHEME, _event_source, summary=_SUMMARY, capabilities=_LOCAL)
 
 
 @hookimpl
@@ -102,7 +115,14 @@ def _graph_store(url: str, context: BackendContext) -> InProcessGraphStore:
 
 def _event_sink(url: str, context: BackendContext) -> InProcessEventSink:
     key, _ = _parts(PortName.EVENTS, url)
-    return InProcessEventSink(state=context.share(key, EventSinkState))
+    return InProcessEventSink(state=context.share(key, EventStreamState))
+
+
+def _event_source(url: str, context: BackendContext) -> InProcessEventSource:
+    # The same key as for the sink: it is the same stream.
+    key, options = _parts(PortName.EVENTS, url, allowed=frozenset({"group"}))
+    state = context.share(key, EventStreamState)
+    return InProcessEventSource(state=state, group=options.get("group", GROUP), clock=context.clock)
 
 
 def _embedder(url: str, context: BackendContext) -> HashingEmbedder:  # noqa: ARG001 - a factory's signature

@@ -12,7 +12,7 @@ from sfm_core.errors import BackendError, NotFoundError, VersionConflictError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.memory import NewMemory
 from sfm_core.model.query import RecallQuery
-from sfm_core.registry import PortName
+from sfm_core.registry import ENGINE_PORTS
 
 AnswerT = TypeVar("AnswerT")
 
@@ -160,7 +160,7 @@ class Ledger:
     async def _ask_how_it_is(self, engine: MemoryEngine) -> None:
         """A backend that fails is an answer, and no reason to fail."""
         health = await engine.health()
-        assert len(health.ports) == len(PortName)
+        assert len(health.ports) == len(ENGINE_PORTS)
 
     async def _word_at(self, engine: MemoryEngine, place: Coordinate) -> str | None:
         [memory] = await engine.get_many(_NAMESPACE, [place])

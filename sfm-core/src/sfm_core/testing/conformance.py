@@ -25,7 +25,7 @@ from hypothesis import settings
 from sfm_core.errors import ConfigurationError, SfmError
 from sfm_core.plugins import load_plugins
 from sfm_core.protocols.lifecycle import Backend
-from sfm_core.registry import PortName, Registration, Registry
+from sfm_core.registry import ENGINE_PORTS, PortName, Registration, Registry
 from sfm_core.testing._conformance_target import Target, choose, looked_at
 from sfm_core.testing._report_text import (
     Conformance,
@@ -37,7 +37,7 @@ from sfm_core.testing._report_text import (
 from sfm_core.testing.report import Recorder
 
 _SUITE = Path(__file__).with_name("_conformance_suite.py")
-_PORTS = tuple(port for port in PortName if port is not PortName.EVENTS)
+_PORTS = tuple(port for port in ENGINE_PORTS if port is not PortName.EVENTS)
 _CONFIGURATION = """\
 [pytest]
 asyncio_mode = strict

@@ -24,7 +24,7 @@ from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.inprocess import (
     CacheState,
-    EventSinkState,
+    EventStreamState,
     GraphState,
     HashingEmbedder,
     InProcessCache,
@@ -37,7 +37,14 @@ from sfm_core.inprocess import (
 )
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.protocols.lifecycle import Backend
-from sfm_core.registry import BackendContext, Factory, PortName, Registration, Registry
+from sfm_core.registry import (
+    ENGINE_PORTS,
+    BackendContext,
+    Factory,
+    PortName,
+    Registration,
+    Registry,
+)
 from sfm_core.resilience import Policy
 from sfm_core.settings import EngineSettings, Slots
 from sfm_core.testing._ordeal_ledger import Ledger
@@ -123,7 +130,7 @@ class _Trial:
     """The data that engines share, and a fresh process with fresh plans for each of them."""
 
     def __init__(self, makers: Makers) -> None:
-        self._events = EventSinkState()
+        self._events = EventStreamState()
         self._makers = _in_process(self._events) | dict(makers)
         self.process = Process()
         self.plans: dict[PortName, FaultPlan] = {}
@@ -150,10 +157,10 @@ class _Trial:
     async def engine(self) -> AsyncGenerator[MemoryEngine]:
         """Open an engine on which everything goes well, as yet."""
         self.process = Process()
-        self.plans = {port: FaultPlan(process=self.process) for port in PortName}
+        self.plans = {port: FaultPlan(process=self.process) for port in ENGINE_PORTS}
         self._past += self.plans.items()
         async with open_engine(
-            slots=Slots(**dict.fromkeys(PortName, f"{_SCHEME}:")),
+            slots=Slots(**dict.fromkeys(ENGINE_PORTS, f"{_SCHEME}:")),
             registry=self._registry(),
             context=BackendContext(data_folder=Path("unused")),
             settings=_SETTINGS,
@@ -184,7 +191,7 @@ def _factory(make: Callable[[], Backend], plan: FaultPlan) -> Factory[Backend]:
     return factory
 
 
-def _in_process(events: EventSinkState) -> dict[PortName, Callable[[], Backend]]:
+def _in_process(events: EventStreamState) -> dict[PortName, Callable[[], Backend]]:
     kv, vector, graph = KeyValueState(), VectorState(), GraphState()
     cache = CacheState()
     return {

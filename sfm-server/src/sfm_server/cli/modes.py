@@ -9,7 +9,7 @@ import click
 
 from sfm_core.errors import ConfigurationError
 from sfm_core.modes import OfferedMode
-from sfm_core.registry import PortName
+from sfm_core.registry import ENGINE_PORTS
 from sfm_server.cli.output import show, table
 from sfm_server.loading import load_settings
 from sfm_server.masking import mask
@@ -94,12 +94,12 @@ def _listing(found: list[ModeAnswer], selection: Selection) -> str:
             "*" if mode.selected else "",
             mode.name,
             mode.distribution,
-            *(mode.slots.get(port.value, "-") for port in PortName),
+            *(mode.slots.get(port.value, "-") for port in ENGINE_PORTS),
             "no" if mode.not_installed else "yes",
             mode.summary,
         ]
         for mode in found
     ]
-    heads = ["", "MODE", "FROM", *(port.name for port in PortName), "INSTALLED", "WHAT IT IS"]
+    heads = ["", "MODE", "FROM", *(port.name for port in ENGINE_PORTS), "INSTALLED", "WHAT IT IS"]
     ending = "* is chosen by the settings, and shown as they override it."
     return "\n".join([table(heads, rows), ending, *lacking(selection)])

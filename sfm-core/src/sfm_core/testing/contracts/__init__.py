@@ -16,6 +16,7 @@ from sfm_core.testing.contracts.outages import (
     KeyValueOutageContract,
     VectorOutageContract,
 )
+from sfm_core.testing.contracts.sources import EventSourceContract
 from sfm_core.testing.contracts.vector import VectorStoreContract
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "EmbedderOutageContract",
     "EventSinkContract",
     "EventSinkOutageContract",
+    "EventSourceContract",
     "GraphOutageContract",
     "GraphStoreContract",
     "KeyValueOutageContract",
