@@ -12,6 +12,7 @@ pytest_plugins = (
     "tests.fix_crash",
     "tests.fix_engine",
     "tests.fix_services",
+    "fix_kafka",
     "tests.fix_modes",
     "tests.fix_server",
     "tests.fix_faults",

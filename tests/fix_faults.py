@@ -116,6 +116,7 @@ async def fortress(mode: str, stores: Stores, tmp_path: Path) -> AsyncIterator[F
         redis_proxy = await stack.enter_async_context(TcpProxy.before(redis.url))
         variables = {
             "MEMORY_MODE": mode,
+            **stores.kafka(),
             "REDIS_URL": with_options(redis_proxy.url, new_prefix()),
             **stores.qdrant.variables(secure=False),
         }

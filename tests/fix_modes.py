@@ -11,6 +11,9 @@ from uuid import uuid4
 
 import pytest
 from fix_qdrant import Server as QdrantServer
+from kafka_brokers import PASSWORD as KAFKA_PASSWORD
+from kafka_brokers import USER as KAFKA_USER
+from kafka_brokers import ApacheKafka, Tansu
 from postgres_server import make_database
 from redis_helpers import with_options
 
@@ -47,6 +50,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("mode", [mode for mode in wanted if not only or mode in only.args])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give Java the time that it takes to start on a busy machine."""
+    for item in items:
+        if "stores" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(400))
+
+
 class Qdrant:
     """Vector stores that no other test has written to."""
 
@@ -79,12 +89,14 @@ class Stores:
         chosen = {"MEMORY_MODE": mode}
         match mode:
             case "development":
-                return chosen | self.redis() | self.qdrant.variables(secure=False)
+                served = self.redis() | self.plain_kafka()
+                return chosen | served | self.qdrant.variables(secure=False)
             case "evented_enterprise":
-                served = self.redis() | self.postgres()
+                served = self.redis() | self.postgres() | self.kafka()
                 return chosen | served | self.qdrant.variables(secure=False)
             case "cloud_managed":
                 served = self.encrypted_redis() | self.encrypted_postgres()
+                served |= self.encrypted_kafka()
                 return chosen | served | self.qdrant.variables(secure=True)
             case _:
                 return chosen
@@ -111,12 +123,39 @@ class Stores:
             "POSTGRES_SSL_ROOT_CERT": str(self._trusted),
         }
 
+    def plain_kafka(self) -> Variables:
+        """Return where there is a broker that needs nothing but Python."""
+        tansu = cast("Tansu", self._request.getfixturevalue("tansu"))
+        # It does not know idempotent producers.
+        return topic_at(tansu.address) | {"SFM_EVENTS_URL": "kafka:?idempotence=off"}
+
+    def kafka(self) -> Variables:
+        """Return where there is a whole Kafka."""
+        return topic_at(self._service("bootstrap"))
+
+    def encrypted_kafka(self) -> Variables:
+        """Return where there is a Kafka that asks for a login, over TLS."""
+        broker = cast("ApacheKafka", self._request.getfixturevalue("apache_kafka"))
+        return topic_at(f"127.0.0.1:{broker.sasl_ssl_port}") | {
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+            "KAFKA_SASL_USERNAME": KAFKA_USER,
+            "KAFKA_SASL_PASSWORD": KAFKA_PASSWORD,
+            "KAFKA_SSL_CA_LOCATION": str(broker.ca_file),
+        }
+
     @property
     def _trusted(self) -> Path:
         return cast("Certificates", self._request.getfixturevalue("certificates")).authority
 
     def _service(self, fixture: str) -> str:
         return cast("str", self._request.getfixturevalue(fixture))
+
+
+def topic_at(brokers: str) -> Variables:
+    """Return a topic that no other test uses."""
+    topic = f"test-{uuid4().hex}"
+    return {"KAFKA_BOOTSTRAP_SERVERS": brokers, "KAFKA_MEMORY_EVENTS_TOPIC": topic}
 
 
 def new_prefix() -> str:

@@ -81,7 +81,10 @@ class TestBuiltIn:
     def test_every_mode_can_be_chosen(self, name: str) -> None:
         selection = chosen({"MEMORY_MODE": name})
         selection.require_backends()
-        assert selection.slots == BUILT_IN[name].slots
+        mode = BUILT_IN[name]
+        assert selection.slots == (
+            mode.slots if mode.eventing else replace(mode.slots, events=None)
+        )
 
     def test_only_the_mode_for_managed_services_is_held_to_encryption_and_credentials(self) -> None:
         secure = [mode for mode in MODES if chosen({"MEMORY_MODE": mode}).context().secure]
@@ -94,8 +97,8 @@ class TestBuiltIn:
         assert all(mode in str(caught.value) for mode in MODES)
 
     def test_an_overridden_slot_changes_only_itself(self) -> None:
-        slots = chosen({"MEMORY_MODE": "test", "SFM_VECTOR_URL": "theirs://x"}).slots
-        assert slots == replace(BUILT_IN["test"].slots, vector="theirs://x")
+        slots = chosen({"MEMORY_MODE": "embedded", "SFM_VECTOR_URL": "theirs://x"}).slots
+        assert slots == replace(BUILT_IN["embedded"].slots, vector="theirs://x")
 
     @pytest.mark.parametrize(
         ("environ", "events"),
@@ -125,7 +128,8 @@ class TestMissingBackends:
         assert "\n" not in str(caught.value)
         assert caught.value.remedy == (
             "Run: pip install somafractalmemory-backend-redis "
-            "somafractalmemory-backend-qdrant somafractalmemory-embedder-local"
+            "somafractalmemory-backend-qdrant somafractalmemory-eventing-kafka "
+            "somafractalmemory-embedder-local"
         )
 
     def test_a_slot_that_names_what_nobody_offers_is_told_by_its_own_variable(self) -> None:

@@ -50,7 +50,8 @@ def mode_rows() -> Iterator[str]:
     for name, mode in BUILT_IN.items():
         urls = urls_of(mode.slots)
         slots = " | ".join(f"`{urls[port]}`" for port in ports)
-        yield f"| `{name}` | {slots} | {mode.summary} |"
+        events = f"`{mode.slots.events}`" if mode.slots.events else "log"
+        yield f"| `{name}` | {slots} | {events} | {mode.summary} |"
 
 
 def route_rows() -> Iterator[str]:

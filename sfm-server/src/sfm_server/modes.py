@@ -16,6 +16,7 @@ _SQLITE = "somafractalmemory-backend-sqlite"
 _REDIS = "somafractalmemory-backend-redis"
 _POSTGRES = "somafractalmemory-backend-postgres"
 _QDRANT = "somafractalmemory-backend-qdrant"
+_KAFKA = "somafractalmemory-eventing-kafka"
 _LOCAL_EMBEDDER = "somafractalmemory-embedder-local"
 
 _SERVICES = Slots(
@@ -24,8 +25,9 @@ _SERVICES = Slots(
     graph="postgresql:",
     cache="redis:",
     embedder="static:",
+    events="kafka:",
 )
-_SERVICES_NEED = (_REDIS, _POSTGRES, _QDRANT, _LOCAL_EMBEDDER)
+_SERVICES_NEED = (_REDIS, _POSTGRES, _QDRANT, _KAFKA, _LOCAL_EMBEDDER)
 
 BUILT_IN: Mapping[str, Mode] = MappingProxyType(
     {
@@ -48,36 +50,38 @@ BUILT_IN: Mapping[str, Mode] = MappingProxyType(
                 graph="memory:",
                 cache="memory:",
                 embedder="hashing:",
+                events="memory:",
             ),
             eventing=False,
             lasting=False,
         ),
         "development": Mode(
-            summary="Redis and Qdrant, as they run on a developer's machine.",
+            summary="Redis, Qdrant and Kafka, as they run on a developer's machine.",
             slots=Slots(
                 kv="redis:",
                 vector="qdrant:",
                 graph="redis:",
                 cache="redis:",
                 embedder="static:",
+                events="kafka:",
             ),
-            needs=(_REDIS, _QDRANT, _LOCAL_EMBEDDER),
+            needs=(_REDIS, _QDRANT, _KAFKA, _LOCAL_EMBEDDER),
         ),
         "evented_enterprise": Mode(
-            summary="PostgreSQL, Redis and Qdrant of one's own.",
+            summary="PostgreSQL, Redis, Qdrant and Kafka of one's own.",
             slots=_SERVICES,
             needs=_SERVICES_NEED,
         ),
         "cloud_managed": Mode(
-            summary="PostgreSQL, Redis and Qdrant as managed services: TLS and credentials only.",
+            summary="The same as managed services: TLS and credentials only.",
             slots=_SERVICES,
             needs=_SERVICES_NEED,
             secure=True,
         ),
     }
 )
-"""The modes of this package. None names an event sink: events stay in the log of the truth,
-unless `SFM_EVENTS_URL` names one."""
+"""The modes of this package. `embedded` names no event sink: its events stay in the log of the
+truth, unless `SFM_EVENTS_URL` names one."""
 
 
 def built_in() -> list[OfferedMode]:
