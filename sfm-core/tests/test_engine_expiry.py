@@ -79,6 +79,14 @@ async def test_the_expired_are_on_no_path(engine: MemoryEngine) -> None:
         await engine.shortest_path(NS, A, B)
 
 
+async def test_the_expired_may_be_in_derived_stores_until_they_are_swept(
+    engine: MemoryEngine,
+) -> None:
+    report = await engine.check()
+    assert report.consistent
+    assert (report.memories, report.links) == (1, 0)
+
+
 async def test_the_expired_are_not_exported(engine: MemoryEngine) -> None:
     lines = [json.loads(line) async for line in engine.export()]
     assert [line["kind"] for line in lines] == ["header", "memory", "footer"]

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Self, TypeAlias, cast
 
 import pytest
 
-from sfm_core.errors import ConfigurationError
+from sfm_core.engine.changeover import migrate
+from sfm_core.errors import ConfigurationError, SupersededError
+from sfm_core.hookspecs import hookimpl
+from sfm_core.inprocess import HashingEmbedder
+from sfm_core.protocols.embedder import Embedder
+from sfm_core.registry import BackendContext, Register
+from sfm_server.assembly import open_memory
 from sfm_server.cli.exits import Exit
 from sfm_server.cli.main import run
 from sfm_server.loading import load_settings
 from sfm_server.selection import Selection, select
-from sfm_server.truths import LastTruth, other_truths, read_last, truth_at
+from sfm_server.truths import LastTruth, other_truths, read_last, truth_at, truth_maker
 
 Row: TypeAlias = dict[str, object]
 Document: TypeAlias = Row | list[Row]
@@ -163,6 +169,36 @@ def test_the_truths_of_an_installation_are_listed(sfm: Callable[..., Call]) -> N
         (NEW, "this one", ""),
         (OLD, "older", NEW),
     ]
+
+
+class Dawdling(HashingEmbedder):
+    """An embedder that takes so long to open that another truth takes over meanwhile."""
+
+    def __init__(self, url: str, context: BackendContext) -> None:  # noqa: ARG002 - a factory
+        super().__init__()
+        self._folder = context.data_folder
+
+    async def __aenter__(self) -> Self:
+        chosen = selection(SFM_KV_URL=OLD, SFM_DATA_FOLDER=str(self._folder))
+        await migrate(truth_maker(chosen), truth_at(chosen, OLD), truth_at(chosen, NEW))
+        return await super().__aenter__()
+
+
+class DawdlingPlugin:
+    @hookimpl
+    def sfm_register_embedders(self, register: Register[Embedder]) -> None:
+        register("dawdling", Dawdling, summary="")
+
+
+async def test_a_start_on_a_truth_that_is_overtaken_meanwhile_is_refused(folder: Path) -> None:
+    chosen = {"SFM_KV_URL": OLD, "SFM_DATA_FOLDER": str(folder), "SFM_EMBEDDER_URL": "hashing:"}
+    async with open_memory(load_settings(chosen).settings) as memory:
+        await memory.engine.remember("default", {"text": "tea"})
+    settings = load_settings(chosen | {"SFM_EMBEDDER_URL": "dawdling:"}).settings
+
+    with pytest.raises(SupersededError, match=r"new\.db has taken over"):
+        async with open_memory(settings, extra_plugins={"dawdling": DawdlingPlugin()}):
+            pass
 
 
 def test_truths_of_other_modes_are_looked_for_where_they_were_set_up(folder: Path) -> None:

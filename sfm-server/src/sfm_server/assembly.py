@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.memory_engine import MemoryEngine
-from sfm_core.errors import ConfigurationError
+from sfm_core.errors import ConfigurationError, SupersededError
 from sfm_core.registry import NO_OPTIONS
 from sfm_server.selection import Selection, select
 from sfm_server.settings import Settings
@@ -73,12 +74,14 @@ async def open_selection(
 
     Raises:
         ConfigurationError: A chosen backend is not installed, or its settings cannot work.
+        SupersededError: Another truth has taken over while this one was being opened.
         BackendError: A backend cannot be opened.
     """
     selection.require_backends()
     if selection.mode.lasting:
         _make_folder(selection.settings)
-    if has_succession(selection):
+    succeeds = has_succession(selection)
+    if succeeds:
         await follow_newest_truth(selection)
     async with open_engine(
         slots=selection.slots,
@@ -87,6 +90,13 @@ async def open_selection(
         settings=selection.engine_settings(),
         decides=decides,
     ) as engine:
+        if succeeds and engine.superseded_by:
+            # It would serve what was true until then, for as long as it runs.
+            raise SupersededError(
+                f"{engine.superseded_by} has taken over from the truth that was being opened.",
+                backend=urlsplit(selection.slots.kv).scheme,
+                remedy="Start again: a start looks for the newest truth first.",
+            )
         yield OpenMemory(engine=engine, selection=selection)
 
 

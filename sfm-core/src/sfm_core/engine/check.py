@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sfm_core.engine.counting import Counting
@@ -34,6 +35,12 @@ PAGE = 500
 
 Progress = Callable[[int], None]
 """Called with the number of memories and links that were dealt with since the last call."""
+
+
+_FADING = 0
+"""In place of a version: what has expired and is not deleted yet may be there or not."""
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+"""A time at which nothing has expired."""
 
 
 class _Step(NamedTuple):
@@ -165,8 +172,7 @@ class Checking:
                 if record.deleted:
                     continue
                 counted[record.type] += 1
-                if record.alive(now):
-                    yield key, entry.version
+                yield key, entry.version if record.alive(now) else _FADING
             if progress:
                 progress(len(page))
 
@@ -183,6 +189,8 @@ class Checking:
                 counted["links"] += 1
                 if link_alive(record, source, target, now):
                     yield key, entry.version
+                elif link_alive(record, source, target, _ALWAYS):
+                    yield key, _FADING
             if progress:
                 progress(len(page))
 
@@ -211,8 +219,8 @@ async def _steps(
     seen = living = 0
     async for key, truth, derived in pairs:
         seen += 1
-        living += truth is not None
-        if truth != derived:
+        living += truth not in {None, _FADING}
+        if truth not in {derived, _FADING}:
             broken.append(key)
             if truth is None:
                 found[names.orphan] += 1

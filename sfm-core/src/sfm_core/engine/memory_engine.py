@@ -24,6 +24,12 @@ class MemoryEngine(Writing, Asking, Relating, Keeping):
         """Whether a derived store is being built, or compared with the truth."""
         return self._parts.indexes.view.rebuilding
 
+    @property
+    def superseded_by(self) -> str:
+        """Where the truth is that has taken over from this one, as far as is known; "" if none."""
+        successor = self._parts.presence.successor
+        return successor.place if successor else ""
+
     async def health(self) -> Health:
         """Tell how every backend does; one that is down is an answer, not an error."""
         parts = self._parts
