@@ -24,7 +24,7 @@ from sfm_backend_qdrant import _edge
 from sfm_backend_qdrant._urls import parse_url
 from sfm_backend_qdrant.edge.copying import copy_folder
 from sfm_backend_qdrant.edge.errors import WorkerRefusedError
-from sfm_backend_qdrant.edge.messages import Condition, Problem
+from sfm_backend_qdrant.edge.messages import Condition, Problem, Request, Start, framed
 from sfm_backend_qdrant.edge.problems import translated
 from sfm_core.clock import SystemClock
 from sfm_core.errors import (
@@ -154,6 +154,32 @@ async def test_what_was_acknowledged_survives_the_death_of_either_process(
     async with open_edge(fast_folder) as store:
         found = {int(state.id.coordinate.components[0]) for state in await listed(store)}
     assert found >= set(range(acknowledged))
+
+
+def test_a_worker_that_nobody_listens_to_any_more_ends_without_a_word(fast_folder: Path) -> None:
+    start = Start(
+        folder=str(fast_folder),
+        durable=False,
+        wait_seconds=1,
+        scan_kilobytes=1000,
+        step_kilobytes=1000,
+    )
+    program = (
+        f"import sys; sys.path[:] = {sys.path!r}; "
+        "from sfm_backend_qdrant.edge.serving import main; main()"
+    )
+    gone, kept = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=kept,
+        stderr=subprocess.PIPE,
+    ) as worker:
+        os.close(gone)
+        os.close(kept)
+        _, said = worker.communicate(framed(Request(1, start)), timeout=60)
+
+    assert (worker.returncode, said) == (0, b"")
 
 
 async def test_a_folder_that_another_process_has_is_refused(

@@ -6,6 +6,7 @@ it dies.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import queue
@@ -38,7 +39,8 @@ def main() -> None:
     # one that started this: it ends it in its own time, by closing the input.
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(signal.Signals[name], signal.SIG_IGN)
-    with os.fdopen(os.dup(1), "wb") as output:
+    # What cannot be answered because nobody is there any more ends it as the end of the input does.
+    with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as output:
         # Nothing that prints may come between the answers.
         os.dup2(2, 1)
         calls: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
