@@ -61,6 +61,15 @@ async def test_a_commit_without_events_wakes_nobody(database_url: str) -> None:
         assert await is_quiet(other)
 
 
+async def test_notes_without_a_lease_wake_another_process(database_url: str) -> None:
+    async with open_kv(database_url) as one, open_kv(database_url) as other:
+        await listening(other)
+        waiting = asyncio.create_task(other.wait_for_work())
+        dirty = Commit(namespace="n", dirty=(b"k",))
+        await one.commit([dirty], owner="o", lease=timedelta())
+        await asyncio.wait_for(waiting, _SOON)
+
+
 async def test_notes_that_were_given_back_wake_others_when_they_can_be_had(
     database_url: str,
 ) -> None:

@@ -88,6 +88,34 @@ class StatusForgetsLeasedNotes(InProcessKeyValueStore):
         return OutboxStatus(depth=len(free), oldest_at=free[0].since if free else None)
 
 
+class CommitsAreAlwaysLeased(InProcessKeyValueStore):
+    async def commit(
+        self, commits: Sequence[Commit], *, owner: str, lease: timedelta
+    ) -> list[CommitResult]:
+        lease = max(lease, timedelta(seconds=1))
+        return await super().commit(commits, owner=owner, lease=lease)
+
+
+class LeasedNotesAreNotOutstanding(InProcessKeyValueStore):
+    async def outstanding(self, ids: Sequence[str]) -> list[bool]:
+        now = self._clock.monotonic()
+        free = {waiting.note.id for waiting in self._state.pending() if waiting.free_at <= now}
+        found = await super().outstanding(ids)
+        return [is_there and one in free for is_there, one in zip(found, ids, strict=True)]
+
+
+class TellsWhatIsOutstandingInItsOwnOrder(InProcessKeyValueStore):
+    async def outstanding(self, ids: Sequence[str]) -> list[bool]:
+        return await super().outstanding(sorted(ids))
+
+
+class ReadsIdsAsNumbers(InProcessKeyValueStore):
+    async def outstanding(self, ids: Sequence[str]) -> list[bool]:
+        return await super().outstanding(
+            [str(int(one)) if one.strip().isdecimal() and len(one) < 20 else one for one in ids]
+        )
+
+
 class EventsOfACommitAreReversed(InProcessKeyValueStore):
     async def commit(
         self, commits: Sequence[Commit], *, owner: str, lease: timedelta
@@ -155,6 +183,12 @@ OUTBOX_MUTANTS: dict[type[InProcessKeyValueStore], str] = {
     ReleaseIgnoresTheDelay: "test_a_released_note_rests_for_its_delay",
     AttemptsAreNotCounted: "test_attempts_grow_with_each_release",
     StatusForgetsLeasedNotes: "test_claimed_notes_still_count_as_waiting",
+    CommitsAreAlwaysLeased: "test_notes_of_a_commit_without_a_lease_can_be_claimed_at_once",
+    LeasedNotesAreNotOutstanding: "test_notes_are_outstanding_until_they_are_acknowledged",
+    TellsWhatIsOutstandingInItsOwnOrder: (
+        "test_whether_notes_are_outstanding_is_told_in_the_order_of_the_question"
+    ),
+    ReadsIdsAsNumbers: "test_what_is_no_note_is_not_outstanding",
     EventsOfACommitAreReversed: "test_events_are_read_in_the_order_of_their_commits",
     EventsBecomeVisibleOutOfOrder: "test_a_reader_beside_writers_misses_no_event",
     EventTimesAreCutToSeconds: "test_events_come_back_as_they_were_given",

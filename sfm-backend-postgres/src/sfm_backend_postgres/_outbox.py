@@ -12,6 +12,7 @@ from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
 _SQL = statements("outbox")
 _LARGEST = 2**63 - 1
+_LONG = 20
 
 
 class PostgresOutbox(PostgresEventLog):
@@ -60,6 +61,20 @@ class PostgresOutbox(PostgresEventLog):
             await database.fetch(_SQL["release"], {"ids": ids, "owner": owner, "delay": delay})
             database.announcer.announce(after=delay)
 
+    async def outstanding(self, ids: Sequence[str]) -> list[bool]:
+        """Tell which notes are still in the outbox; see `KeyValueStore.outstanding`.
+
+        Raises:
+            LimitExceededError: More than `MAX_BATCH` ids.
+            BackendError: The database was not reached.
+        """
+        check_batch(len(ids), "ids")
+        numbers = _known(ids)
+        database = self._database
+        rows = await database.fetch(_SQL["outstanding"], {"ids": numbers}) if numbers else []
+        found = {str(number) for (number,) in rows}
+        return [one in found for one in ids]
+
     async def outbox_status(self) -> OutboxStatus:
         """Tell how many notes wait and since when.
 
@@ -73,6 +88,10 @@ class PostgresOutbox(PostgresEventLog):
 
 
 def _ids(notes: Sequence[DirtyNote]) -> list[int]:
+    return _known([note.id for note in notes])
+
+
+def _known(ids: Sequence[str]) -> list[int]:
     # What another kind of store called a note is unknown here, and ignored as such.
-    numbers = (int(note.id) for note in notes if note.id.isascii() and note.id.isdecimal())
+    numbers = (int(one) for one in ids if one.isascii() and one.isdecimal() and len(one) < _LONG)
     return [number for number in numbers if number <= _LARGEST]

@@ -91,7 +91,8 @@ class PostgresKeyValueStore(PostgresOutbox):
         if not commits:
             return []
         results = await database.run(Transaction(commits=commits, owner=owner, lease=lease).run)
-        if any(commit.events for commit in commits):
+        # Notes without a lease are for others, as events are.
+        if any(commit.events or (commit.dirty and not lease) for commit in commits):
             database.announcer.announce()
         return results
 

@@ -64,6 +64,24 @@ class RedisOutbox(RedisPort):
             ids = [note.id for note in notes]
             await client.run("release", keys, [owner, microseconds(delay), *ids])
 
+    async def outstanding(self, ids: Sequence[str]) -> list[bool]:
+        """Tell which notes are still in the outbox; see `KeyValueStore.outstanding`.
+
+        Raises:
+            LimitExceededError: More than `MAX_BATCH` ids.
+            BackendError: The server could not be reached, or refused.
+        """
+        check_batch(len(ids), "ids")
+        # What another kind of store called a note is unknown here.
+        known = [one for one in ids if one.isascii() and one.isdecimal()]
+        client = self._client
+        if not known:
+            return [False] * len(ids)
+        answer = await client.command("ZMSCORE", self.key("order"), *known)
+        places = zip(known, cast(list[object | None], answer), strict=True)
+        found = {one for one, place in places if place is not None}
+        return [one in found for one in ids]
+
     async def outbox_status(self) -> OutboxStatus:
         """Tell how many notes wait and since when.
 

@@ -18,6 +18,10 @@ _CLAIM = (
     "RETURNING id, (SELECT name FROM namespace WHERE namespace.id = outbox.namespace), "
     "key, attempts"
 )
+_CHUNK = 64
+_OUTSTANDING = f"SELECT id FROM outbox WHERE id IN ({', '.join('?' * _CHUNK)})"  # noqa: S608 - no input in it
+_LARGEST = 2**63 - 1
+_LONG = 20
 _RELEASE = (
     "UPDATE outbox SET owner = '', free_at = ?, attempts = attempts + 1 WHERE id = ? AND owner = ?"
 )
@@ -84,6 +88,21 @@ class SqliteOutbox(SqlitePort):
         if numbers:
             await database.write_many(_RELEASE, numbers)
 
+    async def outstanding(self, ids: Sequence[str]) -> list[bool]:
+        """Tell which notes are still in the outbox; see `KeyValueStore.outstanding`.
+
+        Raises:
+            LimitExceededError: More than `MAX_BATCH` ids.
+            BackendError: The file could not be read.
+        """
+        check_batch(len(ids), "ids")
+        numbers = _known(ids)
+        database = self._database
+        if not numbers:
+            return [False] * len(ids)
+        found = await database.read(lambda connection: _outstanding(connection, numbers))
+        return [one in found for one in ids]
+
     async def outbox_status(self) -> OutboxStatus:
         """Tell how many notes wait and since when.
 
@@ -141,9 +160,24 @@ def _any_free(connection: sqlite3.Connection, now: int) -> bool:
     return row is not None
 
 
+def _outstanding(connection: sqlite3.Connection, numbers: Sequence[int]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(numbers), _CHUNK):
+        chunk = numbers[start : start + _CHUNK]
+        padding = (chunk[-1],) * (_CHUNK - len(chunk))
+        rows = connection.execute(_OUTSTANDING, (*chunk, *padding))
+        found.update(str(number) for (number,) in rows)
+    return found
+
+
 def _numbers(notes: Sequence[DirtyNote]) -> list[tuple[int]]:
+    return [(number,) for number in _known([note.id for note in notes])]
+
+
+def _known(ids: Sequence[str]) -> list[int]:
     # What another kind of store called a note is unknown here, and ignored as such.
-    return [(int(note.id),) for note in notes if note.id.isascii() and note.id.isdecimal()]
+    numbers = (int(one) for one in ids if one.isascii() and one.isdecimal() and len(one) < _LONG)
+    return [number for number in numbers if number <= _LARGEST]
 
 
 def _position(position: Position) -> int:

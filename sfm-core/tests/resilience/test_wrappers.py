@@ -113,6 +113,7 @@ CALLS: dict[str, tuple[Repetition, Call]] = {
     "kv.claim": (ONCE, lambda b: kv(b).claim(owner="o", limit=1, lease=LEASE)),
     "kv.acknowledge": (READ, lambda b: kv(b).acknowledge([])),
     "kv.release": (ONCE, lambda b: kv(b).release([], owner="o", delay=LEASE)),
+    "kv.outstanding": (READ, lambda b: kv(b).outstanding(["1"])),
     "kv.outbox_status": (READ, lambda b: kv(b).outbox_status()),
     "kv.read_events": (READ, lambda b: kv(b).read_events(after=START, limit=1)),
     "kv.trim_events": (READ, lambda b: kv(b).trim_events(through=Position("1"))),

@@ -18,6 +18,9 @@ UPDATE sfm.outbox
 SET owner = '', free_at = sfm.now() + %(delay)s, attempts = attempts + 1
 WHERE id = ANY(%(ids)s::bigint[]) AND owner = %(owner)s;
 
+-- name: outstanding
+SELECT id FROM sfm.outbox WHERE id = ANY(%(ids)s::bigint[]);
+
 -- name: outbox_status
 SELECT count(*), min(committed_at) FROM sfm.outbox;
 

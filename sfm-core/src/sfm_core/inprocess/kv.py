@@ -97,6 +97,10 @@ class KeyValueState:
         """Return the notes that are not acknowledged, oldest first."""
         return self._outbox.values()
 
+    def waits(self, note_id: str) -> bool:
+        """Tell whether a note is not acknowledged."""
+        return note_id in self._outbox
+
     def find(self, note: DirtyNote) -> _Pending | None:
         """Return the state of a note; `None` where it was acknowledged."""
         return self._outbox.get(note.id)
@@ -234,6 +238,17 @@ class InProcessKeyValueStore(InProcessBackend):
             if pending is not None and pending.owner == owner:
                 pending.note = replace(pending.note, attempts=pending.note.attempts + 1)
                 pending.owner, pending.free_at = "", free_at
+
+    async def outstanding(self, ids: Sequence[str]) -> list[bool]:
+        """Tell which notes are still in the outbox; see `KeyValueStore.outstanding`.
+
+        Raises:
+            LimitExceededError: More than `MAX_BATCH` ids.
+            ClosedError: The store is not open.
+        """
+        await self._turn()
+        check_batch(len(ids), "ids")
+        return [self._state.waits(one) for one in ids]
 
     async def outbox_status(self) -> OutboxStatus:
         """Tell how many notes wait; see `KeyValueStore.outbox_status`.

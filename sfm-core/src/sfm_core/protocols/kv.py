@@ -96,7 +96,8 @@ class Committed:
     """The commit happened.
 
     Attributes:
-        notes: One per key of `Commit.dirty`, in order, leased to the committer.
+        notes: One per key of `Commit.dirty`, in order, leased to the committer
+            for as long as it said.
     """
 
     notes: tuple[DirtyNote, ...] = ()
@@ -190,7 +191,8 @@ class KeyValueStore(Backend, Protocol):
                 effect of an earlier one of the same namespace.
             owner: Who will follow up the dirty keys. A name that is used for
                 one run of one process only.
-            lease: For how long nobody else may claim them.
+            lease: For how long nobody else may claim them; zero leaves them to
+                whoever claims first.
 
         Returns:
             One result per commit, in order. A conflict of one does not keep
@@ -290,6 +292,28 @@ class KeyValueStore(Backend, Protocol):
 
         Guarantees:
             Idempotent but for `attempts`, which grows by one each time.
+        """
+        ...
+
+    async def outstanding(self, ids: Sequence[str]) -> list[bool]:
+        """Tell which notes are still in the outbox, whoever holds them.
+
+        Args:
+            ids: Ids of notes, at most `MAX_BATCH`. Callers of the engine can
+                make them up, so they may be anything.
+
+        Returns:
+            One element per id, in order: whether there is a note of that id
+            that is not acknowledged.
+
+        Raises:
+            LimitExceededError: More than `MAX_BATCH` ids.
+            BackendUnavailableError: The store was not reached before the deadline.
+
+        Guarantees:
+            A note whose commit was answered before the call, in any process,
+            is in the outbox until its acknowledgement has begun. Once it is
+            gone it does not come back, nor is its id given to another note.
         """
         ...
 

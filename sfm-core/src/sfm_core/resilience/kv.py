@@ -85,6 +85,10 @@ class ResilientKeyValueStore(ResilientBackend[KeyValueStore]):
             lambda: self.inner.release(notes, owner=owner, delay=delay), Repetition.NEVER
         )
 
+    async def outstanding(self, ids: Sequence[str]) -> list[bool]:
+        """Look for notes; repeated, because it only reads."""
+        return await self.guard.call(lambda: self.inner.outstanding(ids), Repetition.ALWAYS)
+
     async def outbox_status(self) -> OutboxStatus:
         """Read the outbox's depth and age; repeated, because it only reads."""
         return await self.guard.call(self.inner.outbox_status, Repetition.ALWAYS)

@@ -44,6 +44,7 @@ class KeyValueTests(BackendContract[KeyValueStore]):
             lambda: self.claim(backend),
             lambda: backend.acknowledge([]),
             lambda: backend.release([], owner=OWNER, delay=timedelta()),
+            lambda: backend.outstanding([]),
             backend.outbox_status,
             lambda: backend.read_events(after=START, limit=1),
             lambda: backend.trim_events(through=START),

@@ -6,16 +6,22 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
-from sfm_core.protocols.kv import Commit, DirtyNote, KeyValueStore
+import pytest
+
+from sfm_core.errors import LimitExceededError
+from sfm_core.protocols import MAX_BATCH
+from sfm_core.protocols.kv import Commit, Committed, DirtyNote, KeyValueStore
 from sfm_core.testing.clock import MovableClock
 from sfm_core.testing.contracts._kv_base import OWNER, KeyValueTests
 from sfm_core.testing.samples import HOSTILE_KEYS
 
 _TOLERANCE = timedelta(seconds=2)
+NO_NOTES = ("", "none", "-1", "1.5", "\0", "٣", "9" * 18, "9" * 19, "9" * 400, "a" * 4000)
+"""Ids that no store has given to a note of a test."""
 
 
 class OutboxTests(KeyValueTests):
-    """`claim`, `acknowledge`, `release` and `outbox_status`."""
+    """`claim`, `acknowledge`, `release`, `outstanding` and `outbox_status`."""
 
     async def test_a_commit_leaves_one_note_per_dirty_key_in_order(
         self, store: KeyValueStore, namespace: str
@@ -35,6 +41,16 @@ class OutboxTests(KeyValueTests):
         await self.note(store, namespace, b"k")
         assert await self.claim(store) == []
         assert await self.claim(store, owner=OWNER) == []
+
+    async def test_notes_of_a_commit_without_a_lease_can_be_claimed_at_once(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """By whoever follows them up for a committer that does not."""
+        commit = Commit(namespace=namespace, dirty=(b"a", b"b"))
+        [result] = await store.commit([commit], owner=OWNER, lease=timedelta())
+        assert isinstance(result, Committed)
+        assert await self.claim(store, limit=1) == list(result.notes[:1])
+        assert await self.claim(store, owner=OWNER) == list(result.notes[1:])
 
     async def test_notes_can_be_claimed_when_the_lease_has_ended(
         self, store: KeyValueStore, namespace: str, clock: MovableClock
@@ -174,6 +190,57 @@ class OutboxTests(KeyValueTests):
         await store.release(notes, owner=OWNER, delay=timedelta())
         assert await self.claim(store) == []
         assert (await store.outbox_status()).depth == 0
+
+    async def test_notes_are_outstanding_until_they_are_acknowledged(
+        self, store: KeyValueStore, namespace: str, clock: MovableClock
+    ) -> None:
+        """Whoever holds them, and however often they were tried."""
+        notes = await self.note(store, namespace, *(b"%d" % number for number in range(200)))
+        ids = [note.id for note in notes]
+        assert await store.outstanding(ids) == [True] * 200
+        await store.release(notes[:50], owner=OWNER, delay=timedelta())
+        await clock.advance(self.lease * 1.25)
+        await self.claim(store, limit=100)
+        assert await store.outstanding(ids) == [True] * 200
+        await store.acknowledge(notes[::2])
+        assert await store.outstanding(ids) == [False, True] * 100
+
+    async def test_whether_notes_are_outstanding_is_told_in_the_order_of_the_question(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """One element each, over all namespaces, also where one is asked for twice."""
+        [first] = await self.note(store, namespace, b"k")
+        [done] = await self.note(store, namespace, b"k")
+        [other] = await self.note(store, namespace + "2", b"k")
+        await store.acknowledge([done])
+        asked = [other.id, done.id, first.id, done.id, other.id]
+        assert await store.outstanding(asked) == [True, False, True, False, True]
+
+    async def test_what_is_no_note_is_not_outstanding(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """Callers can make ids up; another spelling of one is another id."""
+        [note] = await self.note(store, namespace, b"k")
+        strange = [*NO_NOTES, f" {note.id}", f"0{note.id}", f"{note.id}\n"]
+        assert await store.outstanding(strange) == [False] * len(strange)
+        assert await store.outstanding([*strange, note.id]) == [False] * len(strange) + [True]
+
+    async def test_too_many_ids_are_refused(self, store: KeyValueStore) -> None:
+        """As everywhere, before anything is asked."""
+        with pytest.raises(LimitExceededError):
+            await store.outstanding(["1"] * (MAX_BATCH + 1))
+
+    async def test_another_instance_sees_what_is_outstanding(
+        self, make: Callable[[], KeyValueStore], namespace: str
+    ) -> None:
+        """From the moment of the commit to that of the acknowledgement, wherever they are made."""
+        async with make() as one, make() as other:
+            [note] = await self.note(one, namespace, b"k")
+            assert await other.outstanding([note.id]) == [True]
+            await other.acknowledge([note])
+            assert await one.outstanding([note.id]) == [False]
+            [newer] = await self.note(other, namespace, b"k")
+            assert await one.outstanding([note.id, newer.id]) == [False, True]
 
     async def test_the_status_tells_depth_and_age_over_all_namespaces(
         self, store: KeyValueStore, namespace: str, clock: MovableClock

@@ -52,6 +52,7 @@ class KeyValueOutageContract(OutageTests[KeyValueStore], KeyValueTests):
             *self.operations(backend)[:7],
             lambda: backend.acknowledge(notes),
             lambda: backend.release(notes, owner=OWNER, delay=timedelta()),
+            lambda: backend.outstanding([note.id for note in notes]),
             backend.outbox_status,
             lambda: backend.read_events(after=START, limit=1),
             lambda: backend.trim_events(through=event.position),

@@ -118,6 +118,14 @@ class KeyValueMachine(BackendMachine[KeyValueStore]):
         self.run(self.store.release(mine, owner=owner, delay=rest))
         self.run(self.model.release(its, owner=owner, delay=rest))
 
+    @precondition(lambda self: self.notes)
+    @rule(picks=st.lists(_PICKS, max_size=4))
+    def look_for(self, picks: list[int]) -> None:
+        """Ask whether some notes are still there."""
+        mine, its = self._picked(picks)
+        actual = self.run(self.store.outstanding([note.id for note in mine]))
+        assert actual == self.run(self.model.outstanding([note.id for note in its]))
+
     @rule(pick=_PICKS, limit=st.integers(1, 4))
     def read_events(self, pick: int, limit: int) -> None:
         """Read the log from a position that is known."""
