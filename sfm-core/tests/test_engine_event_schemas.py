@@ -6,22 +6,21 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Protocol, cast
 
 import jsonschema_rs
 import pytest
-from engine_house import NS, SETTINGS, House, at, new, open_house
+from engine_house import SETTINGS, House, open_house
+from event_paths import PATHS, ChangePath, deletes_many, imports_an_export, links
 
 from sfm_core.model.cloudevents import SCHEMA_VERSION, cloudevent, parse_cloudevent
 from sfm_core.model.events import EventType
-from sfm_core.model.memory import Episode
 from sfm_core.model.payload import JsonValue
+from sfm_core.settings import EngineSettings
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 FOLDER = REFERENCE / "events" / f"v{SCHEMA_VERSION}"
-A, B, C = at(1), at(2.5), at(3)
 
 Document = Mapping[str, JsonValue]
 
@@ -48,51 +47,43 @@ async def house() -> AsyncIterator[House]:
         yield made
 
 
-async def published(house: House) -> list[Document]:
-    """Return events of every type, with everything that they can have and without."""
-    async with house.open(replace(SETTINGS, history_limit=1), events=True) as engine:
-        for text in ("forgotten", "kept", "latest"):
-            await engine.store(NS, new(A, text))
-        full = replace(
-            new(B, "full"), ttl=timedelta(days=1), episode=Episode(name="tea", order=1.5)
-        )
-        await engine.store(NS, full)
-        await engine.link(NS, A, B, type="likes", weight=0.25)
-        await engine.unlink(NS, A, B, type="likes")
-        await engine.store(NS, new(C))
-        await engine.link(NS, B, C, weight=0.5)
-        await engine.delete(NS, A)
-        await house.sweep()
+async def published(house: House, settings: EngineSettings, *paths: ChangePath) -> list[Document]:
+    """Return the events of changes."""
+    async with house.open(settings, events=True) as engine:
+        for path in paths:
+            await path(house, engine)
+            await house.sweep()
     return [cloudevent(event) for event in house.sink.events]
 
 
-async def test_every_event_is_as_its_schema_says(house: House) -> None:
-    documents = await published(house)
-    assert {str(document["type"]) for document in documents} == {kind.value for kind in EventType}
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.__name__)
+@pytest.mark.parametrize(
+    "settings",
+    [SETTINGS, replace(SETTINGS, history_limit=0), replace(SETTINGS, event_payloads=False)],
+    ids=["as usual", "without history", "without payloads"],
+)
+async def test_every_event_is_as_its_schema_says(
+    house: House, settings: EngineSettings, path: ChangePath
+) -> None:
+    documents = await published(house, settings, path)
+    assert documents
     for document in documents:
         schema_of(str(document["type"])).validate(document)
-
-
-async def test_every_attribute_is_described(house: House) -> None:
-    for document in await published(house):
         described = text_of(str(document["type"]))["properties"]
         assert set(document) <= set(described)
-        data = document.get("data")
-        if isinstance(data, Mapping):
-            assert set(data) <= set(described["data"]["properties"])
+        data = document.get("data", {})
+        assert isinstance(data, Mapping)
+        assert set(data) <= set(described["data"]["properties"])
 
 
 async def test_every_field_that_is_described_is_published(house: House) -> None:
-    documents = await published(house)
+    documents = await published(house, SETTINGS, imports_an_export, links, deletes_many)
     for kind in EventType:
         of_kind = [document for document in documents if document["type"] == kind.value]
         described = text_of(kind.value)["properties"]
-        missing = set(described) - {name for document in of_kind for name in document}
-        assert missing <= {"data"}
-        data = [document["data"] for document in of_kind if "data" in document]
-        if data:
-            names = {name for each in data for name in cast(Document, each)}
-            assert set(described["data"]["properties"]) == names
+        assert set(described) == {name for document in of_kind for name in document}
+        data = [cast(Document, document["data"]) for document in of_kind if "data" in document]
+        assert set(described["data"]["properties"]) == {name for each in data for name in each}
 
 
 def test_there_is_a_schema_of_every_type_and_no_other() -> None:

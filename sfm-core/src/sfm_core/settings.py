@@ -86,6 +86,7 @@ class EngineSettings:
             others take it over.
         sweep_interval: How often left-over work is looked for.
         event_log: Whether events are logged at all.
+        event_payloads: Whether events tell the payloads of memories.
         event_retention: For how long events stay in the log when no sink
             consumes it.
         turns_form_episodes: Whether a turn of a conversation that is stored
@@ -102,6 +103,7 @@ class EngineSettings:
     lease: timedelta = timedelta(seconds=30)
     sweep_interval: timedelta = timedelta(seconds=5)
     event_log: bool = True
+    event_payloads: bool = True
     event_retention: timedelta = timedelta(days=7)
     turns_form_episodes: bool = True
     track_access: bool = True

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
 
 from sfm_core.engine.portable import link_document, memory_document
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_of
+from sfm_core.errors import CorruptDataError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import Event, EventType, LoggedEvent, event_id
-from sfm_core.model.keys import HISTORY, MEMORY, history_key, parse_link_key
+from sfm_core.model.keys import LINK, MEMORY, history_key, parse_link_key
 from sfm_core.model.payload import Payload
+from sfm_core.model.record import EMPTY_PAYLOAD
 from sfm_core.protocols.kv import Entry
+
+log = logging.getLogger(__name__)
+
+_PAYLOAD = frozenset({"payload"})
+_CONTENT = frozenset({"payload", "importance"})
+"""What a tombstone does not keep."""
 
 
 async def materialize(stores: Stores, truth: Truth, logged: Sequence[LoggedEvent]) -> list[Event]:
@@ -23,8 +36,11 @@ async def materialize(stores: Stores, truth: Truth, logged: Sequence[LoggedEvent
         logged: Entries of the event log.
 
     Returns:
-        One event per entry, in order. Its data is the memory or link at the
-        version of the event, or `None` where that version is no longer kept.
+        One event per entry, in order. Its data say everything that a copy of
+        the memory or link at the version of the event needs, but for the
+        payload where the settings keep it back; they are `None` where that
+        version is no longer kept, or cannot be read, which is logged. Its time
+        is when that version was written, where it is still kept.
 
     Raises:
         BackendError: The truth did not answer.
@@ -38,7 +54,8 @@ async def materialize(stores: Stores, truth: Truth, logged: Sequence[LoggedEvent
         )
         found = await stores.kv.get_many(namespace, keys)
         entries.update(((namespace, key), entry) for key, entry in zip(keys, found, strict=True))
-    return [_event(truth, event, entries) for event in logged]
+    payloads = stores.settings.event_payloads
+    return [_event(truth, event, entries, payloads=payloads) for event in logged]
 
 
 def subject(key: bytes) -> str:
@@ -57,39 +74,74 @@ def _sources(event: LoggedEvent) -> list[bytes]:
 
 
 def _event(
-    truth: Truth, event: LoggedEvent, entries: dict[tuple[str, bytes], Entry | None]
+    truth: Truth,
+    event: LoggedEvent,
+    entries: Mapping[tuple[str, bytes], Entry | None],
+    *,
+    payloads: bool,
 ) -> Event:
     note = event.note
+    version = _version(truth, event, entries, payloads=payloads)
     return Event(
         id=event_id(event.namespace, note.key, note.version),
         type=note.type,
         source=f"/namespaces/{event.namespace}",
         subject=subject(note.key),
-        time=note.at,
+        time=version.at if version else note.at,
         version=note.version,
-        data=_data(truth, event, entries),
+        data=version.data if version else None,
     )
 
 
-def _data(
-    truth: Truth, event: LoggedEvent, entries: dict[tuple[str, bytes], Entry | None]
-) -> Payload | None:
-    note = event.note
-    if note.type in {EventType.MEMORY_DELETED, EventType.LINK_DELETED}:
-        return None
+class _Version(NamedTuple):
+    """What the truth still says of the version that an event is about."""
+
+    at: datetime
+    data: Payload
+
+
+def _version(
+    truth: Truth,
+    event: LoggedEvent,
+    entries: Mapping[tuple[str, bytes], Entry | None],
+    *,
+    payloads: bool,
+) -> _Version | None:
     for key in _sources(event):
         entry = entries[event.namespace, key]
-        if entry is None or entry.version != note.version:
+        if entry is None or entry.version != event.note.version:
             continue
-        if key[:1] in {MEMORY, HISTORY}:
-            record = truth.memory_state(event.namespace, key, entry).record
-            if record is not None and not record.deleted:
-                coordinate = Coordinate.from_key(note.key[1:])
-                return memory_document(
-                    truth.memory(event.namespace, coordinate, note.version, record)
-                )
-        else:
-            link = truth.link_state(event.namespace, key, entry).record
-            if link is not None:
-                return link_document(event.namespace, link_of(key, note.version, link))
+        try:
+            if key[:1] == LINK:
+                return _link(truth, event, entry)
+            return _memory(truth, event, key, entry, payloads=payloads)
+        except CorruptDataError as error:
+            # One entry that cannot be read must not keep everything after it from being told.
+            log.error("an event is told without its data: %s", error)  # noqa: TRY400 - it says all
     return None
+
+
+def _memory(
+    truth: Truth, event: LoggedEvent, key: bytes, entry: Entry, *, payloads: bool
+) -> _Version | None:
+    record = truth.memory_record(event.namespace, key, entry)
+    deleted = event.note.type is EventType.MEMORY_DELETED
+    if record.deleted != deleted:
+        return None
+    if not payloads:
+        record = msgspec.structs.replace(record, payload=EMPTY_PAYLOAD)
+    coordinate = Coordinate.from_key(event.note.key[1:])
+    memory = truth.memory(event.namespace, coordinate, entry.version, record)
+    left_out = _CONTENT if deleted else frozenset[str]() if payloads else _PAYLOAD
+    data = {name: value for name, value in memory_document(memory).items() if name not in left_out}
+    return _Version(record.updated_at, data | {"born": record.born})
+
+
+def _link(truth: Truth, event: LoggedEvent, entry: Entry) -> _Version | None:
+    key = event.note.key
+    record = truth.link_state(event.namespace, key, entry).record
+    if record is None or record.deleted != (event.note.type is EventType.LINK_DELETED):
+        return None
+    data = link_document(event.namespace, link_of(key, entry.version, record))
+    lives = {"from_born": record.source_born, "to_born": record.target_born}
+    return _Version(record.updated_at, {**data, **lives})

@@ -120,7 +120,9 @@ class Linking:
         record: LinkRecord,
         version: int,
     ) -> Planned:
-        note = EventNote(type=EventType.LINK_STORED, key=key, version=version, at=record.updated_at)
+        # Also of a link that is restored: the log is let go of by the time of its entries.
+        now = self._stores.clock.now()
+        note = EventNote(type=EventType.LINK_STORED, key=key, version=version, at=now)
         is_new = state.record is None or state.record.deleted
         commit = Commit(
             namespace=namespace,

@@ -206,6 +206,7 @@ def memory_commit(
     history_limit: int,
     event: EventType | None,
     version: int | None = None,
+    at: datetime | None = None,
 ) -> Commit:
     """Build the commit that brings a memory from one state to the next.
 
@@ -217,6 +218,7 @@ def memory_commit(
         history_limit: Replaced versions to keep.
         event: What to log, if anything.
         version: The version to write, above the present one; by default the next.
+        at: When the event is logged; by default when `after` was written.
 
     Returns:
         Every entry, counter, note and event that belongs to the write.
@@ -233,7 +235,7 @@ def memory_commit(
         writes=tuple(writes),
         counters=_counts(before.record, after),
         dirty=(key, *_left_episodes(coordinate, before.record, after)),
-        events=(EventNote(type=event, key=key, version=version, at=after.updated_at),)
+        events=(EventNote(type=event, key=key, version=version, at=at or after.updated_at),)
         if event
         else (),
     )

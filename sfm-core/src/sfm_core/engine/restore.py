@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias, cast
 
@@ -138,6 +139,23 @@ class LineReader:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldVersion:
+    """A version of a memory that was replaced, as a line of history describes it.
+
+    Attributes:
+        namespace: Where the memory lives.
+        key: Key of the memory.
+        version: The version.
+        record: What it said.
+    """
+
+    namespace: str
+    key: bytes
+    version: int
+    record: MemoryRecord
+
+
 class Restoring:
     """Plans what lines of an import ask for."""
 
@@ -150,11 +168,12 @@ class Restoring:
         self._remembering = remembering
         self._linking = linking
 
-    def change(self, line: Line) -> Change:
+    def change(self, line: Line, older: Sequence[OldVersion] = ()) -> Change:
         """Plan what a line asks for.
 
         Args:
-            line: The line.
+            line: The line; none of history.
+            older: Versions that go with it. More may be added until the change is planned.
 
         Returns:
             A change that writes nothing where the truth has it already.
@@ -176,11 +195,31 @@ class Restoring:
                 version=line.version or 1,
             )
         coordinate = _coordinate(line.coord, "coord")
-        if line.kind == "history":
-            return self._old_version(line, coordinate)
         if line.version is None:
             return self._plain(line, coordinate)
-        return self._exact(line, coordinate, line.version)
+        return self._exact(line, coordinate, line.version, older)
+
+    def old_version(self, line: MemoryLine) -> OldVersion:
+        """Understand a line of history.
+
+        Args:
+            line: The line.
+
+        Returns:
+            The version that it describes.
+
+        Raises:
+            InvalidInputError: A value in the line is not acceptable.
+        """
+        check_namespace(line.namespace)
+        if line.version is None:
+            raise InvalidInputError("A line of history names no version.", field="version")
+        return OldVersion(
+            key=memory_key(_coordinate(line.coord, "coord")),
+            namespace=line.namespace,
+            version=line.version,
+            record=self._record(line, MemoryState(), line.version),
+        )
 
     def _plain(self, line: MemoryLine, coordinate: Coordinate) -> Change:
         """Store as an ordinary write would, unless the same content is there already."""
@@ -212,16 +251,21 @@ class Restoring:
             namespace=line.namespace, keys=stored.keys, plan=plan, read_first=stored.read_first
         )
 
-    def _exact(self, line: MemoryLine, coordinate: Coordinate, version: int) -> Change:
+    def _exact(
+        self, line: MemoryLine, coordinate: Coordinate, version: int, older: Sequence[OldVersion]
+    ) -> Change:
         """Restore a version with all that belongs to it, unless it or a later one lives.
 
-        A memory that was deleted since comes back, with a version above its deletion's.
+        A memory that was deleted since comes back, with a version above its
+        deletion's. Of its history comes back what is newer than what stands
+        here: so versions only go forward, and each is told in its turn.
         """
         key, access = memory_key(coordinate), access_key(coordinate)
 
         def plan(view: View) -> Planned:
+            now = self._stores.clock.now()
             state = self._truth.memory_state(line.namespace, key, view[key])
-            alive = state.record is not None and state.record.alive(self._stores.clock.now())
+            alive = state.record is not None and state.record.alive(now)
             if alive and state.version >= version:
                 return Planned(commit=None, version=state.version)
             written = max(version, state.version + 1)
@@ -234,27 +278,14 @@ class Restoring:
                 history_limit=settings.history_limit,
                 event=EventType.MEMORY_STORED if settings.event_log else None,
                 version=written,
+                at=now,
             )
-            return Planned(commit=_with_access(commit, access, line), version=written)
+            first = max(state.version + 1, written - settings.history_limit)
+            kept = [old for old in older if first <= old.version < written]
+            whole = _with_history(commit, coordinate, kept)
+            return Planned(commit=_with_access(whole, access, line), version=written)
 
         return Change(namespace=line.namespace, keys=(key,), plan=plan, read_first=False)
-
-    def _old_version(self, line: MemoryLine, coordinate: Coordinate) -> Change:
-        version = line.version or 1
-        key, memory = history_key(coordinate, version), memory_key(coordinate)
-        limit = self._stores.settings.history_limit
-
-        def plan(view: View) -> Planned:
-            current = self._truth.memory_state(line.namespace, memory, view[memory]).version
-            if view[key] is not None or not current - limit <= version < current:
-                return Planned(commit=None, version=version)
-            record = self._record(line, MemoryState(), version)
-            write = Write(key, encode_record(record), version)
-            return Planned(
-                commit=Commit(namespace=line.namespace, writes=(write,)), version=version
-            )
-
-        return Change(namespace=line.namespace, keys=(key, memory), plan=plan)
 
     def _record(self, line: MemoryLine, before: MemoryState, version: int) -> MemoryRecord:
         now = self._stores.clock.now()
@@ -269,6 +300,17 @@ class Restoring:
             expires_at=line.expires_at,
             episode=line.episode,
         )
+
+
+def _with_history(commit: Commit, coordinate: Coordinate, older: Sequence[OldVersion]) -> Commit:
+    """Add older versions to the commit of a memory, and tell of them before it where it is told."""
+    oldest_first = sorted(older, key=lambda old: old.version)
+    writes = [
+        Write(history_key(coordinate, old.version), encode_record(old.record), old.version)
+        for old in oldest_first
+    ]
+    notes = [replace(event, version=old.version) for old in oldest_first for event in commit.events]
+    return replace(commit, writes=(*writes, *commit.writes), events=(*notes, *commit.events))
 
 
 def _with_access(commit: Commit, key: bytes, line: MemoryLine) -> Commit:

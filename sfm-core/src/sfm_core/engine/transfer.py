@@ -24,11 +24,11 @@ from sfm_core.engine.portable import (
     memory_document,
 )
 from sfm_core.engine.reading import Reading
-from sfm_core.engine.restore import LineReader, Restoring
+from sfm_core.engine.restore import Line, LineReader, MemoryLine, OldVersion, Restoring
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_alive, link_of
 from sfm_core.engine.writer import Writer
-from sfm_core.errors import BackendError, SfmError
+from sfm_core.errors import BackendError, InvalidInputError, SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import (
     HISTORY,
@@ -136,11 +136,24 @@ class _Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A line that was understood and waits for its batch."""
+    """A line that was understood, with the lines of history after it."""
 
-    line: int
-    kind: str
+    number: int
+    line: Line
     change: Change
+    older: list[OldVersion]
+
+    @property
+    def lines(self) -> int:
+        return 1 + len(self.older)
+
+    def take(self, old: OldVersion) -> bool:
+        """Add an older version, if it is one of this memory."""
+        mine = (self.change.namespace, self.change.keys[:1]) == (old.namespace, (old.key,))
+        fits = mine and old.version < (self.line.version or 0)
+        if fits:
+            self.older.append(old)
+        return fits
 
 
 class Importing:
@@ -165,10 +178,12 @@ class Importing:
         batch: list[_Pending] = []
         number = 0
         async for number, line in _numbered(lines):
-            pending = self._understand(reader, number, line, tally)
+            pending = self._understand(reader, number, line, tally, batch)
             if pending is None:
                 continue
-            if len(batch) == PAGE or (batch and batch[-1].kind != pending.kind):
+            if batch and (
+                number - batch[0].number >= PAGE or batch[-1].line.kind != pending.line.kind
+            ):
                 await self._write(batch, tally, progress)
                 batch = []
             batch.append(pending)
@@ -179,16 +194,35 @@ class Importing:
         return tally.report()
 
     def _understand(
-        self, reader: LineReader, number: int, line: bytes, tally: _Tally
+        self,
+        reader: LineReader,
+        number: int,
+        line: bytes,
+        tally: _Tally,
+        batch: Sequence[_Pending],
     ) -> _Pending | None:
+        """Make of a line what is to be written; one of history goes with the memory before it."""
         try:
             parsed = reader.read(line)
             if parsed is None:
                 return None
-            return _Pending(number, parsed.kind, self._restoring.change(parsed))
+            if isinstance(parsed, MemoryLine) and parsed.kind == "history":
+                self._add_history(parsed, batch)
+                return None
+            older: list[OldVersion] = []
+            return _Pending(number, parsed, self._restoring.change(parsed, older), older)
         except SfmError as error:
             tally.fail(number, str(error))
             return None
+
+    def _add_history(self, line: MemoryLine, batch: Sequence[_Pending]) -> None:
+        old = self._restoring.old_version(line)
+        if not (batch and batch[-1].take(old)):
+            raise InvalidInputError(
+                "A line of history does not follow a later version of its memory.",
+                field="kind",
+                remedy="Keep the lines of an export in their order.",
+            )
 
     async def _write(
         self, batch: Sequence[_Pending], tally: _Tally, progress: Progress | None
@@ -200,13 +234,13 @@ class Importing:
             if isinstance(result, BackendError) or not isinstance(result, Written | SfmError):
                 raise result
             if isinstance(result, SfmError):
-                tally.fail(pending.line, str(result))
-            elif pending.kind == "memory":
-                tally.imported += 1
-            elif pending.kind == "link":
+                tally.fail(pending.number, str(result))
+            elif pending.line.kind == "link":
                 tally.links += 1
+            else:
+                tally.imported += 1
         if progress:
-            progress(len(batch))
+            progress(sum(pending.lines for pending in batch))
 
 
 def _line(document: dict[str, JsonValue]) -> bytes:

@@ -40,7 +40,8 @@ class EventNote:
         type: What happened.
         key: Key of the entry that changed.
         version: The entry's version after the change.
-        at: When it happened.
+        at: When it was logged: when it happened, or when an older version was
+            restored or told again.
     """
 
     type: EventType
@@ -73,10 +74,10 @@ class Event:
         type: What happened.
         source: `/namespaces/<namespace>`.
         subject: The coordinate, or `from>type>to` of a link.
-        time: When it happened.
+        time: When that version was written.
         version: Version of the memory or link after the change.
-        data: The memory or link at that version; `None` where it was replaced
-            since and is no longer kept.
+        data: The memory or link at that version, or what is left of it after a
+            deletion; `None` where it was replaced since and is no longer kept.
     """
 
     id: str
