@@ -31,6 +31,12 @@ def test_a_variable_sets_its_field() -> None:
     assert engine.text.ignored_keys == {"id", "url"}
 
 
+@pytest.mark.parametrize(("said", "told"), [("full", True), ("none", False)])
+def test_payloads_can_be_kept_out_of_events(said: str, told: bool) -> None:  # noqa: FBT001 - a case
+    settings = load_settings({"SFM_EVENTS_PAYLOAD": said}).settings
+    assert settings.engine_settings().event_payloads is told
+
+
 def test_an_empty_variable_counts_as_unset() -> None:
     assert load_settings({"SOMA_API_TOKEN": "", "SFM_PORT": ""}).settings == Settings()
 

@@ -194,6 +194,10 @@ class Settings(BaseModel):
         default=_ENGINE.event_retention.total_seconds(),
         description="How long events stay in the log when nothing consumes them.",
     )
+    events_payload: Literal["full", "none"] = Field(
+        default="full",
+        description="Whether events tell the payloads of memories; `none` keeps them back.",
+    )
     turns_form_episodes: bool = Field(
         default=_ENGINE.turns_form_episodes,
         description="Whether a conversation's turn gets its episode from its coordinate.",
@@ -263,6 +267,7 @@ class Settings(BaseModel):
             lease=timedelta(seconds=self.lease_seconds),
             sweep_interval=timedelta(seconds=self.sweep_interval_seconds),
             event_log=event_log,
+            event_payloads=self.events_payload == "full",
             event_retention=timedelta(seconds=self.event_retention_seconds),
             turns_form_episodes=self.turns_form_episodes,
             track_access=self.track_access,
