@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.adopting import Adopting
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
 from sfm_core.engine.committer import Committer
@@ -121,6 +122,7 @@ def _start(
         indexes=indexes,
         builder=Builder(stores, indexes, reading, checking),
         shelving=Shelving(stores, indexes),
+        adopting=Adopting(stores, indexes, indexer, presence),
         remembering=remembering,
         forgetting=forgetting,
         reading=reading,
@@ -132,17 +134,17 @@ def _start(
         exporting=Exporting(stores, truth, reading),
         importing=Importing(restoring, writer),
     )
-    _keep_up(stack, parts, indexer, Relay(stores, truth))
+    _keep_up(stack, parts, Relay(stores, truth))
     return MemoryEngine(parts)
 
 
-def _keep_up(stack: AsyncExitStack, parts: Parts, indexer: Indexer, relay: Relay) -> None:
+def _keep_up(stack: AsyncExitStack, parts: Parts, relay: Relay) -> None:
     """Start what an engine does while nobody waits."""
     sweeper = Sweeper(
         parts.stores,
         indexes=parts.indexes,
         builder=parts.builder,
-        indexer=indexer,
+        adopting=parts.adopting,
         forgetting=parts.forgetting,
         access=parts.access,
         relay=relay,

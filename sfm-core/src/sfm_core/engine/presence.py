@@ -108,7 +108,7 @@ class Presence:
         """
         if not self.stopped and (self._renewed is None or self._is_older(self._renewed, RIGHT)):
             await self.renew()
-        self._refuse_if_stopped()
+        self.refuse_if_stopped()
         renewed, manifest = self._renewed, self._manifest
         self._under_way += 1
         self._idle.clear()
@@ -128,6 +128,25 @@ class Presence:
                     remedy="Read it from the newest truth before you repeat it.",
                 )
 
+    def refuse_if_stopped(self) -> None:
+        """Refuse where this engine has to leave the truth as it is, as far as it knows.
+
+        Raises:
+            SupersededError: Another truth has taken over, or is copied here.
+        """
+        if self.successor is not None:
+            raise SupersededError(
+                f"{self.successor.place} has taken over from this truth.",
+                backend=self._kv.scheme,
+                remedy="Restart this server in the mode of the new truth.",
+            )
+        if self.stopped:
+            raise SupersededError(
+                "The memories of another truth are being copied to this one.",
+                backend=self._kv.scheme,
+                remedy="Wait until that is done; `sfm truths` tells.",
+            )
+
     async def _renew(self) -> bool:
         """Tell the others what this engine knows; return whether that is how things are."""
         began = Moment(self._clock)
@@ -144,20 +163,6 @@ class Presence:
 
     def _is_older(self, moment: Moment, part: float) -> bool:
         return moment.age > part * self._lease
-
-    def _refuse_if_stopped(self) -> None:
-        if self.successor is not None:
-            raise SupersededError(
-                f"{self.successor.place} has taken over from this truth.",
-                backend=self._kv.scheme,
-                remedy="Restart this server in the mode of the new truth.",
-            )
-        if self.stopped:
-            raise SupersededError(
-                "The memories of another truth are being copied to this one.",
-                backend=self._kv.scheme,
-                remedy="Wait until that is done; `sfm truths` tells.",
-            )
 
     async def _put(self, *, yielded: bool) -> None:
         value = msgspec.json.encode(_Attendance(self._lease.total_seconds(), yielded))

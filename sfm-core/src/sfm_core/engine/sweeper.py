@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import TypeAlias
 
 from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.adopting import Adopting
 from sfm_core.engine.build import Builder
 from sfm_core.engine.forget import Forgetting
-from sfm_core.engine.indexer import Indexer, Task
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.relay import Relay
@@ -21,7 +21,6 @@ from sfm_core.protocols.optional import SupportsMaintenance, SupportsWaking
 
 log = logging.getLogger(__name__)
 
-CLAIM_PAGE = 500
 NAMESPACES_A_ROUND = 100
 # However often others say that there is work: what comes meanwhile is done together.
 WAKE_GAP = timedelta(milliseconds=200)
@@ -38,7 +37,7 @@ class Sweeper:
         *,
         indexes: Indexes,
         builder: Builder,
-        indexer: Indexer,
+        adopting: Adopting,
         forgetting: Forgetting,
         access: AccessRecorder,
         relay: Relay,
@@ -48,7 +47,7 @@ class Sweeper:
         self._stores = stores
         self._indexes = indexes
         self._builder = builder
-        self._indexer = indexer
+        self._adopting = adopting
         self._forgetting = forgetting
         self._access = access
         self._relay = relay
@@ -60,7 +59,12 @@ class Sweeper:
         )
         # After another truth has taken over, nothing is changed any more: neither this truth,
         # nor the derived stores, which the other one may share.
-        self._writing = (self.adopt, self._expire, self._relay.run_once, self._access.flush)
+        self._writing = (
+            self._adopting.adopt,
+            self._expire,
+            self._relay.run_once,
+            self._access.flush,
+        )
 
     async def run(self) -> None:
         """Sweep until cancelled. What fails is logged and tried again in the next round."""
@@ -83,7 +87,7 @@ class Sweeper:
         await self._do(
             ("say that this engine is here", self._presence.renew),
             ("look after collections", self._collections),
-            ("follow up the outbox", self.adopt),
+            ("follow up the outbox", self._adopting.adopt),
             ("delete expired memories", self._expire),
             ("publish events", self._relay.run_once),
             ("count reads", self._access.flush),
@@ -106,7 +110,7 @@ class Sweeper:
             finally:
                 work.cancel()
                 await asyncio.wait({work})
-            await self._do(("follow up the outbox", self.adopt), *self._publishing)
+            await self._do(("follow up the outbox", self._adopting.adopt), *self._publishing)
             await self._stores.clock.sleep(WAKE_GAP)
 
     async def _do(self, *jobs: _Job) -> None:
@@ -121,31 +125,6 @@ class Sweeper:
                 log.warning("could not %s: %s: %s", name, error.code, error)
             except Exception:  # upkeep must outlive a defect in one of its jobs
                 log.exception("could not %s", name)
-
-    async def adopt(self) -> int:
-        """Follow up notes that nobody holds: those of dead processes and of failed tries.
-
-        Returns:
-            How many notes were taken over.
-
-        Raises:
-            BackendError: The truth did not answer.
-        """
-        if not (await self._indexes.current()).responsible:
-            # Those who can have all collections follow must find the notes.
-            return 0
-        adopted = 0
-        settings = self._stores.settings
-        while True:
-            notes = await self._stores.kv.claim(
-                owner=self._stores.owner, limit=CLAIM_PAGE, lease=settings.lease
-            )
-            adopted += len(notes)
-            if (
-                not await self._indexer.follow([Task(note) for note in notes])
-                or len(notes) < CLAIM_PAGE
-            ):
-                return adopted
 
     async def _collections(self) -> None:
         await self._indexes.look()

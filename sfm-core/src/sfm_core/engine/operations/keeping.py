@@ -50,6 +50,21 @@ class Keeping(Operations):
             lines, default_namespace=default_namespace, progress=progress
         )
 
+    async def follow_up(self) -> int:
+        """Have the derived stores follow everything that the truth notes as owed.
+
+        What other processes hold is theirs, until their leases end. Upkeep does
+        the same every few seconds; this is for who knows that there is work.
+
+        Returns:
+            How many notes were worked off.
+
+        Raises:
+            SupersededError: Another truth has taken over from this one.
+            BackendUnavailableError: A backend failed; what is owed stays noted.
+        """
+        return await self._parts.adopting.follow_up()
+
     async def rebuild(self, *, progress: Progress | None = None) -> int:
         """Remake everything that is derived from the truth, while it serves.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.adopting import Adopting
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
 from sfm_core.engine.forget import Forgetting
@@ -29,6 +30,7 @@ class Parts:
     indexes: Indexes
     builder: Builder
     shelving: Shelving
+    adopting: Adopting
     remembering: Remembering
     forgetting: Forgetting
     reading: Reading

@@ -1,0 +1,1 @@
+"""What a consumer does: reads events and hands them to handlers."""
