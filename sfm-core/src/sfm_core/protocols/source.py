@@ -86,7 +86,8 @@ class EventSource(Backend, Protocol):
         Guarantees:
             Events of the same source and subject come in the order in which
             they were published. What is not acknowledged comes again: to this
-            group's next member, or to this one where it got it back.
+            group's next member, or to this one where it got it back. A call
+            that fails or is cancelled takes nothing: a later one returns it.
         """
         ...
 

@@ -170,6 +170,23 @@ class EventSourceContract(EventSourceTests):
         async with make() as second:
             assert _events(await received(second, 3)) == events[2:]
 
+    async def test_a_call_that_is_cancelled_takes_nothing(
+        self, source: EventSource, namespace: str
+    ) -> None:
+        """Whenever that happens: what it would have returned comes with a later one."""
+        events = [event(namespace, _HERE, version) for version in range(1, 41)]
+        found: list[Event] = []
+        for turns, one in enumerate(events):
+            await self.publish([one])
+            call = asyncio.ensure_future(source.receive(limit=10, wait=_BRIEFLY))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.wait([call])
+            found += [] if call.cancelled() else _events(call.result())
+        found += _events(await received(source, len(events) - len(found)))
+        assert found == events
+
     async def test_acknowledging_again_changes_nothing(
         self, make: Callable[[], EventSource], namespace: str
     ) -> None:
