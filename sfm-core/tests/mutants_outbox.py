@@ -12,7 +12,7 @@ from itertools import count
 from typing import Self
 
 from sfm_core.inprocess import InProcessKeyValueStore
-from sfm_core.model.events import LoggedEvent, Position
+from sfm_core.model.events import START, LoggedEvent, Position
 from sfm_core.protocols.kv import (
     Commit,
     CommitResult,
@@ -172,6 +172,32 @@ class TrimmingRemovesOneTooFew(InProcessKeyValueStore):
         return await super().trim_events(through=Position(str(int(through) - 1)))
 
 
+class CountsTheWholeLog(InProcessKeyValueStore):
+    async def count_events(self, *, after: Position, limit: int) -> int:
+        await super().count_events(after=after, limit=limit)
+        return await super().count_events(after=START, limit=limit)
+
+
+class CountsBeyondTheLimit(InProcessKeyValueStore):
+    async def count_events(self, *, after: Position, limit: int) -> int:
+        return await super().count_events(after=after, limit=max(limit, 100))
+
+
+class CountsOnlyWhatWasRead(InProcessKeyValueStore):
+    """As a store does that gives out positions when somebody reads."""
+
+    _read = 0
+
+    async def read_events(self, *, after: Position, limit: int) -> list[LoggedEvent]:
+        events = await super().read_events(after=after, limit=limit)
+        self._read = max([self._read, *(int(event.position) for event in events)])
+        return events
+
+    async def count_events(self, *, after: Position, limit: int) -> int:
+        counted = await super().count_events(after=after, limit=limit)
+        return min(counted, max(self._read - int(after or 0), 0))
+
+
 OUTBOX_MUTANTS: dict[type[InProcessKeyValueStore], str] = {
     NotesAreBornFree: "test_notes_are_born_leased_to_the_committer",
     LeasesNeverEnd: "test_notes_can_be_claimed_when_the_lease_has_ended",
@@ -193,4 +219,7 @@ OUTBOX_MUTANTS: dict[type[InProcessKeyValueStore], str] = {
     EventsBecomeVisibleOutOfOrder: "test_a_reader_beside_writers_misses_no_event",
     EventTimesAreCutToSeconds: "test_events_come_back_as_they_were_given",
     TrimmingRemovesOneTooFew: "test_trimming_removes_the_start_and_moves_nothing",
+    CountsTheWholeLog: "test_events_are_counted_from_a_position_as_far_as_the_limit",
+    CountsBeyondTheLimit: "test_events_are_counted_from_a_position_as_far_as_the_limit",
+    CountsOnlyWhatWasRead: "test_events_count_before_anybody_has_read_them",
 }

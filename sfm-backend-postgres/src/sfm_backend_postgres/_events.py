@@ -51,6 +51,20 @@ class PostgresEventLog(PostgresPort):
             for position, namespace, kind, key, version, at in rows
         ]
 
+    async def count_events(self, *, after: Position, limit: int) -> int:
+        """Tell how many events follow a position, those that have none yet included.
+
+        Raises:
+            InvalidInputError: The position is not one of this store.
+            LimitExceededError: The limit is out of bounds.
+            BackendError: The database was not reached.
+        """
+        check_limit(limit)
+        [(counted,)] = await self._database.fetch(
+            _SQL["count_events"], {"after": _position(after), "limit": limit}
+        )
+        return int(counted)
+
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log.
 

@@ -10,10 +10,12 @@ from typing import cast
 from sfm_backend_redis._port import RedisPort, microseconds
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
-from sfm_core.porting import check_batch, from_microseconds
+from sfm_core.porting import check_batch, check_limit, from_microseconds
 from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
 _POSITION = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)
+# The server does nothing else meanwhile: a thousand take it some milliseconds.
+_COUNTED_AT_ONCE = 500
 _LogRow = tuple[bytes, dict[bytes, bytes]]
 
 
@@ -102,9 +104,26 @@ class RedisOutbox(RedisPort):
             InvalidInputError: The position is not one of this store.
             BackendError: The server could not be reached, or refused.
         """
-        start = "-" if after == START else "({}-{}".format(*_place(after))
+        start = _start(after)
         answer = await self._client.command("XRANGE", self.key("log"), start, "+", "COUNT", limit)
         return [_event(row) for row in cast(list[_LogRow], answer)]
+
+    async def count_events(self, *, after: Position, limit: int) -> int:
+        """Tell how many events follow a position, as far as the limit.
+
+        Raises:
+            InvalidInputError: The position is not one of this store.
+            LimitExceededError: The limit is out of bounds.
+            BackendError: The server could not be reached, or refused.
+        """
+        check_limit(limit)
+        counted, asked, found, start = 0, 0, 0, _start(after)
+        while found == asked and counted < limit:
+            asked = min(limit - counted, _COUNTED_AT_ONCE)
+            answer = await self._client.run("count_log", [self.key("log")], [start, asked])
+            found, last = cast(tuple[int, bytes], answer)
+            counted, start = counted + found, f"({last.decode()}"
+        return counted
 
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log.
@@ -134,6 +153,10 @@ def _place(position: Position) -> tuple[int, int]:
             remedy="Use a position that this store returned, or START.",
         )
     return int(found[1]), int(found[2])
+
+
+def _start(after: Position) -> str:
+    return "-" if after == START else "({}-{}".format(*_place(after))
 
 
 def _event(row: _LogRow) -> LoggedEvent:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from sfm_backend_sqlite._port import SqlitePort
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
-from sfm_core.porting import check_batch, from_microseconds, to_microseconds
+from sfm_core.porting import check_batch, check_limit, from_microseconds, to_microseconds
 from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
 _CLAIM = (
@@ -30,6 +30,8 @@ _EVENTS = (
     "JOIN namespace ON namespace.id = event.namespace "
     "WHERE position > ? ORDER BY position LIMIT ?"
 )
+
+_COUNT_EVENTS = "SELECT count(*) FROM (SELECT 1 FROM event WHERE position > ? LIMIT ?)"
 
 
 class SqliteOutbox(SqlitePort):
@@ -139,6 +141,21 @@ class SqliteOutbox(SqlitePort):
             )
             for position, namespace, kind, key, version, at in rows
         ]
+
+    async def count_events(self, *, after: Position, limit: int) -> int:
+        """Tell how many events follow a position, as far as the limit.
+
+        Raises:
+            InvalidInputError: The position is not one of this store.
+            LimitExceededError: The limit is out of bounds.
+            BackendError: The file could not be read.
+        """
+        check_limit(limit)
+        number = _position(after)
+        counted: tuple[int] = await self._database.read(
+            lambda connection: connection.execute(_COUNT_EVENTS, (number, limit)).fetchone()
+        )
+        return counted[0]
 
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log.

@@ -116,6 +116,7 @@ CALLS: dict[str, tuple[Repetition, Call]] = {
     "kv.outstanding": (READ, lambda b: kv(b).outstanding(["1"])),
     "kv.outbox_status": (READ, lambda b: kv(b).outbox_status()),
     "kv.read_events": (READ, lambda b: kv(b).read_events(after=START, limit=1)),
+    "kv.count_events": (READ, lambda b: kv(b).count_events(after=START, limit=1)),
     "kv.trim_events": (READ, lambda b: kv(b).trim_events(through=Position("1"))),
     "vector.ensure": (READ, lambda b: vector(b).ensure(COLLECTION)),
     "vector.upsert": (WRITE, lambda b: vector(b).upsert(COLLECTION, [])),

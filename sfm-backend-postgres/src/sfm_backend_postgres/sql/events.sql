@@ -4,6 +4,14 @@
 SELECT position, namespace, type, key, version, at FROM sfm.event
 WHERE position > %(after)s ORDER BY position LIMIT %(limit)s;
 
+-- name: count_events
+SELECT count(*) FROM (
+    (SELECT FROM sfm.event WHERE position > %(after)s LIMIT %(limit)s)
+    UNION ALL
+    (SELECT FROM sfm.event_arrived LIMIT %(limit)s)
+    LIMIT %(limit)s
+) AS following;
+
 -- name: any_arrived
 SELECT EXISTS (SELECT FROM sfm.event_arrived);
 

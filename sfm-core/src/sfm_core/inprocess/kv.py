@@ -120,6 +120,10 @@ class KeyValueState:
         start = max(sequence - self._trimmed, 0)
         return self._log[start : start + limit]
 
+    def count_after(self, sequence: int) -> int:
+        """Count the events that follow the one with a running number."""
+        return max(len(self._log) - max(sequence - self._trimmed, 0), 0)
+
     def trim(self, sequence: int) -> int:
         """Remove the events up to a running number, and return how many that were."""
         removed = min(max(sequence - self._trimmed, 0), len(self._log))
@@ -269,6 +273,18 @@ class InProcessKeyValueStore(InProcessBackend):
         """
         await self._turn()
         return self._state.events_after(_sequence(after), limit)
+
+    async def count_events(self, *, after: Position, limit: int) -> int:
+        """Tell how many events follow a position; see `KeyValueStore.count_events`.
+
+        Raises:
+            InvalidInputError: The position was not made by this kind of store.
+            LimitExceededError: The limit is out of bounds.
+            ClosedError: The store is not open.
+        """
+        await self._turn()
+        check_limit(limit)
+        return min(self._state.count_after(_sequence(after)), limit)
 
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log; see `KeyValueStore.trim_events`.

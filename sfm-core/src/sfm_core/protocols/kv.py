@@ -349,6 +349,26 @@ class KeyValueStore(Backend, Protocol):
         """
         ...
 
+    async def count_events(self, *, after: Position, limit: int) -> int:
+        """Tell how many events follow a position, as far as that costs little.
+
+        Args:
+            after: A position that was read before, or `START`.
+            limit: What not to count beyond, 1 to `MAX_BATCH`.
+
+        Returns:
+            How many `read_events` would return; `limit` where there are more.
+
+        Raises:
+            InvalidInputError: `after` is no position of this store.
+            LimitExceededError: A limit out of bounds.
+            BackendUnavailableError: The store was not reached before the deadline.
+
+        Guarantees:
+            Cost grows with what is counted, not with the log.
+        """
+        ...
+
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log.
 

@@ -99,6 +99,12 @@ class ResilientKeyValueStore(ResilientBackend[KeyValueStore]):
             lambda: self.inner.read_events(after=after, limit=limit), Repetition.ALWAYS
         )
 
+    async def count_events(self, *, after: Position, limit: int) -> int:
+        """Count events; repeated, because it only reads."""
+        return await self.guard.call(
+            lambda: self.inner.count_events(after=after, limit=limit), Repetition.ALWAYS
+        )
+
     async def trim_events(self, *, through: Position) -> int:
         """Trim the event log; repeated, because no event ever comes back before a position.
 

@@ -47,6 +47,7 @@ class KeyValueTests(BackendContract[KeyValueStore]):
             lambda: backend.outstanding([]),
             backend.outbox_status,
             lambda: backend.read_events(after=START, limit=1),
+            lambda: backend.count_events(after=START, limit=1),
             lambda: backend.trim_events(through=START),
         )
 

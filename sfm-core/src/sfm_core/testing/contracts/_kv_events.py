@@ -9,13 +9,14 @@ import pytest
 
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
+from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Commit, Committed, KeyValueStore, Write
 from sfm_core.testing.contracts._kv_base import OWNER, KeyValueTests
 from sfm_core.testing.samples import HOSTILE_KEYS, MOMENT, event_note
 
 
 class EventLogTests(KeyValueTests):
-    """`read_events` and `trim_events`."""
+    """`read_events`, `count_events` and `trim_events`."""
 
     async def test_events_are_read_in_the_order_of_their_commits(
         self, store: KeyValueStore, namespace: str
@@ -66,7 +67,41 @@ class EventLogTests(KeyValueTests):
         with pytest.raises(InvalidInputError):
             await store.read_events(after=foreign, limit=1)
         with pytest.raises(InvalidInputError):
+            await store.count_events(after=foreign, limit=1)
+        with pytest.raises(InvalidInputError):
             await store.trim_events(through=foreign)
+
+    async def test_events_are_counted_from_a_position_as_far_as_the_limit(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """Those before the position, and those that were removed, are not counted."""
+        log = await self.append(store, namespace, *(event_note(b"%d" % n) for n in range(12)))
+        await store.trim_events(through=log[1].position)
+        assert await store.count_events(after=START, limit=100) == 10
+        assert await store.count_events(after=log[0].position, limit=100) == 10
+        assert await store.count_events(after=log[4].position, limit=100) == 7
+        assert await store.count_events(after=log[4].position, limit=3) == 3
+        assert await store.count_events(after=log[-1].position, limit=100) == 0
+
+    async def test_many_events_are_counted_exactly(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """However many a store looks at in one step."""
+        notes = tuple(event_note(b"k", version) for version in range(1, 1202))
+        await self.commit(store, Commit(namespace=namespace, events=notes))
+        assert await store.count_events(after=START, limit=1200) == 1200
+        assert await store.count_events(after=START, limit=MAX_BATCH) == 1201
+
+    async def test_events_count_before_anybody_has_read_them(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """Else a log that nobody reads would look like an empty one."""
+        notes = tuple(event_note(b"%d" % n) for n in range(3))
+        await self.commit(store, Commit(namespace=namespace, events=notes))
+        assert await store.count_events(after=START, limit=100) == 3
+        [first, *_] = await store.read_events(after=START, limit=1)
+        await self.commit(store, Commit(namespace=namespace, events=notes))
+        assert await store.count_events(after=first.position, limit=100) == 5
 
     async def test_trimming_removes_the_start_and_moves_nothing(
         self, store: KeyValueStore, namespace: str

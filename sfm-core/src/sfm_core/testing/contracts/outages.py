@@ -55,6 +55,7 @@ class KeyValueOutageContract(OutageTests[KeyValueStore], KeyValueTests):
             lambda: backend.outstanding([note.id for note in notes]),
             backend.outbox_status,
             lambda: backend.read_events(after=START, limit=1),
+            lambda: backend.count_events(after=START, limit=1),
             lambda: backend.trim_events(through=event.position),
         )
 

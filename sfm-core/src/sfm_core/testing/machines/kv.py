@@ -136,6 +136,13 @@ class KeyValueMachine(BackendMachine[KeyValueStore]):
         pairs = zip(actual, expected, strict=True)
         self.positions += [(one.position, other.position) for one, other in pairs]
 
+    @rule(pick=_PICKS, limit=st.integers(1, 4))
+    def count_events(self, pick: int, limit: int) -> None:
+        """Count the log from a position that is known."""
+        mine, its = self.positions[pick % len(self.positions)]
+        counted = self.run(self.store.count_events(after=mine, limit=limit))
+        assert counted == self.run(self.model.count_events(after=its, limit=limit))
+
     @rule(pick=_PICKS)
     def trim(self, pick: int) -> None:
         """Cut the log at a position that is known."""
