@@ -6,13 +6,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from engine_house import INTERVAL, LEASE, NS, SETTINGS, Faults, House, at, new, open_house
 
 from sfm_core.model.events import START, Event
-from sfm_core.model.keys import memory_key
 
 A, B = at(1), at(2)
 
@@ -59,13 +57,6 @@ async def test_every_change_is_told_in_order_with_its_content(house: House) -> N
     assert one.source == f"/namespaces/{NS}"
 
 
-async def test_what_is_told_is_gone_from_the_log(house: House) -> None:
-    async with house.open(events=True) as engine:
-        await engine.store(NS, new(A))
-        await house.sweep()
-    assert await house.kv.read_events(after=START, limit=9) == []
-
-
 async def test_content_that_is_no_longer_kept_is_left_out(house: House) -> None:
     async with house.open(replace(SETTINGS, history_limit=1), events=True) as engine:
         for text in ("one", "two", "three"):
@@ -81,7 +72,6 @@ async def test_content_that_is_no_longer_kept_is_left_out(house: House) -> None:
     ("port", "method", "nth"),
     [
         ("sink", "publish", 1),
-        ("kv", "trim_events", 1),
         ("kv", "read_events", 2),
         ("kv", "commit", 2),
     ],
@@ -98,7 +88,6 @@ async def test_no_event_is_lost_or_out_of_order_when_publishing_fails_midway(
         await engine.store(NS, new(A, "last"))
         await house.sweep()
     assert [event.version for event in unique(house.sink.events)] == [1, 2, 3, 4, 5, 6]
-    assert await house.kv.read_events(after=START, limit=9) == []
 
 
 async def test_a_duplicate_has_the_same_id(house: House) -> None:
@@ -179,17 +168,6 @@ async def test_versions_of_each_memory_are_told_without_gaps_whoever_writes(hous
         assert versions.count(None) < 4
         for versions_of in seen.values():
             assert versions_of == list(range(1, len(versions_of) + 1))
-
-
-async def test_without_a_sink_events_are_kept_for_a_time(house: House) -> None:
-    async with house.open(replace(SETTINGS, event_retention=timedelta(minutes=3))) as engine:
-        await engine.store(NS, new(A, "old"))
-        await house.sweep(timedelta(minutes=2))
-        await engine.store(NS, new(A, "new"))
-        assert len(await house.kv.read_events(after=START, limit=9)) == 2
-        await house.sweep(timedelta(minutes=2))
-        [left] = await house.kv.read_events(after=START, limit=9)
-    assert (left.note.key, left.note.version) == (memory_key(A), 2)
 
 
 async def test_events_can_be_turned_off(house: House) -> None:

@@ -85,10 +85,11 @@ class EngineSettings:
         lease: For how long a process may work on an outbox note before
             others take it over.
         sweep_interval: How often left-over work is looked for.
-        event_log: Whether events are logged at all.
+        event_log: Whether events are logged at all. If not, those that are in
+            the log stay there.
         event_payloads: Whether events tell the payloads of memories.
-        event_retention: For how long events stay in the log when no sink
-            consumes it.
+        event_retention: For how long events stay in the log, for those who
+            read it; what a sink has not acknowledged stays until it has.
         turns_form_episodes: Whether a turn of a conversation that is stored
             without an episode gets one from its coordinate: all components but
             the last name it, the last is the order.

@@ -192,7 +192,8 @@ class Settings(BaseModel):
     )
     event_retention_seconds: Seconds = Field(
         default=_ENGINE.event_retention.total_seconds(),
-        description="How long events stay in the log when nothing consumes them.",
+        description="How long events stay in the log of the truth, for those who read it. "
+        "What a sink has not acknowledged stays until it has.",
     )
     events_payload: Literal["full", "none"] = Field(
         default="full",

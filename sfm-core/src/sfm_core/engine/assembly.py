@@ -32,6 +32,7 @@ from sfm_core.engine.recall import Recalling
 from sfm_core.engine.relay import Relay
 from sfm_core.engine.remember import Remembering
 from sfm_core.engine.restore import Restoring
+from sfm_core.engine.retention import Retention
 from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.sweeper import Sweeper
@@ -148,6 +149,7 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, relay: Relay) -> None:
         forgetting=parts.forgetting,
         access=parts.access,
         relay=relay,
+        retention=Retention(parts.stores),
         presence=parts.presence,
     )
     _run(stack, sweeper.run())

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from sfm_core.engine.relay import cursor_of
+from sfm_core.engine.event_marks import note_trimmed, read_published, trimmed_through
 from sfm_core.engine.walking import PAGE, entries_of, merge, namespaces_of
 from sfm_core.errors import BackendUnavailableError, CorruptDataError
 from sfm_core.model.events import START
@@ -122,7 +122,8 @@ async def copy_events(
     """Make the target's event log what the source has not published yet.
 
     The source holds, or has published, everything that was in the target's own
-    log, because it took over from it; so that log is dropped first.
+    log, because it took over from it; so that log is dropped first. What the
+    source has published stays behind, and the target says that it is gone.
 
     Args:
         source: The truth to copy.
@@ -136,11 +137,16 @@ async def copy_events(
     Raises:
         BackendError: A truth failed. Copying once more begins anew.
     """
+    published, _ = await read_published(source)
+    for gone in (await trimmed_through(source), published.latest):
+        if gone is not None:
+            await guard()
+            await note_trimmed(target, owner, gone)
     while old := await target.read_events(after=START, limit=PAGE):
         await guard()
         await target.trim_events(through=old[-1].position)
     copied = 0
-    after = await cursor_of(source)
+    after = published.position
     while logged := await source.read_events(after=after, limit=PAGE):
         await guard()
         commits = [Commit(namespace=event.namespace, events=(event.note,)) for event in logged]

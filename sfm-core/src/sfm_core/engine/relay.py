@@ -11,21 +11,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sfm_core.engine.event_marks import Published, read_published, write_published
 from sfm_core.engine.events import materialize
 from sfm_core.engine.stillness import Stillness
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
-from sfm_core.model.events import START, Position
+from sfm_core.model.events import LoggedEvent
 from sfm_core.model.names import SYSTEM_NAMESPACE
-from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
+from sfm_core.protocols.kv import Commit, Committed, Write
 
 PAGE = 500
 _LEASE_KEY = b"relay/lease"
-_CURSOR_KEY = b"relay/cursor"
 
 
 class Relay:
-    """Publishes logged events; or, where there is no sink, lets old ones go."""
+    """Publishes logged events."""
 
     def __init__(self, stores: Stores, truth: Truth) -> None:
         """Publish what the truth of `stores` has logged."""
@@ -43,18 +43,18 @@ class Relay:
             BackendError: Truth or sink failed; what was not acknowledged by
                 the sink is published again later.
         """
-        if self._stores.sink is None:
-            await self._trim_old()
+        sink = self._stores.sink
+        if sink is None:
             return 0
         published = 0
         while await self._lead():
-            cursor, version = await self._cursor()
-            logged = await self._stores.kv.read_events(after=cursor, limit=PAGE)
+            done, version = await read_published(self._stores.kv)
+            logged = await self._stores.kv.read_events(after=done.position, limit=PAGE)
             if not logged:
                 break
             events = await materialize(self._stores, self._truth, logged)
-            await self._stores.sink.publish(events)
-            await self._advance(logged[-1].position, version)
+            await sink.publish(events)
+            await self._advance(done, logged, version)
             published += len(events)
         return published
 
@@ -68,14 +68,11 @@ class Relay:
             return False
         return await self._put([Write(_LEASE_KEY, mine, version + 1)], {_LEASE_KEY: version})
 
-    async def _cursor(self) -> tuple[Position, int]:
-        [entry] = await self._stores.kv.get_many(SYSTEM_NAMESPACE, [_CURSOR_KEY])
-        return _position(entry)
-
-    async def _advance(self, position: Position, version: int) -> None:
-        write = Write(_CURSOR_KEY, position.encode(), version + 1)
-        if await self._put([write], {_CURSOR_KEY: version}):
-            await self._stores.kv.trim_events(through=position)
+    async def _advance(self, done: Published, logged: Sequence[LoggedEvent], version: int) -> None:
+        times = [event.note.at for event in logged]
+        latest = max(times if done.latest is None else [done.latest, *times])
+        done = Published(position=logged[-1].position, latest=latest)
+        await write_published(self._stores.kv, self._stores.owner, done, version=version)
 
     async def _put(self, writes: Sequence[Write], expect: dict[bytes, int]) -> bool:
         commit = Commit(namespace=SYSTEM_NAMESPACE, writes=tuple(writes), expect=expect)
@@ -83,15 +80,6 @@ class Relay:
             [commit], owner=self._stores.owner, lease=timedelta(seconds=1)
         )
         return isinstance(result, Committed)
-
-    async def _trim_old(self) -> None:
-        oldest = self._stores.clock.now() - self._stores.settings.event_retention
-        while True:
-            logged = await self._stores.kv.read_events(after=START, limit=PAGE)
-            old = [event for event in logged if event.note.at < oldest]
-            if not old:
-                return
-            await self._stores.kv.trim_events(through=old[-1].position)
 
 
 async def unpublished_since(stores: Stores) -> datetime | None:
@@ -106,25 +94,6 @@ async def unpublished_since(stores: Stores) -> datetime | None:
     Raises:
         BackendError: The truth failed.
     """
-    logged = await stores.kv.read_events(after=await cursor_of(stores.kv), limit=1)
+    done, _ = await read_published(stores.kv)
+    logged = await stores.kv.read_events(after=done.position, limit=1)
     return logged[0].note.at if logged else None
-
-
-async def cursor_of(kv: KeyValueStore) -> Position:
-    """Read up to where a truth's events have been published.
-
-    Args:
-        kv: The truth.
-
-    Returns:
-        The position of the last event that was; `START` where none was.
-
-    Raises:
-        BackendUnavailableError: The truth did not answer.
-    """
-    [entry] = await kv.get_many(SYSTEM_NAMESPACE, [_CURSOR_KEY])
-    return _position(entry)[0]
-
-
-def _position(entry: Entry | None) -> tuple[Position, int]:
-    return (START, 0) if entry is None else (Position(entry.value.decode()), entry.version)

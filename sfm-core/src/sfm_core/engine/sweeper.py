@@ -15,6 +15,7 @@ from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.relay import Relay
+from sfm_core.engine.retention import Retention
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import CorruptDataError, SfmError
 from sfm_core.protocols.optional import SupportsMaintenance, SupportsWaking
@@ -41,6 +42,7 @@ class Sweeper:
         forgetting: Forgetting,
         access: AccessRecorder,
         relay: Relay,
+        retention: Retention,
         presence: Presence,
     ) -> None:
         """Have each part do its share."""
@@ -51,9 +53,9 @@ class Sweeper:
         self._forgetting = forgetting
         self._access = access
         self._relay = relay
+        self._retention = retention
         self._presence = presence
         self._expired_up_to = ""
-        # Where there is no sink, only old events go, which is in no hurry.
         self._publishing: tuple[_Job, ...] = (
             () if stores.sink is None else (("publish events", self._relay.run_once),)
         )
@@ -63,6 +65,7 @@ class Sweeper:
             self._adopting.adopt,
             self._expire,
             self._relay.run_once,
+            self._retention.trim,
             self._access.flush,
         )
 
@@ -90,6 +93,7 @@ class Sweeper:
             ("follow up the outbox", self._adopting.adopt),
             ("delete expired memories", self._expire),
             ("publish events", self._relay.run_once),
+            ("let old events go", self._retention.trim),
             ("count reads", self._access.flush),
             ("keep up backends", self._maintain),
         )
