@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, cast
+from datetime import timedelta
 
-import msgspec
 import pytest
 from engine_house import LEASE, NS, SETTINGS, House, new, open_house
-from event_paths import PATHS, A, B, ChangePath, an_export, lives_twice, load
+from event_paths import PATHS, A, B, ChangePath, an_export, lives_twice, load, records, remade
 
-from sfm_core.engine.events import subject
-from sfm_core.model.events import START, Event, EventType, event_id
+from sfm_core.model.events import START, EventType, event_id
 from sfm_core.model.keys import HISTORY, LINK, MEMORY, KeyRange, memory_key
-from sfm_core.model.memory import Episode, MemoryType
-from sfm_core.model.record import LinkRecord, MemoryRecord, decode_link, decode_memory
 from sfm_core.protocols.kv import Commit, Write
 
 
@@ -154,39 +149,3 @@ async def versions(house: House) -> set[tuple[bytes, int]]:
             of = MEMORY + key[1:-8] if kind == HISTORY else key
             found.add((of, entry.version))
     return found
-
-
-async def records(house: House) -> dict[tuple[str, int], MemoryRecord | LinkRecord]:
-    """Return what the truth says of every memory and link, dead or alive."""
-    [memories] = await house.kv.scan(NS, [KeyRange.prefix(MEMORY)], limit=1000)
-    [links] = await house.kv.scan(NS, [KeyRange.prefix(LINK)], limit=1000)
-    return {
-        **{(subject(key), entry.version): decode_memory(entry.value) for key, entry in memories},
-        **{(subject(key), entry.version): decode_link(entry.value) for key, entry in links},
-    }
-
-
-def remade(event: Event) -> MemoryRecord | LinkRecord:
-    """Make what the truth says of what an event is about."""
-    assert event.data is not None
-    data = cast(dict[str, Any], event.data)
-    if data["kind"] == "link":
-        return LinkRecord(
-            weight=data["weight"],
-            updated_at=datetime.fromisoformat(data["updated_at"]),
-            source_born=data["from_born"],
-            target_born=data["to_born"],
-            deleted=event.type is EventType.LINK_DELETED,
-        )
-    expires_at = data.get("expires_at")
-    return MemoryRecord(
-        payload=msgspec.Raw(msgspec.json.encode(data.get("payload", {}))),
-        type=MemoryType(data["type"]),
-        importance=data.get("importance", 0.5),
-        created_at=datetime.fromisoformat(data["created_at"]),
-        updated_at=datetime.fromisoformat(data["updated_at"]),
-        born=data["born"],
-        expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
-        episode=Episode(**data["episode"]) if "episode" in data else None,
-        deleted=event.type is EventType.MEMORY_DELETED,
-    )

@@ -11,6 +11,7 @@
     ├── NotFoundError
     ├── VersionConflictError
     ├── ConfigurationError
+    │   ├── EventsOffError
     │   └── PluginError
     ├── BackendError
     │   ├── BackendUnavailableError
@@ -160,6 +161,12 @@ class PluginError(ConfigurationError):
     """A plugin breaks the rules of the plugin API, or the selected one is unusable."""
 
     code = "plugin"
+
+
+class EventsOffError(ConfigurationError):
+    """Events are turned off, and what was asked for needs them."""
+
+    code = "events-off"
 
 
 class BackendError(SfmError):

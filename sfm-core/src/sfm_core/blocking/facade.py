@@ -14,7 +14,7 @@ from collections.abc import (
 )
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from threading import RLock
 from types import TracebackType
@@ -35,6 +35,7 @@ from sfm_core.model.report import (
     CollectionState,
     Health,
     ImportReport,
+    ReplayReport,
     Stats,
     Stored,
 )
@@ -312,6 +313,21 @@ class BlockingMemory:
     def rebuild(self, *, progress: Progress | None = None) -> int:
         """See `MemoryEngine.rebuild`; `progress` is called in the engine's thread."""
         return self._call(lambda engine: engine.rebuild(progress=progress))
+
+    def replay_events(
+        self,
+        since: datetime,
+        *,
+        namespaces: Sequence[str] | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> ReplayReport:
+        """See `MemoryEngine.replay_events`; `progress` is called in the engine's thread."""
+        return self._call(
+            lambda engine: engine.replay_events(
+                since, namespaces=namespaces, dry_run=dry_run, progress=progress
+            )
+        )
 
     def collections(self) -> list[CollectionState]:
         """See `MemoryEngine.collections`."""

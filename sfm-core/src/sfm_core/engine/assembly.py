@@ -31,6 +31,7 @@ from sfm_core.engine.reap_links import LinkReaper
 from sfm_core.engine.recall import Recalling
 from sfm_core.engine.relay import Relay
 from sfm_core.engine.remember import Remembering
+from sfm_core.engine.replay import Replaying
 from sfm_core.engine.restore import Restoring
 from sfm_core.engine.retention import Retention
 from sfm_core.engine.shelving import Shelving
@@ -134,6 +135,7 @@ def _start(
         checking=checking,
         exporting=Exporting(stores, truth, reading),
         importing=Importing(restoring, writer),
+        replaying=Replaying(stores, truth, reading, presence),
     )
     _keep_up(stack, parts, Relay(stores, truth))
     return MemoryEngine(parts)

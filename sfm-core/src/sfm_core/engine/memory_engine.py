@@ -6,11 +6,12 @@ from sfm_core.engine.health import check_health
 from sfm_core.engine.operations.asking import Asking
 from sfm_core.engine.operations.keeping import Keeping
 from sfm_core.engine.operations.relating import Relating
+from sfm_core.engine.operations.telling import Telling
 from sfm_core.engine.operations.writing import Writing
 from sfm_core.model.report import Health
 
 
-class MemoryEngine(Writing, Asking, Relating, Keeping):
+class MemoryEngine(Writing, Asking, Relating, Keeping, Telling):
     """An agent's memory. Open one with `sfm_core.engine.assembly.open_engine`.
 
     All methods may be called concurrently. Every method that takes a namespace

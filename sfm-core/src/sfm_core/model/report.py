@@ -73,6 +73,19 @@ class ImportReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayReport:
+    """What a replay told again.
+
+    Attributes:
+        memories: Events of memories.
+        links: Events of links.
+    """
+
+    memories: int
+    links: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
     """How the derived stores compare with the truth.
 

@@ -16,6 +16,7 @@ from sfm_core.engine.presence import Presence
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.recall import Recalling
 from sfm_core.engine.remember import Remembering
+from sfm_core.engine.replay import Replaying
 from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.transfer import Exporting, Importing
@@ -41,6 +42,7 @@ class Parts:
     checking: Checking
     exporting: Exporting
     importing: Importing
+    replaying: Replaying
 
 
 class Operations:
