@@ -32,7 +32,7 @@ from sfm_server.problems import (
     problem_response,
     status_of,
 )
-from sfm_server.routes import admin, graph, memories, recall, system
+from sfm_server.routes import admin, events, graph, memories, recall, system
 from sfm_server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def create_app(
     app.state.metrics = Metrics()
     app.state.engine = None
     app.state.failure = None
-    for module in (memories, recall, graph, system, admin):
+    for module in (memories, recall, graph, events, system, admin):
         app.include_router(module.router)
     app.include_router(admin.json_router)
     _add_handlers(app)

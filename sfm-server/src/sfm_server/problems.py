@@ -97,6 +97,7 @@ STATUSES: Mapping[type[errors.SfmError], HTTPStatus] = MappingProxyType(
         NoSuchRouteError: HTTPStatus.NOT_FOUND,
         MethodNotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
         errors.VersionConflictError: HTTPStatus.CONFLICT,
+        errors.EventsOffError: HTTPStatus.CONFLICT,
         BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         UnsupportedMediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,

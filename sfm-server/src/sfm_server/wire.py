@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from sfm_core.errors import NotFoundError, SfmError
+from sfm_core.errors import InvalidInputError, NotFoundError, SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filters import parse_filter
 from sfm_core.model.link import Link
@@ -19,6 +19,7 @@ from sfm_core.model.report import (
     Health,
     ImportReport,
     PortHealth,
+    ReplayReport,
     Stats,
     Stored,
 )
@@ -26,6 +27,7 @@ from sfm_core.registry import PortName
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, LineErrorAnswer
 from sfm_server.schemas.collections import CollectionAnswer, CollectionRole
+from sfm_server.schemas.events import ReplayAnswer
 from sfm_server.schemas.memories import (
     EpisodeAnswer,
     ItemError,
@@ -59,6 +61,31 @@ def coordinate(source: str | Sequence[float], *, field: str = "coord") -> Coordi
     if isinstance(source, str):
         return Coordinate.parse(source, field=field)
     return Coordinate.of(source, field=field)
+
+
+def moment(text: str, *, field: str) -> datetime:
+    """Read a time.
+
+    Args:
+        text: ISO 8601, such as "2026-02-03T04:05:06Z", or a date; without an offset it is UTC.
+        field: Name to use in the error message.
+
+    Returns:
+        The time, with its offset.
+
+    Raises:
+        InvalidInputError: It is malformed.
+    """
+    try:
+        read = datetime.fromisoformat(text)
+        # Near the ends of the calendar, a time may be none in UTC.
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError(
+            f"{field} {text[:80]!r} is no time.",
+            field=field,
+            remedy="Write it as ISO 8601, such as 2026-02-03T04:05:06Z.",
+        ) from error
 
 
 def new_memory(
@@ -226,6 +253,13 @@ def import_report(source: ImportReport) -> ImportAnswer:
         links=source.links,
         failed=source.failed,
         errors=[LineErrorAnswer(line=error.line, message=error.message) for error in source.errors],
+    )
+
+
+def replay_report(source: ReplayReport) -> ReplayAnswer:
+    """Describe what was told again."""
+    return ReplayAnswer(
+        events=source.memories + source.links, memories=source.memories, links=source.links
     )
 
 

@@ -15,6 +15,7 @@ from sfm_server.problems import PROBLEM_JSON, TYPE_PREFIX, all_errors
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
+from sfm_server.schemas.events import ReplayAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     Done,
@@ -181,6 +182,20 @@ class HttpClient:
         """Compare derived stores with the truth; progress is told at the end."""
         answer = await self._post("/check", {"repair": repair}, CheckAnswer)
         progress(answer.memories + answer.links)
+        return answer
+
+    async def replay_events(
+        self,
+        since: str,
+        namespaces: Sequence[str] | None,
+        *,
+        dry_run: bool,
+        progress: Progress,
+    ) -> ReplayAnswer:
+        """Tell again what changed since a time; progress is told at the end."""
+        body = _without_none({"from": since, "namespaces": namespaces, "dry_run": dry_run})
+        answer = await self._post("/events/replay", body, ReplayAnswer)
+        progress(answer.events)
         return answer
 
     async def _get(self, path: str, query: Query, form: type[AnswerT]) -> AnswerT:

@@ -14,6 +14,7 @@ from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
+from sfm_server.schemas.events import ReplayAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     HistoryAnswer,
@@ -191,6 +192,23 @@ class LocalClient:
     async def check(self, *, repair: bool, progress: Progress) -> CheckAnswer:
         """Compare derived stores with the truth, and repair them if asked to."""
         return wire.check_report(await self._engine.check(repair=repair, progress=progress))
+
+    async def replay_events(
+        self,
+        since: str,
+        namespaces: Sequence[str] | None,
+        *,
+        dry_run: bool,
+        progress: Progress,
+    ) -> ReplayAnswer:
+        """Tell again what changed since a time."""
+        report = await self._engine.replay_events(
+            wire.moment(since, field="from"),
+            namespaces=namespaces,
+            dry_run=dry_run,
+            progress=progress,
+        )
+        return wire.replay_report(report)
 
 
 def _new_memory(item: Item, *, field: str = "coord") -> NewMemory:

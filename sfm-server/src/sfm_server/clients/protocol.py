@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
+from sfm_server.schemas.events import ReplayAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     EpisodeAnswer,
@@ -163,4 +164,15 @@ class MemoryClient(Protocol):
 
     async def check(self, *, repair: bool, progress: Progress) -> CheckAnswer:
         """Compare derived stores with the truth, and repair them if asked to."""
+        ...
+
+    async def replay_events(
+        self,
+        since: str,
+        namespaces: Sequence[str] | None,
+        *,
+        dry_run: bool,
+        progress: Progress,
+    ) -> ReplayAnswer:
+        """Tell again what changed since a time."""
         ...

@@ -187,3 +187,19 @@ class CheckRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     repair: bool = Field(default=False, description="Whether to put differences right.")
+
+
+class ReplayRequest(BaseModel):
+    """Tell events again."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    since: str = Field(
+        alias="from",
+        description="What was written from this time on; without an offset it is UTC.",
+        examples=["2026-02-03T04:05:06Z"],
+    )
+    namespaces: list[Name] | None = Field(
+        default=None, description="Only these namespaces; all when it is left out."
+    )
+    dry_run: bool = Field(default=False, description="Whether only to count.")
