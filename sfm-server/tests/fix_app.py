@@ -13,7 +13,9 @@ from sfm_server.app import MemoryApp, create_app
 from sfm_server.settings import Settings
 
 _OURS = (
+    "CONSUMER_",
     "EVENTING_ENABLED",
+    "KAFKA_",
     "MEMORY_MODE",
     "OPENAI_",
     "POSTGRES_",

@@ -96,7 +96,7 @@ def test_variables_of_others_are_left_alone() -> None:
 
 def test_variables_of_backends_are_listed_with_who_reads_them() -> None:
     loaded = load_settings({"REDIS_HOST": "cache"})
-    found = {one.variable: one for one in list_settings(loaded, load_plugins().registry)}
+    found = {one.variable: one for one in list_settings(loaded, load_plugins().readers)}
     assert found["REDIS_HOST"].value == "cache"
     assert found["REDIS_HOST"].origin == "environment"
     assert found["REDIS_HOST"].used_by == "somafractalmemory-backend-redis"
@@ -116,7 +116,7 @@ def test_no_listing_shows_a_secret() -> None:
             "OTHER": "hush8",
         }
     )
-    assert "hush" not in repr(list_settings(loaded, load_plugins().registry))
+    assert "hush" not in repr(list_settings(loaded, load_plugins().readers))
     assert "hush1" not in repr(loaded)
     assert "hush8" not in repr(loaded)
 

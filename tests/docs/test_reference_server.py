@@ -40,7 +40,7 @@ def setting_rows() -> Iterator[str]:
 
 def option_rows() -> Iterator[str]:
     loaded = load_settings({}, env_file=Path("no-such-file"))
-    for one in list_settings(loaded, load_plugins().registry):
+    for one in list_settings(loaded, load_plugins().readers):
         if one.used_by:
             yield f"| `{one.variable}` | {one.used_by} | {one.description} |"
 

@@ -126,6 +126,11 @@ class Plugins:
     installed: list[PluginInfo]
     unknown_disabled: tuple[str, ...] = ()
 
+    @property
+    def readers(self) -> tuple[Registration[Backend] | OfferedHandler, ...]:
+        """Everything that declares variables: the backends, then the event handlers."""
+        return (*self.registry, *self.handlers)
+
 
 def load_plugins(
     *,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from sfm_core.handling import OfferedHandler
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.registry import Registration
 from sfm_server.loading import LoadedSettings
@@ -24,7 +25,8 @@ class Setting:
         origin: Where the value came from: "command line", "environment", the
             path of a file, or "default".
         description: What it means.
-        used_by: The distributions whose backends read it; "" for settings of the server.
+        used_by: The distributions whose backends or event handlers read it; ""
+            for settings of the server.
     """
 
     variable: str
@@ -35,16 +37,16 @@ class Setting:
 
 
 def list_settings(
-    loaded: LoadedSettings, backends: Iterable[Registration[Backend]] = ()
+    loaded: LoadedSettings, readers: Iterable[Registration[Backend] | OfferedHandler] = ()
 ) -> list[Setting]:
     """Return every setting with its value and origin, secrets hidden.
 
     Args:
         loaded: The settings.
-        backends: Backends whose variables to list too.
+        readers: Backends and event handlers whose variables to list too.
 
     Returns:
-        The settings of the server, then the variables of the backends.
+        The settings of the server, then the variables of the others.
     """
     known = [
         Setting(
@@ -55,19 +57,21 @@ def list_settings(
         )
         for name, info in Settings.model_fields.items()
     ]
-    return known + _of_backends(loaded, backends, {setting.variable for setting in known})
+    return known + _of_readers(loaded, readers, {setting.variable for setting in known})
 
 
-def _of_backends(
-    loaded: LoadedSettings, backends: Iterable[Registration[Backend]], ours: Collection[str]
+def _of_readers(
+    loaded: LoadedSettings,
+    readers: Iterable[Registration[Backend] | OfferedHandler],
+    ours: Collection[str],
 ) -> list[Setting]:
     meanings: dict[str, str] = {}
-    readers: dict[str, list[str]] = {}
-    for backend in backends:
-        for variable, meaning in backend.options.items():
+    used_by: dict[str, list[str]] = {}
+    for reader in readers:
+        for variable, meaning in reader.options.items():
             meanings.setdefault(variable, meaning)
-            if backend.distribution not in readers.setdefault(variable, []):
-                readers[variable].append(backend.distribution)
+            if reader.distribution not in used_by.setdefault(variable, []):
+                used_by[variable].append(reader.distribution)
     undeclared = {name for name in loaded.options if name.startswith(PLUGIN_PREFIX)}
     return [
         Setting(
@@ -75,7 +79,7 @@ def _of_backends(
             value=show_option(name, loaded.options.get(name, ""), known=name in meanings),
             origin=loaded.origins.get(name, "default"),
             description=meanings.get(name, "Handed to the backends."),
-            used_by=", ".join(readers.get(name, ())),
+            used_by=", ".join(used_by.get(name, ())),
         )
         for name in sorted((meanings.keys() | undeclared) - set(ours))
     ]
@@ -89,5 +93,5 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # a tuple of any setting
+        return ",".join(mask(str(part)) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # a tuple of any setting
     return mask(str(value))

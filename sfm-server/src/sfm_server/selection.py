@@ -10,7 +10,7 @@ from types import MappingProxyType
 from sfm_core.errors import ConfigurationError
 from sfm_core.modes import Mode
 from sfm_core.plugins import Plugins, load_plugins
-from sfm_core.registry import ENGINE_PORTS, NO_OPTIONS, BackendContext, PortName, Registry
+from sfm_core.registry import NO_OPTIONS, BackendContext, PortName, Registry
 from sfm_core.settings import EngineSettings, Slots
 from sfm_server.modes import built_in, slots_of, urls_of
 from sfm_server.settings import PLUGIN_PREFIX, Settings
@@ -25,7 +25,7 @@ class Selection:
         plugins: What is installed.
         mode: The mode.
         slots: The URL of each port.
-        options: The variables that backends may read, by name.
+        options: The variables that backends and event handlers may read, by name.
     """
 
     settings: Settings
@@ -45,6 +45,12 @@ class Selection:
         chosen = self.settings.eventing_enabled
         return self.mode.eventing if chosen is None else chosen
 
+    @property
+    def source(self) -> str | None:
+        """Where the consumer gets events; by default, where events are published to."""
+        chosen = self.settings
+        return chosen.source_url or chosen.events_url or self.mode.slots.events
+
     def context(self) -> BackendContext:
         """Return a new context to make backends in."""
         return BackendContext(
@@ -60,7 +66,7 @@ class Selection:
     def overrides(self) -> dict[PortName, str]:
         """Return the variables that stand above the mode, by the port that they override."""
         given: dict[PortName, str | None] = {
-            port: getattr(self.settings, f"{port.value}_url") for port in ENGINE_PORTS
+            port: getattr(self.settings, f"{port.value}_url") for port in PortName
         }
         return {port: f"SFM_{port.upper()}_URL" for port, url in given.items() if url}
 
@@ -105,8 +111,8 @@ def select(
 
     Args:
         settings: What to choose by.
-        options: Variables by name. Backends get those that one of them
-            declares, and those that begin with `SFM_PLUGIN_`.
+        options: Variables by name. Backends and event handlers get those that one
+            of them declares, and those that begin with `SFM_PLUGIN_`.
         extra_plugins: Plugins that are not installed, by name.
 
     Returns:
@@ -121,7 +127,7 @@ def select(
         disabled=settings.disabled_plugins, extra=extra_plugins, modes=built_in()
     )
     mode = plugins.modes.find(settings.memory_mode)
-    declared = {variable for one in plugins.registry for variable in one.options}
+    declared = {variable for one in plugins.readers for variable in one.options}
     return Selection(
         settings=settings,
         plugins=plugins,

@@ -10,6 +10,7 @@ import platformdirs
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from sfm_core.model.payload import PayloadLimits
+from sfm_core.protocols import MAX_BATCH
 from sfm_core.settings import EngineSettings, Limits, RankingSettings
 from sfm_core.text.composing import TextRule
 
@@ -87,6 +88,17 @@ class Settings(BaseModel):
     events_url: str | None = Field(
         default=None, description="Backend that events are published to, instead of the mode's."
     )
+    source_url: str | None = Field(
+        default=None,
+        description="Where the consumer gets events, instead of from where they are published to.",
+    )
+    consumer_handlers: Names = Field(
+        default=("indexer:",),
+        description="What the consumer does with events: URLs of event handlers, with commas.",
+    )
+    consumer_batch: int = Field(
+        default=500, ge=1, le=MAX_BATCH, description="Most events that a consumer has in hand."
+    )
     embedder_url: str | None = Field(
         default=None,
         description="Embedder, instead of the mode's. A change rebuilds the vectors at start.",
@@ -136,6 +148,13 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least serious message that is logged."
+    )
+    consumer_metrics_port: int = Field(
+        default=8001,
+        ge=0,
+        le=65_535,
+        validation_alias="CONSUMER_METRICS_PORT",
+        description="Port of the consumer's metrics and health; 0 takes one that is free.",
     )
     openapi_path: Path | None = Field(
         default=None,

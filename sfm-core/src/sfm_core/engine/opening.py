@@ -14,6 +14,7 @@ from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
+from sfm_core.protocols.source import EventSource
 from sfm_core.protocols.vector import VectorStore
 from sfm_core.registry import LOCAL, SECURE, BackendContext, PortName, Registry
 from sfm_core.resilience import (
@@ -125,6 +126,14 @@ class BackendMaker:
         if self._is_local(PortName.EVENTS, url):
             return made
         return ResilientEventSink(made, clock=self._context.clock, policy=self._policy)
+
+    def source(self, url: str) -> EventSource:
+        """Make the event source that a URL chooses; raises what its factory raises.
+
+        Patience with it is the consumer's own.
+        """
+        self._is_local(PortName.SOURCE, url)
+        return self._registry.create_source(url, self._context)
 
     def embedder(self, url: str) -> Embedder:
         """Make the embedder that a URL chooses; raises what its factory raises."""

@@ -15,7 +15,8 @@ from sfm_server.selection import select
 def config(*, as_json: bool) -> None:
     """Show every setting and every variable of a backend, its value and where that came from."""
     loaded = load_settings()
-    settings = list_settings(loaded, select(loaded.settings, options=loaded.options).registry)
+    selection = select(loaded.settings, options=loaded.options)
+    settings = list_settings(loaded, selection.plugins.readers)
     show(
         settings,
         as_json=as_json,

@@ -17,6 +17,7 @@ from sfm_server.cli.exits import Exit, exit_of
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "serve": "serve:serve",
+        "consumer": "consumer:consumer",
         "store": "memories:store",
         "recall": "memories:recall",
         "get": "memories:get",
@@ -35,6 +36,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "rebuild": "upkeep:rebuild",
         "check": "upkeep:check",
         "collections": "collections:collections",
+        "events dlq list": "letters:list_letters",
+        "events dlq retry": "letters:retry",
+        "events dlq drop": "letters:drop",
         "migrate": "migration:migrate",
         "truths": "migration:truths",
         "plugins": "plugins:plugins",
@@ -45,21 +49,41 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Module and function of each command; only the chosen one is imported."""
 
+GROUPS: Mapping[str, str] = MappingProxyType(
+    {
+        "events": "Look after the events that are published.",
+        "events dlq": "Look after dead letters: events that a consumer could not take in.",
+    }
+)
+"""What each group of commands is for."""
+
 
 class LazyGroup(click.Group):
-    """A group of commands that imports a command when it is needed."""
+    """A group of commands that imports a command when it is needed.
+
+    Attributes:
+        path: What the names of its commands begin with; "" for all commands.
+    """
+
+    path = ""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
+        """Return the names of all commands and groups in it."""
         del ctx
-        return list(COMMANDS)
+        inside = (name.removeprefix(self.path) for name in COMMANDS if name.startswith(self.path))
+        return list(dict.fromkeys(name.partition(" ")[0] for name in inside))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, or `None` if there is none of that name."""
+        """Return a command or group, or `None` if there is none of that name."""
         del ctx
-        if cmd_name not in COMMANDS:
+        name = self.path + cmd_name
+        if name in GROUPS:
+            group = LazyGroup(name=cmd_name, help=GROUPS[name])
+            group.path = f"{name} "
+            return group
+        if name not in COMMANDS:
             return None
-        module, _, function = COMMANDS[cmd_name].partition(":")
+        module, _, function = COMMANDS[name].partition(":")
         command = getattr(import_module(f"sfm_server.cli.{module}"), function)
         return command if isinstance(command, click.Command) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import click
@@ -32,6 +33,21 @@ class OfferedBackend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedHandler:
+    """An event handler of a plugin.
+
+    Attributes:
+        scheme: The URL scheme that chooses it.
+        summary: What it does, in one line.
+        selected: Whether the settings choose it.
+    """
+
+    scheme: str
+    summary: str
+    selected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginAnswer:
     """An installed plugin.
 
@@ -42,6 +58,7 @@ class PluginAnswer:
         state: "active", "disabled" or "quarantined".
         reason: Why it is not active, or "".
         backends: The backends it offers.
+        handlers: The event handlers it offers.
         modes: The names of the modes it offers.
     """
 
@@ -51,6 +68,7 @@ class PluginAnswer:
     state: str
     reason: str
     backends: tuple[OfferedBackend, ...]
+    handlers: tuple[OfferedHandler, ...]
     modes: tuple[str, ...]
 
 
@@ -59,12 +77,27 @@ class PluginAnswer:
 def plugins(*, as_json: bool) -> None:
     """Show the installed plugins, what they offer, and which are chosen or set aside."""
     selection = select_installed()
-    chosen = {(port, url.partition(":")[0]) for port, url in urls_of(selection.slots).items()}
+    chosen = _Chosen(selection)
     found = [_described(info, chosen) for info in selection.plugins.installed]
     show(found, as_json=as_json, text=lambda: _listing(found, selection))
 
 
-def _described(info: PluginInfo, chosen: set[tuple[PortName, str]]) -> PluginAnswer:
+class _Chosen:
+    """The schemes that the settings choose."""
+
+    def __init__(self, selection: Selection) -> None:
+        urls = urls_of(selection.slots)
+        if selection.source is not None:
+            urls[PortName.SOURCE] = selection.source
+        self.backends = {(port, _scheme(url)) for port, url in urls.items()}
+        self.handlers = {_scheme(url) for url in selection.settings.consumer_handlers}
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0]
+
+
+def _described(info: PluginInfo, chosen: _Chosen) -> PluginAnswer:
     return PluginAnswer(
         name=info.name,
         distribution=info.distribution,
@@ -76,9 +109,15 @@ def _described(info: PluginInfo, chosen: set[tuple[PortName, str]]) -> PluginAns
                 port=one.port.value,
                 scheme=one.scheme,
                 summary=one.summary,
-                selected=(one.port, one.scheme) in chosen,
+                selected=(one.port, one.scheme) in chosen.backends,
             )
             for one in info.backends
+        ),
+        handlers=tuple(
+            OfferedHandler(
+                scheme=one.scheme, summary=one.summary, selected=one.scheme in chosen.handlers
+            )
+            for one in info.handlers
         ),
         modes=tuple(mode.name for mode in info.modes),
     )
@@ -87,15 +126,15 @@ def _described(info: PluginInfo, chosen: set[tuple[PortName, str]]) -> PluginAns
 def _listing(found: list[PluginAnswer], selection: Selection) -> str:
     rows = [
         [
-            "*" if backend.selected else "",
+            "*" if offered.selected else "",
             plugin.name,
             f"{plugin.distribution} {plugin.version}",
-            backend.port,
-            f"{backend.scheme}:",
-            backend.summary,
+            port,
+            f"{offered.scheme}:",
+            offered.summary,
         ]
         for plugin in found
-        for backend in plugin.backends
+        for port, offered in _offered(plugin)
     ]
     lines = [table(["", "PLUGIN", "FROM", "PORT", "URL", "WHAT IT IS"], rows)]
     lines += [
@@ -104,3 +143,10 @@ def _listing(found: list[PluginAnswer], selection: Selection) -> str:
         if plugin.state != "active"
     ]
     return "\n".join([*lines, "* is chosen by the settings.", *lacking(selection)])
+
+
+def _offered(plugin: PluginAnswer) -> Iterator[tuple[str, OfferedBackend | OfferedHandler]]:
+    for backend in plugin.backends:
+        yield backend.port, backend
+    for handler in plugin.handlers:
+        yield "handler", handler

@@ -11,8 +11,8 @@ import click
 
 from sfm_core.errors import ConfigurationError, SfmError
 from sfm_server.cli.exits import Exit, exit_of
+from sfm_server.cli.logs import log_config
 from sfm_server.loading import LoadedSettings, load_settings
-from sfm_server.settings import Settings
 
 
 @click.command()
@@ -75,7 +75,7 @@ def _serve_alone(loaded: LoadedSettings) -> int:
             lifespan="on",
             access_log=False,
             server_header=False,
-            log_config=_log_config(settings),
+            log_config=log_config(settings),
             timeout_graceful_shutdown=settings.shutdown_seconds,
             timeout_keep_alive=settings.keep_alive_seconds,
         )
@@ -105,7 +105,7 @@ def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
         lifespan="on",
         access_log=False,
         server_header=False,
-        log_config=_log_config(settings),
+        log_config=log_config(settings),
         timeout_graceful_shutdown=settings.shutdown_seconds,
         timeout_keep_alive=settings.keep_alive_seconds,
     )
@@ -132,23 +132,3 @@ def _refuse_unshared(loaded: LoadedSettings) -> None:
                 setting="UVICORN_WORKERS",
                 remedy="Use one worker, or a mode whose stores processes can share.",
             )
-
-
-def _log_config(settings: Settings) -> dict[str, object]:
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {
-            "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        },
-        "handlers": {
-            "stderr": {
-                "class": "logging.StreamHandler",
-                "formatter": "line",
-                "stream": "ext://sys.stderr",
-            },
-        },
-        "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
-        # Clients' request lines would show what people ask of their memory.
-        "loggers": {"httpx": {"level": "WARNING"}},
-    }

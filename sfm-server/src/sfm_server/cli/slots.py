@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -66,6 +66,43 @@ async def look_at_slots(selection: Selection) -> list[Finding]:
     return findings
 
 
+async def look_at_consumption(selection: Selection) -> list[Finding]:
+    """Look at what a consumer with these settings would read, and what it would do with it.
+
+    Args:
+        selection: What the settings choose.
+
+    Returns:
+        A finding for the source, and one for each handler, which is not opened.
+    """
+    return [await _source(selection), *_handlers(selection)]
+
+
+async def _source(selection: Selection) -> Finding:
+    check, url = PortName.SOURCE.value, selection.source
+    if url is None:
+        detail = "none: events are published nowhere"
+        return Finding(check=check, verdict=Verdict.OK, detail=detail)
+    try:
+        selection.registry.find(PortName.SOURCE, url)
+    except SfmError as error:
+        # Whoever only publishes needs none.
+        return Finding(check=check, verdict=Verdict.WARNING, detail=str(error))
+    return await _look(selection, PortName.SOURCE, url)
+
+
+def _handlers(selection: Selection) -> Iterator[Finding]:
+    # What makes them is no small import, and most commands make none.
+    from sfm_server.consuming.assembly import handler_makers  # noqa: PLC0415
+
+    try:
+        for name, make in handler_makers(selection).items():
+            make()
+            yield Finding(check=f"handler {name}", verdict=Verdict.OK, detail="can be made")
+    except SfmError as error:
+        yield Finding(check="handlers", verdict=Verdict.FAILED, detail=str(error))
+
+
 async def _look(selection: Selection, port: PortName, url: str) -> Finding:
     resolved = _resolved(selection, port, url)
     begin = perf_counter()
@@ -94,16 +131,19 @@ def _maker(selection: Selection) -> Mapping[PortName, Callable[[str], Backend]]:
         PortName.CACHE: maker.cache,
         PortName.EMBEDDER: maker.embedder,
         PortName.EVENTS: maker.events,
+        PortName.SOURCE: maker.source,
     }
 
 
 def _resolved(selection: Selection, port: PortName, url: str) -> str:
     """Say which URL was chosen by what, and which variables its backend finds beside it."""
-    chosen_by = selection.overrides().get(port, f"mode {selection.settings.memory_mode}")
+    overrides = selection.overrides()
+    given = overrides.get(port) or (port is PortName.SOURCE and overrides.get(PortName.EVENTS))
+    chosen_by = given or f"mode {selection.settings.memory_mode}"
     read = selection.registry.find(port, url).options
-    given = [
+    variables = [
         f"{name}={show_option(name, selection.options[name])}"
         for name in read
         if name in selection.options
     ]
-    return f"{mask(url)} ({', '.join([chosen_by, *given])})"
+    return f"{mask(url)} ({', '.join([chosen_by, *variables])})"

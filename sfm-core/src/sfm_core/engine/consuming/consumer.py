@@ -14,7 +14,7 @@ from sfm_core.clock import Clock
 from sfm_core.engine.consuming.persistence import Persistence, StoppedError
 from sfm_core.engine.consuming.rejecting import Rejections
 from sfm_core.engine.consuming.statistics import Statistics
-from sfm_core.errors import PluginError, SfmError
+from sfm_core.errors import ClosedError, PluginError, SfmError
 from sfm_core.model.events import Event
 from sfm_core.protocols.handler import EventHandler
 from sfm_core.protocols.source import Delivery, EventSource
@@ -67,6 +67,7 @@ class Consumer:
         self._batch = batch
         self.statistics = Statistics()
         self._persistence = Persistence(clock, self.statistics)
+        self._source: EventSource | None = None
 
     async def run(self) -> None:
         """Consume until `stop` is called.
@@ -82,7 +83,7 @@ class Consumer:
                     for name, make in self._make_handlers.items()
                 }
                 # Opened last and so closed first: the others go on with what is not acknowledged.
-                source = await self._open(stack, SOURCE, self._make_source)
+                self._source = source = await self._open(stack, SOURCE, self._make_source)
                 stack.push_async_callback(_cancel, asyncio.create_task(self._watch(source)))
                 self.statistics.consuming = True
                 while not self._persistence.stopping:
@@ -90,7 +91,19 @@ class Consumer:
         except StoppedError:
             log.info("stopped before everything in hand was done; it will be handed out again")
         finally:
+            self._source = None
             self.statistics.consuming = False
+
+    async def ping(self) -> None:
+        """Ask the source whether it is there.
+
+        Raises:
+            BackendError: It is not.
+            ClosedError: Nothing is open, not yet or not any more.
+        """
+        if self._source is None:
+            raise ClosedError("The consumer is starting or stopping.")
+        await self._source.ping()
 
     def stop(self) -> None:
         """Finish the batch in hand and end; what fails from now on is not tried again."""

@@ -1,0 +1,53 @@
+"""The command that runs the consumer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging.config
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import click
+
+from sfm_server.cli.logs import log_config
+from sfm_server.loading import load_settings
+from sfm_server.selection import select
+
+_VARIABLES: Mapping[str, str] = MappingProxyType(
+    {
+        "source": "SFM_SOURCE_URL",
+        "handlers": "SFM_CONSUMER_HANDLERS",
+        "host": "SFM_HOST",
+        "port": "CONSUMER_METRICS_PORT",
+        "data": "SFM_DATA_FOLDER",
+        "mode": "MEMORY_MODE",
+    }
+)
+"""The variable that each option stands above."""
+
+
+@click.command()
+@click.option("--source", metavar="URL", help="Where to get events from.")
+@click.option("--handlers", metavar="URLS", help="What to do with them, with commas.")
+@click.option("--host", metavar="ADDRESS", help="Address of the status pages.")
+@click.option("--port", metavar="PORT", help="Port of the status pages; 0 takes a free one.")
+@click.option("--data", metavar="FOLDER", help="Data folder.")
+@click.option("--mode", metavar="MODE", help="The named choice of backends.")
+@click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
+def consumer(*, as_json: bool, **given: str | None) -> None:
+    """Take published events to handlers until it is told to stop.
+
+    On SIGTERM or Ctrl-C it finishes the batch in hand, acknowledges it and
+    leaves the group. Its metrics and health are at CONSUMER_METRICS_PORT.
+    """
+    del as_json
+    # No other command needs them, and they are slow to import.
+    from sfm_server.consuming.assembly import make_consumer  # noqa: PLC0415
+    from sfm_server.consuming.process import run  # noqa: PLC0415
+
+    overrides = {_VARIABLES[name]: value for name, value in given.items() if value}
+    loaded = load_settings(overrides=overrides)
+    settings = loaded.settings
+    logging.config.dictConfig(log_config(settings))
+    made = make_consumer(select(settings, options=loaded.options))
+    asyncio.run(run(made, settings))
