@@ -198,6 +198,46 @@ class CountsOnlyWhatWasRead(InProcessKeyValueStore):
         return min(counted, max(self._read - int(after or 0), 0))
 
 
+class EndsWhereSomebodyHasRead(InProcessKeyValueStore):
+    """As a store does that gives out positions when somebody reads."""
+
+    _read: Position = START
+
+    async def read_events(self, *, after: Position, limit: int) -> list[LoggedEvent]:
+        events = await super().read_events(after=after, limit=limit)
+        self._read = events[-1].position if events else self._read
+        return events
+
+    async def end_of_events(self) -> Position:
+        await super().end_of_events()
+        return self._read
+
+
+class EndsAtWhatIsLeft(InProcessKeyValueStore):
+    async def end_of_events(self) -> Position:
+        end = await super().end_of_events()
+        left = await super().read_events(after=START, limit=1)
+        return end if left else START
+
+
+class TellsWhoHasReadAllThatIsGone(InProcessKeyValueStore):
+    async def any_trimmed(self, *, after: Position) -> bool:
+        gone = await super().any_trimmed(after=after)
+        first = await super().read_events(after=START, limit=1)
+        return gone or (after != START and first != [] and int(first[0].position) > int(after))
+
+
+class TellsNobodyOfAnEmptyLog(InProcessKeyValueStore):
+    async def any_trimmed(self, *, after: Position) -> bool:
+        gone = await super().any_trimmed(after=after)
+        return gone and await super().read_events(after=START, limit=1) != []
+
+
+class TellsThoseAtTheStart(InProcessKeyValueStore):
+    async def any_trimmed(self, *, after: Position) -> bool:
+        return await super().any_trimmed(after=after or Position("0"))
+
+
 OUTBOX_MUTANTS: dict[type[InProcessKeyValueStore], str] = {
     NotesAreBornFree: "test_notes_are_born_leased_to_the_committer",
     LeasesNeverEnd: "test_notes_can_be_claimed_when_the_lease_has_ended",
@@ -222,4 +262,9 @@ OUTBOX_MUTANTS: dict[type[InProcessKeyValueStore], str] = {
     CountsTheWholeLog: "test_events_are_counted_from_a_position_as_far_as_the_limit",
     CountsBeyondTheLimit: "test_events_are_counted_from_a_position_as_far_as_the_limit",
     CountsOnlyWhatWasRead: "test_events_count_before_anybody_has_read_them",
+    EndsWhereSomebodyHasRead: "test_the_end_of_the_log_is_where_later_events_come_after",
+    EndsAtWhatIsLeft: "test_the_end_of_the_log_is_where_later_events_come_after",
+    TellsWhoHasReadAllThatIsGone: "test_who_has_missed_what_was_trimmed_is_told",
+    TellsNobodyOfAnEmptyLog: "test_who_has_missed_what_was_trimmed_is_told",
+    TellsThoseAtTheStart: "test_who_has_missed_what_was_trimmed_is_told",
 }

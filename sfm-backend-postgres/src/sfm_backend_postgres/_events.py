@@ -65,6 +65,29 @@ class PostgresEventLog(PostgresPort):
         )
         return int(counted)
 
+    async def end_of_events(self) -> Position:
+        """Tell where the log ends, once every visible event has its position.
+
+        Raises:
+            BackendError: The database was not reached or could not be written to.
+        """
+        database = self._database
+        while (await database.fetch(_SQL["any_arrived"], {}))[0][0]:
+            await database.run(_give_positions)
+        [(end,)] = await database.fetch(_SQL["end_of_events"], {})
+        return Position(str(end)) if end else START
+
+    async def any_trimmed(self, *, after: Position) -> bool:
+        """Tell whether events after a position are gone.
+
+        Raises:
+            InvalidInputError: The position is not one of this store.
+            BackendError: The database was not reached.
+        """
+        number = _position(after)
+        [(trimmed,)] = await self._database.fetch(_SQL["trimmed"], {})
+        return after != START and number < int(trimmed)
+
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log.
 

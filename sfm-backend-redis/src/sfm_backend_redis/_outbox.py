@@ -125,6 +125,33 @@ class RedisOutbox(RedisPort):
             counted, start = counted + found, f"({last.decode()}"
         return counted
 
+    async def end_of_events(self) -> Position:
+        """Tell where the log ends.
+
+        Raises:
+            BackendError: The server could not be reached, or refused.
+        """
+        answer = await self._client.command("XREVRANGE", self.key("log"), "+", "-", "COUNT", 1)
+        rows = cast(list[_LogRow], answer)
+        # Read after the log: what is gone from there since then is noted here.
+        return _event(rows[0]).position if rows else await self._trimmed()
+
+    async def any_trimmed(self, *, after: Position) -> bool:
+        """Tell whether events after a position are gone.
+
+        Raises:
+            InvalidInputError: The position is not one of this store.
+            BackendError: The server could not be reached, or refused.
+        """
+        place = (0, 0) if after == START else _place(after)
+        trimmed = await self._trimmed()
+        return START not in {after, trimmed} and place < _place(trimmed)
+
+    async def _trimmed(self) -> Position:
+        """Read up to where the log was trimmed."""
+        found = cast(bytes | None, await self._client.command("GET", self.key("trimmed")))
+        return START if found is None else Position(found.decode())
+
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log.
 
@@ -136,8 +163,8 @@ class RedisOutbox(RedisPort):
         if through == START:
             return 0
         moment, number = _place(through)
-        first_kept = f"{moment}-{number + 1}"
-        return cast(int, await client.command("XTRIM", self.key("log"), "MINID", "=", first_kept))
+        keys = [self.key("log"), self.key("trimmed")]
+        return cast(int, await client.run("trim_log", keys, [moment, number]))
 
     def key(self, *parts: str) -> str:
         """Return a key of the truth. All of them are in one hash slot."""

@@ -33,6 +33,13 @@ _EVENTS = (
 
 _COUNT_EVENTS = "SELECT count(*) FROM (SELECT 1 FROM event WHERE position > ? LIMIT ?)"
 
+# Numbers of the log follow one another without a gap: one writer at a time gives them out.
+_END = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0)"
+_TRIMMED = (
+    "SELECT coalesce((SELECT min(position) - 1 FROM event), "
+    "(SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0)"
+)
+
 
 class SqliteOutbox(SqlitePort):
     """The part of the key-value store that tells others what changed."""
@@ -157,6 +164,26 @@ class SqliteOutbox(SqlitePort):
         )
         return counted[0]
 
+    async def end_of_events(self) -> Position:
+        """Tell where the log ends.
+
+        Raises:
+            BackendError: The file could not be read.
+        """
+        end = await self._database.read(lambda connection: _number(connection, _END))
+        return Position(str(end)) if end else START
+
+    async def any_trimmed(self, *, after: Position) -> bool:
+        """Tell whether events after a position are gone.
+
+        Raises:
+            InvalidInputError: The position is not one of this store.
+            BackendError: The file could not be read.
+        """
+        number = _position(after)
+        trimmed = await self._database.read(lambda connection: _number(connection, _TRIMMED))
+        return after != START and number < trimmed
+
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log.
 
@@ -170,6 +197,11 @@ class SqliteOutbox(SqlitePort):
                 connection.execute("DELETE FROM event WHERE position <= ?", (number,)).rowcount
             )
         )
+
+
+def _number(connection: sqlite3.Connection, query: str) -> int:
+    [number] = connection.execute(query).fetchone()
+    return int(number)
 
 
 def _any_free(connection: sqlite3.Connection, now: int) -> bool:

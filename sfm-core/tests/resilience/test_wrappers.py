@@ -117,6 +117,8 @@ CALLS: dict[str, tuple[Repetition, Call]] = {
     "kv.outbox_status": (READ, lambda b: kv(b).outbox_status()),
     "kv.read_events": (READ, lambda b: kv(b).read_events(after=START, limit=1)),
     "kv.count_events": (READ, lambda b: kv(b).count_events(after=START, limit=1)),
+    "kv.end_of_events": (READ, lambda b: kv(b).end_of_events()),
+    "kv.any_trimmed": (READ, lambda b: kv(b).any_trimmed(after=START)),
     "kv.trim_events": (READ, lambda b: kv(b).trim_events(through=Position("1"))),
     "vector.ensure": (READ, lambda b: vector(b).ensure(COLLECTION)),
     "vector.upsert": (WRITE, lambda b: vector(b).upsert(COLLECTION, [])),

@@ -36,5 +36,14 @@ WITH arrived AS (
 UPDATE sfm.event_head
 SET position = greatest(position, (SELECT max(position) FROM placed));
 
+-- name: end_of_events
+SELECT position FROM sfm.event_head;
+
+-- name: trimmed
+-- Positions follow one another without a gap, so what is missing at the start was removed.
+SELECT coalesce(
+    (SELECT min(position) - 1 FROM sfm.event), (SELECT position FROM sfm.event_head)
+);
+
 -- name: trim_events
 DELETE FROM sfm.event WHERE position <= %(through)s;

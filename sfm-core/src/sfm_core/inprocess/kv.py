@@ -11,7 +11,7 @@ from sfm_core.clock import Clock, SystemClock
 from sfm_core.errors import InvalidInputError, LimitExceededError
 from sfm_core.inprocess._base import InProcessBackend
 from sfm_core.inprocess._ordered import OrderedMap
-from sfm_core.model.events import EventNote, LoggedEvent, Position
+from sfm_core.model.events import START, EventNote, LoggedEvent, Position
 from sfm_core.model.keys import KeyRange
 from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.porting import check_batch, check_limit
@@ -112,7 +112,7 @@ class KeyValueState:
     def log(self, namespace: str, notes: Iterable[EventNote]) -> None:
         """Append to the event log."""
         for note in notes:
-            position = Position(str(self._trimmed + len(self._log) + 1))
+            position = Position(str(self.logged + 1))
             self._log.append(LoggedEvent(position=position, namespace=namespace, note=note))
 
     def events_after(self, sequence: int, limit: int) -> list[LoggedEvent]:
@@ -123,6 +123,16 @@ class KeyValueState:
     def count_after(self, sequence: int) -> int:
         """Count the events that follow the one with a running number."""
         return max(len(self._log) - max(sequence - self._trimmed, 0), 0)
+
+    @property
+    def logged(self) -> int:
+        """How many events were ever logged."""
+        return self._trimmed + len(self._log)
+
+    @property
+    def trimmed(self) -> int:
+        """How many of them were removed."""
+        return self._trimmed
 
     def trim(self, sequence: int) -> int:
         """Remove the events up to a running number, and return how many that were."""
@@ -285,6 +295,25 @@ class InProcessKeyValueStore(InProcessBackend):
         await self._turn()
         check_limit(limit)
         return min(self._state.count_after(_sequence(after)), limit)
+
+    async def end_of_events(self) -> Position:
+        """Tell where the log ends; see `KeyValueStore.end_of_events`.
+
+        Raises:
+            ClosedError: The store is not open.
+        """
+        await self._turn()
+        return Position(str(self._state.logged)) if self._state.logged else START
+
+    async def any_trimmed(self, *, after: Position) -> bool:
+        """Tell whether events after a position are gone; see `KeyValueStore.any_trimmed`.
+
+        Raises:
+            InvalidInputError: The position was not made by this kind of store.
+            ClosedError: The store is not open.
+        """
+        await self._turn()
+        return after != START and _sequence(after) < self._state.trimmed
 
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log; see `KeyValueStore.trim_events`.

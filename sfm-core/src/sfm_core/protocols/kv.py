@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
-from sfm_core.model.events import EventNote, LoggedEvent, Position
+from sfm_core.model.events import EventNote
 from sfm_core.model.keys import KeyRange
-from sfm_core.protocols.lifecycle import Backend
+from sfm_core.protocols.event_log import EventLog
 
 MAX_KEY_BYTES = 2048
 
@@ -131,7 +131,7 @@ class OutboxStatus:
     oldest_at: datetime | None
 
 
-class KeyValueStore(Backend, Protocol):
+class KeyValueStore(EventLog, Protocol):
     """Holds every memory and every link."""
 
     async def get_many(self, namespace: str, keys: Sequence[bytes]) -> list[Entry | None]:
@@ -325,64 +325,5 @@ class KeyValueStore(Backend, Protocol):
 
         Raises:
             BackendUnavailableError: The store was not reached before the deadline.
-        """
-        ...
-
-    async def read_events(self, *, after: Position, limit: int) -> list[LoggedEvent]:
-        """Read the event log onwards from a position.
-
-        Args:
-            after: A position that was read before, or `START`.
-            limit: Most events to return.
-
-        Returns:
-            The next events, in order.
-
-        Raises:
-            InvalidInputError: `after` is no position of this store.
-            BackendUnavailableError: The store was not reached before the deadline.
-
-        Guarantees:
-            No event ever becomes visible before a position that was already
-            returned, whatever transactions run meanwhile. The events of one
-            key are in order of their versions.
-        """
-        ...
-
-    async def count_events(self, *, after: Position, limit: int) -> int:
-        """Tell how many events follow a position, as far as that costs little.
-
-        Args:
-            after: A position that was read before, or `START`.
-            limit: What not to count beyond, 1 to `MAX_BATCH`.
-
-        Returns:
-            How many `read_events` would return; `limit` where there are more.
-
-        Raises:
-            InvalidInputError: `after` is no position of this store.
-            LimitExceededError: A limit out of bounds.
-            BackendUnavailableError: The store was not reached before the deadline.
-
-        Guarantees:
-            Cost grows with what is counted, not with the log.
-        """
-        ...
-
-    async def trim_events(self, *, through: Position) -> int:
-        """Remove events from the start of the log.
-
-        Args:
-            through: The last event to remove.
-
-        Returns:
-            How many were removed.
-
-        Raises:
-            InvalidInputError: `through` is no position of this store.
-            BackendUnavailableError: The store was not reached before the deadline.
-
-        Guarantees:
-            Idempotent. Positions of later events stay as they are.
         """
         ...

@@ -105,6 +105,14 @@ class ResilientKeyValueStore(ResilientBackend[KeyValueStore]):
             lambda: self.inner.count_events(after=after, limit=limit), Repetition.ALWAYS
         )
 
+    async def end_of_events(self) -> Position:
+        """Find the end of the event log; repeated, because it only reads."""
+        return await self.guard.call(self.inner.end_of_events, Repetition.ALWAYS)
+
+    async def any_trimmed(self, *, after: Position) -> bool:
+        """Look for what was trimmed; repeated, because it only reads."""
+        return await self.guard.call(lambda: self.inner.any_trimmed(after=after), Repetition.ALWAYS)
+
     async def trim_events(self, *, through: Position) -> int:
         """Trim the event log; repeated, because no event ever comes back before a position.
 

@@ -48,6 +48,8 @@ class KeyValueTests(BackendContract[KeyValueStore]):
             backend.outbox_status,
             lambda: backend.read_events(after=START, limit=1),
             lambda: backend.count_events(after=START, limit=1),
+            backend.end_of_events,
+            lambda: backend.any_trimmed(after=START),
             lambda: backend.trim_events(through=START),
         )
 

@@ -16,7 +16,7 @@ from sfm_core.testing.samples import HOSTILE_KEYS, MOMENT, event_note
 
 
 class EventLogTests(KeyValueTests):
-    """`read_events`, `count_events` and `trim_events`."""
+    """`read_events`, `count_events`, `end_of_events`, `any_trimmed` and `trim_events`."""
 
     async def test_events_are_read_in_the_order_of_their_commits(
         self, store: KeyValueStore, namespace: str
@@ -69,6 +69,8 @@ class EventLogTests(KeyValueTests):
         with pytest.raises(InvalidInputError):
             await store.count_events(after=foreign, limit=1)
         with pytest.raises(InvalidInputError):
+            await store.any_trimmed(after=foreign)
+        with pytest.raises(InvalidInputError):
             await store.trim_events(through=foreign)
 
     async def test_events_are_counted_from_a_position_as_far_as_the_limit(
@@ -102,6 +104,75 @@ class EventLogTests(KeyValueTests):
         [first, *_] = await store.read_events(after=START, limit=1)
         await self.commit(store, Commit(namespace=namespace, events=notes))
         assert await store.count_events(after=first.position, limit=100) == 5
+
+    async def test_the_end_of_the_log_is_where_later_events_come_after(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """Also before anybody has read what is there, and once nothing is left there."""
+        assert await store.end_of_events() == START
+        notes = tuple(event_note(b"%d" % n) for n in range(3))
+        await self.commit(store, Commit(namespace=namespace, events=notes))
+        end = await store.end_of_events()
+        assert await store.read_events(after=end, limit=9) == []
+        log = await self.append(store, namespace, event_note(b"new"))
+        assert await store.read_events(after=end, limit=9) == log[3:]
+        assert await store.end_of_events() == log[-1].position
+        await store.trim_events(through=log[-1].position)
+        assert await store.end_of_events() == log[-1].position
+
+    async def test_the_end_of_a_long_log_is_its_last_event(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """However many events nobody has read yet."""
+        notes = (event_note(b"k"),) * (MAX_BATCH + 1)
+        await self.commit(store, Commit(namespace=namespace, events=notes))
+        end = await store.end_of_events()
+        assert await store.read_events(after=end, limit=1) == []
+
+    async def test_an_event_is_before_an_end_that_was_told_after_its_commit(
+        self, make: Callable[[], KeyValueStore], namespace: str
+    ) -> None:
+        """Whoever begins at the end is not told of what was acknowledged before."""
+        async with make() as store, make() as other:
+            ends = [await store.end_of_events()]
+            for number in range(5):
+                writer, reader = (store, other) if number % 2 else (other, store)
+                await self.commit(writer, Commit(namespace=namespace, events=(event_note(b"k"),)))
+                ends.append(await reader.end_of_events())
+            for number, end in enumerate(ends):
+                assert len(await store.read_events(after=end, limit=9)) == 5 - number
+
+    async def test_who_has_missed_what_was_trimmed_is_told(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """Nobody who has read all that is gone is; `START` is wherever the log begins."""
+        log = await self.append(store, namespace, *(event_note(b"%d" % n) for n in range(6)))
+        positions = [START, *(event.position for event in log)]
+
+        async def told() -> list[bool]:
+            return [await store.any_trimmed(after=position) for position in positions]
+
+        assert await told() == [False] * 7
+        await store.trim_events(through=log[2].position)
+        assert await told() == [False, True, True, False, False, False, False]
+        await store.trim_events(through=log[0].position)
+        assert await told() == [False, True, True, False, False, False, False]
+        await store.trim_events(through=log[5].position)
+        assert await told() == [False, True, True, True, True, True, False]
+
+    async def test_what_was_trimmed_is_told_after_opening_again(
+        self, make: Callable[[], KeyValueStore], namespace: str
+    ) -> None:
+        """Also where nothing is left, and what came afterwards does not hide it."""
+        async with make() as store:
+            log = await self.append(store, namespace, *[event_note(b"old")] * 3)
+            await store.trim_events(through=log[-1].position)
+        async with make() as store:
+            assert await store.any_trimmed(after=log[1].position)
+            assert not await store.any_trimmed(after=log[2].position)
+            await self.append(store, namespace, event_note(b"new"))
+            assert await store.any_trimmed(after=log[1].position)
+            assert not await store.any_trimmed(after=log[2].position)
 
     async def test_trimming_removes_the_start_and_moves_nothing(
         self, store: KeyValueStore, namespace: str

@@ -56,6 +56,8 @@ class KeyValueOutageContract(OutageTests[KeyValueStore], KeyValueTests):
             backend.outbox_status,
             lambda: backend.read_events(after=START, limit=1),
             lambda: backend.count_events(after=START, limit=1),
+            backend.end_of_events,
+            lambda: backend.any_trimmed(after=event.position),
             lambda: backend.trim_events(through=event.position),
         )
 

@@ -144,6 +144,20 @@ class KeyValueMachine(BackendMachine[KeyValueStore]):
         assert counted == self.run(self.model.count_events(after=its, limit=limit))
 
     @rule(pick=_PICKS)
+    def any_trimmed(self, pick: int) -> None:
+        """Ask whether what follows a position that is known is still there."""
+        mine, its = self.positions[pick % len(self.positions)]
+        actual = self.run(self.store.any_trimmed(after=mine))
+        assert actual == self.run(self.model.any_trimmed(after=its))
+
+    @rule()
+    def end(self) -> None:
+        """Go to the end of the log."""
+        ends = self.run(self.store.end_of_events()), self.run(self.model.end_of_events())
+        assert (ends[0] == START) == (ends[1] == START)
+        self.positions.append(ends)
+
+    @rule(pick=_PICKS)
     def trim(self, pick: int) -> None:
         """Cut the log at a position that is known."""
         mine, its = self.positions[pick % len(self.positions)]
