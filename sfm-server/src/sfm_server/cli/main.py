@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "rebuild": "upkeep:rebuild",
         "check": "upkeep:check",
         "collections": "collections:collections",
+        "events replay": "events:replay",
         "events dlq list": "letters:list_letters",
         "events dlq retry": "letters:retry",
         "events dlq drop": "letters:drop",
