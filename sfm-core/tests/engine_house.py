@@ -90,9 +90,11 @@ class House:
         embedded: How often each text was embedded by an embedder other than `memory`.
     """
 
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self._kv_state = KeyValueState()
+    def __init__(
+        self, *, truth: KeyValueState | None = None, clock: ManualClock | None = None
+    ) -> None:
+        self.clock = clock or ManualClock()
+        self._kv_state = truth or KeyValueState()
         self._vector_state = VectorState()
         self._graph_state = GraphState()
         self._sink_state = EventStreamState()
@@ -263,9 +265,11 @@ def _ignoring(make: Callable[[], Backend]) -> Factory[Backend]:
 
 
 @asynccontextmanager
-async def open_house() -> AsyncGenerator[House]:
-    """Open a house whose own stores are open."""
-    house = House()
+async def open_house(
+    *, truth: KeyValueState | None = None, clock: ManualClock | None = None
+) -> AsyncGenerator[House]:
+    """Open a house whose own stores are open; on a truth that is there already, if one is given."""
+    house = House(truth=truth, clock=clock)
     async with house.kv, house.vector, house.graph, house.sink:
         yield house
 

@@ -100,10 +100,10 @@ class FolderSource(Folder):
                 os.close(lock)
                 return False
             self._lock = lock
-            self._handed = self._done()
+            self._handed = self.done()
         return True
 
-    def _done(self) -> int:
+    def done(self) -> int:
         [[number]] = self.run("SELECT coalesce(max(number), 0) FROM done")
         assert isinstance(number, int)
         return number
@@ -147,7 +147,7 @@ class FolderSource(Folder):
             return 0
         [[number]] = self.run("SELECT coalesce(max(number), 0) FROM events")
         assert isinstance(number, int)
-        return number - self._done()
+        return number - self.done()
 
     async def dead_letters(self, *, limit: int) -> list[DeadLetter]:
         await self.ping()

@@ -25,7 +25,7 @@ from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.opening import BackendMaker, open_stores
 from sfm_core.engine.operations.parts import Parts
 from sfm_core.engine.paths import PathFinding
-from sfm_core.engine.presence import Presence
+from sfm_core.engine.presence import Presence, leave_if_possible
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.reap_links import LinkReaper
 from sfm_core.engine.recall import Recalling
@@ -168,16 +168,9 @@ async def _flush(access: AccessRecorder) -> None:
 
 async def _enter(stack: AsyncExitStack, stores: Stores) -> Presence:
     presence = Presence(stores.kv, stores.clock, stores.owner, lease=stores.settings.lease)
-    stack.push_async_callback(_leave, presence)
+    stack.push_async_callback(leave_if_possible, presence)
     await presence.renew()
     return presence
-
-
-async def _leave(presence: Presence) -> None:
-    try:
-        await presence.leave()
-    except SfmError as error:
-        log.warning("what takes over from this truth will wait: %s: %s", error.code, error)
 
 
 def _run(stack: AsyncExitStack, work: Coroutine[object, object, None]) -> None:

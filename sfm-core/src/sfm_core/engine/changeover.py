@@ -22,6 +22,7 @@ from sfm_core.engine.succession import (
     call_off,
     reclaim,
     refuse_half_copied,
+    refuse_replica,
     take_over,
 )
 from sfm_core.errors import BackendUnavailableError, ConfigurationError, SfmError
@@ -228,6 +229,7 @@ async def migrate(
     async with AsyncExitStack() as stack:
         old = await _open(stack, maker, source)
         new = await _open(stack, maker, target)
+        refuse_replica(old)
         done = MigrationReport(source=old.place, target=new.place)
         if not replace and new.relation_to(old) is Relation.HOLDS_IT:
             return done
@@ -286,12 +288,10 @@ async def _try(stack: AsyncExitStack, maker: BackendMaker, at: TruthUrl) -> Know
 
 async def _open(stack: AsyncExitStack, maker: BackendMaker, at: TruthUrl) -> KnownTruth:
     kv = await stack.enter_async_context(maker.kv(at.url))
-    return KnownTruth(
-        place=at.place,
-        kv=kv,
-        manifest=await peek_manifest(kv),
-        empty=not await kv.namespaces(limit=1),
-    )
+    manifest = await peek_manifest(kv)
+    replica = manifest is not None and manifest.replica
+    empty = replica or not await kv.namespaces(limit=1)
+    return KnownTruth(place=at.place, kv=kv, manifest=manifest, empty=empty)
 
 
 async def _refuse_if_in_use(source: KnownTruth, target: KnownTruth, clock: Clock) -> None:

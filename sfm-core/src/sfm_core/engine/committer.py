@@ -17,13 +17,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.presence import Presence
-from sfm_core.engine.stores import Stores
 from sfm_core.errors import BackendUnavailableError, SfmError
-from sfm_core.protocols.kv import Commit, CommitResult, Committed, DirtyNote, Entry, Write
+from sfm_core.protocols.kv import (
+    Commit,
+    CommitResult,
+    Committed,
+    DirtyNote,
+    Entry,
+    KeyValueStore,
+    Write,
+)
+from sfm_core.settings import EngineSettings
 
 View: TypeAlias = Mapping[bytes, Entry | None]
 Slot: TypeAlias = tuple[str, bytes]
@@ -99,10 +107,29 @@ class _Group:
             self.certain.add((namespace, key))
 
 
+class Writable(Protocol):
+    """What a committer needs of the stores."""
+
+    @property
+    def kv(self) -> KeyValueStore:
+        """The truth."""
+        ...
+
+    @property
+    def owner(self) -> str:
+        """Names who commits among all that share the truth."""
+        ...
+
+    @property
+    def settings(self) -> EngineSettings:
+        """Settings of the engine."""
+        ...
+
+
 class Committer:
     """Brings changes to the truth."""
 
-    def __init__(self, stores: Stores, presence: Presence) -> None:
+    def __init__(self, stores: Writable, presence: Presence) -> None:
         """Commit to the truth of `stores` while `presence` has the right to."""
         self._kv = stores.kv
         self._presence = presence

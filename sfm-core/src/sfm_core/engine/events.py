@@ -15,13 +15,22 @@ from sfm_core.engine.truth import Truth, link_of
 from sfm_core.errors import CorruptDataError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import Event, EventType, LoggedEvent, event_id
-from sfm_core.model.keys import LINK, MEMORY, history_key, parse_link_key
+from sfm_core.model.keys import (
+    LINK,
+    MEMORY,
+    history_key,
+    link_key,
+    memory_key,
+    parse_link_key,
+)
+from sfm_core.model.names import check_name
 from sfm_core.model.payload import Payload
 from sfm_core.model.record import EMPTY_PAYLOAD
 from sfm_core.protocols.kv import Entry
 
 log = logging.getLogger(__name__)
 
+_NAMESPACES = "/namespaces/"
 _PAYLOAD = frozenset({"payload"})
 _CONTENT = frozenset({"payload", "importance"})
 """What a tombstone does not keep."""
@@ -66,6 +75,48 @@ def subject(key: bytes) -> str:
     return f"{source}>{link_type}>{target}"
 
 
+def key_of(event: Event) -> bytes:
+    """Return the key of the memory or link that an event is about; the inverse of `subject`.
+
+    Args:
+        event: The event.
+
+    Returns:
+        Its key in the truth.
+
+    Raises:
+        InvalidInputError: The subject names neither a memory nor a link.
+    """
+    if event.type in {EventType.MEMORY_STORED, EventType.MEMORY_DELETED}:
+        return memory_key(Coordinate.parse(event.subject, field="subject"))
+    # A link's type may have the sign too, a coordinate never.
+    source, _, rest = event.subject.partition(">")
+    link_type, _, target = rest.rpartition(">")
+    return link_key(
+        Coordinate.parse(source, field="subject"),
+        check_name(link_type, field="subject"),
+        Coordinate.parse(target, field="subject"),
+    )
+
+
+def namespace_of(event: Event) -> str:
+    """Return the namespace that an event is about.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The namespace.
+
+    Raises:
+        InvalidInputError: The source names none.
+    """
+    prefix, _, namespace = event.source.partition(_NAMESPACES)
+    if prefix:
+        namespace = ""
+    return check_name(namespace, field="source")
+
+
 def _sources(event: LoggedEvent) -> list[bytes]:
     key = event.note.key
     if key[:1] != MEMORY:
@@ -85,7 +136,7 @@ def _event(
     return Event(
         id=event_id(event.namespace, note.key, note.version),
         type=note.type,
-        source=f"/namespaces/{event.namespace}",
+        source=f"{_NAMESPACES}{event.namespace}",
         subject=subject(note.key),
         time=version.at if version else note.at,
         version=note.version,

@@ -40,7 +40,7 @@ class KnownTruth:
         place: How its URL begins, for messages; without credentials.
         kv: The open store.
         manifest: What it says of itself; `None` where no engine has worked on it yet.
-        empty: Whether it holds nothing.
+        empty: Whether it holds nothing, or nothing of its own: a replica.
     """
 
     place: str
@@ -52,6 +52,11 @@ class KnownTruth:
     def truth_id(self) -> str | None:
         """Its id, if it has one."""
         return self.manifest.truth_id if self.manifest else None
+
+    @property
+    def replica(self) -> bool:
+        """Whether a consumer fills it from events."""
+        return bool(self.manifest and self.manifest.replica)
 
     @property
     def successor(self) -> Successor | None:
@@ -144,6 +149,14 @@ def decide(target: KnownTruth, around: Surroundings) -> Decision:
     if newest is target and target.successor is not None:
         return Decision(abandoned=(_found(target, target.successor, around), target))
     _refuse_to_leave_the_last(target, newest, around)
+    if newest.replica:
+        raise ConfigurationError(
+            f"{newest.place} is a replica that a consumer fills from events, and the truth that "
+            "it follows cannot be found.",
+            setting="MEMORY_MODE",
+            remedy="Make that reachable, or name its URL in SFM_FORMER_KV_URLS. If it is lost, "
+            "stop the consumer: `sfm truths --adopt` then goes on with what the replica holds.",
+        )
     if newest is not target:
         return _take_over(newest, target, around)
     for other in others:

@@ -46,6 +46,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         passed_over: Truths that it was told to go on without: the epoch of each, by id.
         taking_over: The id of the truth whose content is on its way here.
         taker: The process that brings it, and that alone may say that it has all come.
+        replica: Whether a consumer fills it from events, and nobody else writes.
     """
 
     format: int = FORMAT
@@ -56,11 +57,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     superseded_by: Successor | None = None
     taking_over: str | None = None
     taker: str = ""
+    replica: bool = False
 
     @property
     def takes_writes(self) -> bool:
-        """Whether engines may write: no other truth has taken over, and none is copied here."""
-        return self.superseded_by is None and self.taking_over is None
+        """Whether engines may write: nothing took over, is copied here, or is replicated here."""
+        return self.superseded_by is None and self.taking_over is None and not self.replica
 
 
 _decoder = msgspec.json.Decoder(Manifest)

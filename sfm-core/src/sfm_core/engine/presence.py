@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ from sfm_core.clock import Clock
 from sfm_core.engine.manifest import Manifest, Successor, peek_manifest
 from sfm_core.engine.stillness import Moment, Stillness
 from sfm_core.engine.walking import entries_of
-from sfm_core.errors import DeadlineExceededError, SupersededError
+from sfm_core.errors import DeadlineExceededError, SfmError, SupersededError
 from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
 
@@ -50,8 +50,25 @@ _UNREADABLE = _Attendance(lease_seconds=60)
 class Presence:
     """The entry of one engine, and its right to write."""
 
-    def __init__(self, kv: KeyValueStore, clock: Clock, owner: str, *, lease: timedelta) -> None:
-        """Speak for the engine that calls itself `owner`, which renews within `lease`."""
+    def __init__(
+        self,
+        kv: KeyValueStore,
+        clock: Clock,
+        owner: str,
+        *,
+        lease: timedelta,
+        may_write: Callable[[Manifest], bool] = lambda manifest: manifest.takes_writes,
+    ) -> None:
+        """Speak for one writer.
+
+        Args:
+            kv: The truth.
+            clock: Source of time.
+            owner: What it calls itself.
+            lease: Within which it renews its entry.
+            may_write: Tells by what the truth says of itself whether it may.
+        """
+        self._may_write = may_write
         self._kv = kv
         self._clock = clock
         self._key = _PREFIX + owner.encode()
@@ -73,7 +90,7 @@ class Presence:
     @property
     def stopped(self) -> bool:
         """Whether this engine has to leave the truth as it is, as far as it knows."""
-        return self._manifest is not None and not self._manifest.takes_writes
+        return self._manifest is not None and not self._may_write(self._manifest)
 
     async def renew(self) -> None:
         """Renew the entry; yield where another truth is taking over, and stop doing so after it.
@@ -140,12 +157,26 @@ class Presence:
                 backend=self._kv.scheme,
                 remedy="Restart this server in the mode of the new truth.",
             )
-        if self.stopped:
+        if not self.stopped or self._manifest is None:
+            return
+        if self._manifest.taking_over is not None:
             raise SupersededError(
                 "The memories of another truth are being copied to this one.",
                 backend=self._kv.scheme,
                 remedy="Wait until that is done; `sfm truths` tells.",
             )
+        if self._manifest.replica:
+            raise SupersededError(
+                "This truth is a replica: only a consumer writes to it.",
+                backend=self._kv.scheme,
+                remedy="Write to the truth that it follows. If that is lost, stop the consumer "
+                "and run `sfm truths --adopt`.",
+            )
+        raise SupersededError(
+            "This truth is a replica no more: it takes writes of its own.",
+            backend=self._kv.scheme,
+            remedy="Have the consumer fill another one, or none.",
+        )
 
     async def _renew(self) -> bool:
         """Tell the others what this engine knows; return whether that is how things are."""
@@ -180,6 +211,14 @@ class Presence:
                 return
             current = result.current[self._key]
             expected = current.version if current else 0
+
+
+async def leave_if_possible(presence: Presence) -> None:
+    """Remove the entry of one writer at its end; where that fails, others wait for its lease."""
+    try:
+        await presence.leave()
+    except SfmError as error:
+        log.warning("what takes over from this truth will wait: %s: %s", error.code, error)
 
 
 async def wait_until_quiet(kv: KeyValueStore, clock: Clock, owner: str) -> None:

@@ -28,7 +28,8 @@ from sfm_core.model.report import MigrationReport
 
 log = logging.getLogger(__name__)
 
-_LOCK = "succession"
+LOCK = "succession"
+"""Held by who changes what a truth is to others."""
 _HOLDS = frozenset({Relation.HOLDS_IT, Relation.SAME})
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -77,12 +78,13 @@ async def take_over(
         OvertakenError: One of the truths is not any more what it was when it was opened.
         BackendError: A truth failed, or the target is written by others.
     """
-    async with locked(target.kv, clock, owner, _LOCK, lease=lease) as lock:
+    async with locked(target.kv, clock, owner, LOCK, lease=lease) as lock:
         old, new = await _as_known(source, owner), await _as_known(target, owner)
         refuse_half_copied(source)
         epoch = max(old.epoch, new.epoch) + 1
         successor = Successor(truth_id=new.truth_id, epoch=epoch, place=target.place)
-        await _swap(target, owner, new, _with(new, taking_over=old.truth_id, taker=owner))
+        taken = _with(new, taking_over=old.truth_id, taker=owner, replica=False)
+        await _swap(target, owner, new, taken)
         await wait_until_quiet(target.kv, clock, owner)
         await _refuse_if_filled(target, new, owner)
         await _swap(source, owner, old, _with(old, superseded_by=successor))
@@ -151,7 +153,7 @@ async def call_off(
         OvertakenError: The truth is not any more what it was when it was opened.
         BackendError: A truth failed.
     """
-    async with locked(unfinished.kv, clock, owner, _LOCK, lease=lease):
+    async with locked(unfinished.kv, clock, owner, LOCK, lease=lease):
         manifest = await peek_manifest(unfinished.kv)
         if manifest and replace(unfinished, manifest=manifest).relation_to(truth) in _HOLDS:
             return
@@ -179,6 +181,23 @@ async def forbid_to_finish(unfinished: KnownTruth, source: KnownTruth, owner: st
 
     if unfinished.manifest is not None:
         await change_manifest(unfinished.kv, owner, change)
+
+
+def refuse_replica(source: KnownTruth) -> None:
+    """Refuse to copy a truth that a consumer fills.
+
+    Args:
+        source: The truth to copy.
+
+    Raises:
+        ConfigurationError: It is a replica.
+    """
+    if source.replica:
+        raise ConfigurationError(
+            f"{source.place} is a replica that a consumer fills from events.",
+            remedy="Start from the truth that it follows. If that is lost, stop the consumer and "
+            "run `sfm truths --adopt` with the settings of the replica.",
+        )
 
 
 def refuse_half_copied(source: KnownTruth) -> None:
@@ -233,7 +252,8 @@ async def _finish(target: KnownTruth, owner: str, old: Manifest, epoch: int) -> 
 
 async def _refuse_if_filled(target: KnownTruth, before: Manifest, owner: str) -> None:
     """Refuse where a server has stored something in a truth that was empty when it was opened."""
-    if before.taking_over is None and target.empty and await target.kv.namespaces(limit=1):
+    filled = before.taking_over is not None or before.replica
+    if not filled and target.empty and await target.kv.namespaces(limit=1):
         begun = await read_manifest(target.kv, owner)
         await _swap(target, owner, begun, before)
         raise OvertakenError(target)
@@ -252,6 +272,7 @@ def _reclaimed(manifest: Manifest, passed_over: Mapping[str, int] = _NOTHING) ->
         superseded_by=None,
         taking_over=None,
         taker="",
+        replica=False,
         epoch=max(above, manifest.epoch) + 1,
         passed_over={**manifest.passed_over, **passed_over},
     )

@@ -38,7 +38,7 @@ class ListedTruth:
         truth_id: Its id; "" where no engine has worked on it, or where it was not reached.
         epoch: How often truths have taken over up to it; 0 where it has no id.
         state: How it stands to the truth of the settings: "this one", "newer",
-            "older", "unrelated", "empty", "half copied" or "not reached".
+            "older", "unrelated", "empty", "half copied", "replica" or "not reached".
         superseded_by: Where the truth is that has taken over from it; "" where none has.
     """
 
@@ -177,6 +177,8 @@ def _listed(chosen: KnownTruth, truth: KnownTruth) -> ListedTruth:
         state = "empty"
     if truth.taking_over is not None:
         state = "half copied"
+    if truth.replica:
+        state = "replica"
     return ListedTruth(
         place=truth.place,
         truth_id=truth.manifest.truth_id if truth.manifest else "",
