@@ -20,6 +20,7 @@ from sfm_core.engine.walking import entries_of, namespaces_of
 from sfm_core.errors import BackendUnavailableError
 from sfm_core.inprocess.cache import InProcessCache
 from sfm_core.inprocess.embedder import HashingEmbedder
+from sfm_core.inprocess.events import EventStreamState, InProcessEventSink
 from sfm_core.inprocess.graph import GraphState, InProcessGraphStore
 from sfm_core.inprocess.kv import InProcessKeyValueStore, KeyValueState
 from sfm_core.inprocess.vector import InProcessVectorStore, VectorState
@@ -37,25 +38,37 @@ ResultT = TypeVar("ResultT")
 
 
 class Town:
-    """Truths by name, each with derived stores of its own, and a plan of faults for each truth."""
+    """Truths by name, each with derived stores of its own, and a plan of faults for each truth.
+
+    Attributes:
+        faults: What goes wrong with each truth.
+        sinks: What goes wrong with the one sink, for engines on each truth.
+        sink: The sink; also readable while it is closed.
+    """
 
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.faults = {place: FaultPlan() for place in PLACES}
+        self.sinks = {place: FaultPlan() for place in PLACES}
         self._kv = {place: KeyValueState() for place in PLACES}
         self._vector = {place: VectorState() for place in PLACES}
         self._graph = {place: GraphState() for place in PLACES}
+        self._stream = EventStreamState()
+        self.sink = InProcessEventSink(state=self._stream)
         self._down: set[str] = set()
         self._registry = Registry()
         for place in PLACES:
             self._register(place)
 
     @asynccontextmanager
-    async def engine(self, place: str) -> AsyncGenerator[MemoryEngine]:
+    async def engine(self, place: str, *, events: bool = False) -> AsyncGenerator[MemoryEngine]:
         """Open an engine on a truth as it is, and wait until its derived stores have followed."""
         scheme = f"{place}:"
+        sink = scheme if events else None
         async with open_engine(
-            slots=Slots(kv=scheme, vector=scheme, graph=scheme, cache="a:", embedder="a:"),
+            slots=Slots(
+                kv=scheme, vector=scheme, graph=scheme, cache="a:", embedder="a:", events=sink
+            ),
             registry=self._registry,
             context=self._context(),
             settings=EngineSettings(),
@@ -64,10 +77,12 @@ class Town:
             yield engine
 
     @asynccontextmanager
-    async def server(self, place: str, *, last: str = "") -> AsyncGenerator[MemoryEngine]:
+    async def server(
+        self, place: str, *, last: str = "", events: bool = False
+    ) -> AsyncGenerator[MemoryEngine]:
         """Do what a server does that is started on a truth: bring it up to date, then run on it."""
         await self.start(place, last=last)
-        async with self.engine(place) as engine:
+        async with self.engine(place, events=events) as engine:
             yield engine
 
     async def start(
@@ -149,6 +164,9 @@ class Town:
             PortName.GRAPH: lambda: InProcessGraphStore(state=self._graph[place]),
             PortName.CACHE: lambda: InProcessCache(clock=self.clock),
             PortName.EMBEDDER: HashingEmbedder,
+            PortName.EVENTS: lambda: faulty(
+                InProcessEventSink(state=self._stream), self.sinks[place]
+            ),
         }
         for port, make in factories.items():
             self._registry.add(

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
 import pytest
+from engine_house import at, eventually, new
+from engine_town import Town
 
 from sfm_core.engine.copying import copy_events
 from sfm_core.engine.event_marks import (
@@ -147,3 +149,20 @@ async def test_a_copy_that_fails_midway_begins_anew(
     await copy(source, target)
     assert await unpublished(target) == list(range(3, 1201))
     assert await trimmed_through(target) == when(2)
+
+
+async def test_what_waits_to_be_published_outlives_changes_of_the_truth() -> None:
+    town = Town()
+    for place in ("a", "b"):
+        town.sinks[place].fail("publish", nth=3, times=None)
+        async with town.server(place, events=True) as engine:
+            for _ in range(5):
+                await engine.store("n", new(at(1)))
+                await town.clock.advance(LEASE)
+    async with town.server("a", events=True) as engine:
+        town.sinks["a"].clear()
+        await engine.store("n", new(at(1)))
+        await town.clock.advance(LEASE)
+        await eventually(lambda: town.sink.events[-1].version == 11)
+    first = dict.fromkeys(event.version for event in town.sink.events)
+    assert list(first) == list(range(1, 12))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from engine_house import LEASE, NS, SETTINGS, House, new, open_house
+from engine_house import LEASE, NS, SETTINGS, Faults, House, new, open_house
 from event_paths import PATHS, A, B, ChangePath, an_export, lives_twice, load, records, remade
 
 from sfm_core.model.events import START, EventType, event_id
@@ -96,11 +96,14 @@ async def test_history_comes_before_its_memory_and_in_order(house: House) -> Non
 async def test_a_version_that_cannot_be_read_does_not_keep_others_from_being_told(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with house.open(events=True) as engine:
+    faults = Faults()
+    faults.sink.fail("publish", times=None)
+    async with house.open(faults=faults, events=True) as engine:
         await engine.store(NS, new(A))
         await house.corrupt(NS, A)
         await engine.store(NS, new(B))
-        await house.sweep()
+        faults.clear()
+        await house.sweep(LEASE)
     assert [event.data is None for event in house.sink.events] == [True, False]
     assert memory_key(A).hex() in caplog.text
 

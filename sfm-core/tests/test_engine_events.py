@@ -58,98 +58,17 @@ async def test_every_change_is_told_in_order_with_its_content(house: House) -> N
 
 
 async def test_content_that_is_no_longer_kept_is_left_out(house: House) -> None:
-    async with house.open(replace(SETTINGS, history_limit=1), events=True) as engine:
+    faults = Faults()
+    faults.sink.fail("publish", times=None)
+    settings = replace(SETTINGS, history_limit=1)
+    async with house.open(settings, faults=faults, events=True) as engine:
         for text in ("one", "two", "three"):
             await engine.store(NS, new(A, text))
-        await house.sweep()
+        faults.clear()
+        await house.sweep(LEASE)
     first, *others = house.sink.events
     assert first.data is None
     assert all(event.data for event in others)
-
-
-@pytest.mark.parametrize("fault", ["fail", "lose_reply"])
-@pytest.mark.parametrize(
-    ("port", "method", "nth"),
-    [
-        ("sink", "publish", 1),
-        ("kv", "read_events", 2),
-        ("kv", "commit", 2),
-    ],
-)
-async def test_no_event_is_lost_or_out_of_order_when_publishing_fails_midway(
-    house: House, fault: str, port: str, method: str, nth: int
-) -> None:
-    faults = Faults()
-    async with house.open(faults=faults, events=True) as engine:
-        for number in range(5):
-            await engine.store(NS, new(A, str(number)))
-        getattr(getattr(faults, port), fault)(method, nth=nth)
-        await house.sweep()
-        await engine.store(NS, new(A, "last"))
-        await house.sweep()
-    assert [event.version for event in unique(house.sink.events)] == [1, 2, 3, 4, 5, 6]
-
-
-async def test_a_duplicate_has_the_same_id(house: House) -> None:
-    faults = Faults()
-    async with house.open(faults=faults, events=True) as engine:
-        await engine.store(NS, new(A))
-        faults.sink.lose_reply("publish")
-        await house.sweep()
-    first, again = house.sink.events
-    assert first == again
-
-
-async def test_more_events_than_a_page_are_told_in_one_round(house: House) -> None:
-    async with house.open(events=True) as engine:
-        for start in (0, 600):
-            await engine.store_many(NS, [new(at(start + n), "x") for n in range(600)])
-        await house.sweep()
-    assert len(house.sink.events) == 1200
-
-
-async def test_one_engine_of_many_tells_and_another_takes_over_when_it_is_gone(
-    house: House,
-) -> None:
-    async with house.open(events=True) as engine:
-        await engine.store(NS, new(A))
-        await house.sweep()
-    async with house.open(events=True) as heir:
-        await heir.store(NS, new(B))
-        await house.sweep()
-        assert [event.subject for event in house.sink.events] == ["1"]
-        await house.sweep(LEASE)
-        assert [event.subject for event in house.sink.events] == ["1", "2"]
-
-
-async def test_engines_that_all_could_tell_do_not_tell_twice(house: House) -> None:
-    async with house.open(events=True) as one, house.open(events=True) as other:
-        for number in range(10):
-            await asyncio.gather(
-                one.store(NS, new(A, str(number))), other.store(NS, new(B, str(number)))
-            )
-            await house.sweep()
-    assert len(house.sink.events) == 20
-
-
-async def test_a_teller_that_was_slow_does_not_set_the_others_back(house: House) -> None:
-    slow = Faults()
-    async with house.open(faults=slow, events=True) as one, house.open(events=True) as other:
-        await one.store(NS, new(A, "one"))
-        gate = slow.sink.hold("publish")
-        await house.clock.advance(INTERVAL)
-        await gate.reached()
-        house.engines -= 1
-        await other.store(NS, new(A, "two"))
-        await house.sweep(LEASE)
-        await house.sweep(LEASE)
-        assert [event.version for event in house.sink.events] == [1, 2]
-        house.engines += 1
-        gate.open()
-        await house.sweep()
-        await other.store(NS, new(A, "three"))
-        await house.sweep(LEASE)
-        assert [event.version for event in unique(house.sink.events)] == [1, 2, 3]
 
 
 async def test_versions_of_each_memory_are_told_without_gaps_whoever_writes(house: House) -> None:
@@ -179,3 +98,20 @@ async def test_events_can_be_turned_off(house: House) -> None:
         await engine.link(NS, A, B)
         await engine.delete(NS, A)
     assert await house.kv.read_events(after=START, limit=9) == []
+
+
+async def test_what_waits_while_events_are_off_is_published_when_they_are_on_again(
+    house: House,
+) -> None:
+    faults = Faults()
+    faults.sink.fail("publish", times=None)
+    async with house.open(faults=faults, events=True) as engine:
+        await engine.store(NS, new(A))
+    off = replace(SETTINGS, event_log=False, event_retention=INTERVAL)
+    async with house.open(off) as engine:
+        await engine.store(NS, new(A))
+        await house.sweep(2 * INTERVAL)
+    async with house.open(events=True) as engine:
+        await engine.store(NS, new(A))
+        await house.sweep()
+    assert [event.version for event in house.sink.events] == [1, 3]

@@ -8,15 +8,17 @@ from dataclasses import replace
 
 import pytest
 import pytest_asyncio
-from engine_house import NS, Faults, House, eventually
+from engine_house import INTERVAL, LEASE, NS, Faults, House, at, eventually, let_others_work
 
+from sfm_core.engine.relay import POLL
 from sfm_core.engine.sweeper import WAKE_GAP
 from sfm_core.errors import BackendUnavailableError, ConfigurationError, SfmError, UnsupportedError
 from sfm_core.inprocess.kv import InProcessKeyValueStore
-from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.memory import NewMemory
+from sfm_core.model.keys import memory_key
+from sfm_core.protocols.kv import Commit
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.registry import BackendContext, PortName, Registry
+from sfm_core.testing.samples import event_note
 
 
 class Bell:
@@ -39,7 +41,7 @@ class Bell:
 
 
 class WakingStore(InProcessKeyValueStore):
-    """A store with a bell."""
+    """A store with a bell, which other processes share."""
 
     bell: Bell
 
@@ -66,6 +68,7 @@ class WakingHouse(House):
     def _make(self, url: str, context: BackendContext) -> Backend:  # noqa: ARG002 - a factory
         store = WakingStore(state=self._kv_state, clock=self.clock)
         store.bell = self.bell
+        store.shared = True
         return store
 
 
@@ -76,35 +79,55 @@ async def house() -> AsyncGenerator[WakingHouse]:
         yield made
 
 
-def new(number: float) -> NewMemory:
-    return NewMemory(coordinate=Coordinate((number,)), payload={"n": number})
+async def log(house: House) -> None:
+    """Have another process log an event."""
+    commit = Commit(namespace=NS, events=(event_note(memory_key(at(1))),))
+    await house.kv.commit([commit], owner="another", lease=LEASE)
+
+
+async def leave(house: House) -> None:
+    """Have another process leave a note that nobody holds."""
+    commit = Commit(namespace=NS, dirty=(memory_key(at(1)),))
+    await house.kv.commit([commit], owner="another", lease=-LEASE)
 
 
 async def published(house: House, count: int) -> None:
-    await eventually(lambda: len(house.sink.events) >= count)
+    await eventually(lambda: len(house.sink.events) == count)
 
 
-async def test_events_are_published_as_soon_as_somebody_tells(house: WakingHouse) -> None:
-    async with house.open(events=True) as engine:
+async def test_what_another_process_logs_is_published_as_soon_as_it_tells(
+    house: WakingHouse,
+) -> None:
+    async with house.open(events=True):
         await eventually(lambda: house.bell.waiting == 1)
-        for number in (1, 2):
-            await engine.store(NS, new(number))
-            house.bell.rung.set()
-            await published(house, number)
-            await house.clock.advance(WAKE_GAP)
-
-
-async def test_what_comes_in_quick_succession_is_done_together(house: WakingHouse) -> None:
-    async with house.open(events=True) as engine:
-        await engine.store(NS, new(1))
+        await log(house)
         house.bell.rung.set()
         await published(house, 1)
-        await engine.store(NS, new(2))
+
+
+async def test_what_another_process_leaves_is_taken_up_as_soon_as_it_tells(
+    house: WakingHouse,
+) -> None:
+    async with house.open():
+        await eventually(lambda: house.bell.waiting == 1)
+        await leave(house)
         house.bell.rung.set()
-        await asyncio.sleep(0.05)
-        assert len(house.sink.events) == 1
+        await house.nothing_waits()
+
+
+async def test_what_comes_in_quick_succession_is_taken_up_together(house: WakingHouse) -> None:
+    async with house.open():
+        await eventually(lambda: house.bell.waiting == 1)
+        await leave(house)
+        house.bell.rung.set()
+        await house.nothing_waits()
+        for _ in range(2):
+            await leave(house)
+            house.bell.rung.set()
+            await house.clock.advance(WAKE_GAP / 4)
+        assert await house.outbox_depth() == 2
         await house.clock.advance(WAKE_GAP)
-        await published(house, 2)
+        await house.nothing_waits()
 
 
 @pytest.mark.parametrize(
@@ -115,17 +138,39 @@ async def test_what_comes_in_quick_succession_is_done_together(house: WakingHous
         ConfigurationError("The password was changed."),
     ],
 )
-async def test_who_cannot_be_told_looks_in_its_rounds(house: WakingHouse, error: SfmError) -> None:
+async def test_who_cannot_be_told_looks_from_time_to_time(
+    house: WakingHouse, error: SfmError
+) -> None:
     house.bell.broken = error
-    async with house.open(events=True) as engine:
-        await engine.store(NS, new(1))
+    async with house.open(events=True):
+        await log(house)
+        await leave(house)
+        await house.clock.advance(POLL)
+        await published(house, 1)
         await house.sweep()
-        assert len(house.sink.events) == 1
+        await house.nothing_waits()
+
+
+async def test_who_can_be_told_again_is(house: WakingHouse) -> None:
+    house.bell.broken = BackendUnavailableError("It cannot be reached.", backend="memory")
+    async with house.open(events=True):
+        house.bell.broken = None
+        await house.clock.advance(INTERVAL)
+        await eventually(lambda: house.bell.waiting == 1)
+        house.bell.rung.set()
+        await let_others_work()
+        await house.clock.advance(POLL)
+        await eventually(lambda: house.bell.waiting == 1)
+        await log(house)
+        house.bell.rung.set()
+        await published(house, 1)
 
 
 async def test_rounds_go_on_while_nobody_tells(house: WakingHouse) -> None:
-    async with house.open(events=True) as engine:
-        await engine.store(NS, new(1))
+    async with house.open(events=True):
+        await log(house)
+        await leave(house)
         await house.sweep()
-        assert len(house.sink.events) == 1
+        await published(house, 1)
+        await house.nothing_waits()
     assert house.bell.waiting == 0

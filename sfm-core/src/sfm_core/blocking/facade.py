@@ -35,6 +35,7 @@ from sfm_core.model.report import (
     CollectionState,
     Health,
     ImportReport,
+    Lag,
     ReplayReport,
     Stats,
     Stored,
@@ -340,6 +341,14 @@ class BlockingMemory:
     def check(self, *, repair: bool = False, progress: Progress | None = None) -> CheckReport:
         """See `MemoryEngine.check`; `progress` is called in the engine's thread."""
         return self._call(lambda engine: engine.check(repair=repair, progress=progress))
+
+    def follow_up(self) -> int:
+        """See `MemoryEngine.follow_up`."""
+        return self._call(lambda engine: engine.follow_up())
+
+    def lag(self) -> Lag:
+        """See `MemoryEngine.lag`."""
+        return self._call(lambda engine: engine.lag())
 
     def health(self) -> Health:
         """See `MemoryEngine.health`."""

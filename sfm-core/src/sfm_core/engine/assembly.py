@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.adopting import Adopting
+from sfm_core.engine.backoff import Backoff
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
 from sfm_core.engine.committer import Committer
@@ -26,6 +27,7 @@ from sfm_core.engine.opening import BackendMaker, open_stores
 from sfm_core.engine.operations.parts import Parts
 from sfm_core.engine.paths import PathFinding
 from sfm_core.engine.presence import Presence, leave_if_possible
+from sfm_core.engine.publishing import Publishing
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.reap_links import LinkReaper
 from sfm_core.engine.recall import Recalling
@@ -39,6 +41,7 @@ from sfm_core.engine.stores import Stores
 from sfm_core.engine.sweeper import Sweeper
 from sfm_core.engine.transfer import Exporting, Importing
 from sfm_core.engine.truth import Truth
+from sfm_core.engine.waking import Waking
 from sfm_core.engine.writer import Writer
 from sfm_core.errors import SfmError
 from sfm_core.registry import BackendContext, Registry
@@ -99,7 +102,8 @@ def _start(
 ) -> MemoryEngine:
     """Wire the parts, start the upkeep, and have everything closed in reverse order."""
     truth = Truth(stores.kv)
-    committer = Committer(stores, presence)
+    waking = Waking(stores.kv, stores.clock, retry=stores.settings.sweep_interval)
+    committer = Committer(stores, presence, logged=waking.logged)
     stack.push_async_callback(committer.close)
     reaper = LinkReaper(stores, truth, committer)
     indexer = Indexer(
@@ -136,13 +140,25 @@ def _start(
         exporting=Exporting(stores, truth, reading),
         importing=Importing(restoring, writer),
         replaying=Replaying(stores, truth, reading, presence),
+        relay=_relay(stores, truth, presence, waking),
     )
-    _keep_up(stack, parts, Relay(stores, truth))
+    _keep_up(stack, parts, waking)
     return MemoryEngine(parts)
 
 
-def _keep_up(stack: AsyncExitStack, parts: Parts, relay: Relay) -> None:
+def _relay(stores: Stores, truth: Truth, presence: Presence, waking: Waking) -> Relay | None:
+    if stores.sink is None:
+        return None
+    # As long as others take to notice that a process is gone.
+    backoff = Backoff(limit=stores.settings.lease)
+    return Relay(stores, Publishing(stores, truth, stores.sink), presence, waking, backoff)
+
+
+def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
     """Start what an engine does while nobody waits."""
+    _run(stack, waking.run())
+    if parts.relay is not None:
+        _run(stack, parts.relay.run())
     sweeper = Sweeper(
         parts.stores,
         indexes=parts.indexes,
@@ -150,9 +166,9 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, relay: Relay) -> None:
         adopting=parts.adopting,
         forgetting=parts.forgetting,
         access=parts.access,
-        relay=relay,
         retention=Retention(parts.stores),
         presence=parts.presence,
+        left=waking.left,
     )
     _run(stack, sweeper.run())
     stack.push_async_callback(parts.builder.close)

@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.presence import Presence
+from sfm_core.engine.waking import Bell
 from sfm_core.errors import BackendUnavailableError, SfmError
 from sfm_core.protocols.kv import (
     Commit,
@@ -129,10 +130,17 @@ class Writable(Protocol):
 class Committer:
     """Brings changes to the truth."""
 
-    def __init__(self, stores: Writable, presence: Presence) -> None:
-        """Commit to the truth of `stores` while `presence` has the right to."""
+    def __init__(self, stores: Writable, presence: Presence, *, logged: Bell | None = None) -> None:
+        """Commit to the truth of `stores` while `presence` has the right to.
+
+        Args:
+            stores: The backends.
+            presence: Knows whether this engine may write.
+            logged: Rung when events were logged.
+        """
         self._kv = stores.kv
         self._presence = presence
+        self._logged = logged or Bell()
         self._owner = stores.owner
         self._lease = stores.settings.lease
         self._coalescer: Coalescer[Change, Written] = Coalescer(self._process, max_batch=MAX_GROUP)
@@ -205,6 +213,8 @@ class Committer:
                 results = await self._kv.commit(commits, owner=self._owner, lease=self._lease)
             for chain, result in zip(chains, results, strict=True):
                 _settle(group, chain, result)
+            if any(commit.events for commit in commits):
+                self._logged.ring()
         if unsure:
             await self._read(group, [group.changes[at] for at in unsure])
 

@@ -25,10 +25,13 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         position: The last event that a sink has acknowledged; `START` where none has.
         latest: The latest time of an event up to there.
+        trouble: Why what follows cannot be published; "" where it can, as far
+            as is known.
     """
 
     position: Position = START
     latest: datetime | None = None
+    trouble: str = ""
 
 
 class _Trimmed(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from sfm_core.model.events import Event, EventType, LoggedEvent, event_id
 from sfm_core.model.keys import (
     LINK,
     MEMORY,
-    history_key,
+    history_key_of,
     link_key,
     memory_key,
     parse_link_key,
@@ -31,13 +31,23 @@ from sfm_core.protocols.kv import Entry
 log = logging.getLogger(__name__)
 
 _NAMESPACES = "/namespaces/"
+
+GROUP = 32
+"""Entries whose content is read at a time; each may be as large as a payload is allowed to be."""
+
+LARGE_GROUP = 4 * GROUP
+"""The same, where those before them were so small that there is room for as many more."""
+
+MAX_BYTES = 4 << 20
+"""Content after which no more is read."""
+
 _PAYLOAD = frozenset({"payload"})
 _CONTENT = frozenset({"payload", "importance"})
 """What a tombstone does not keep."""
 
 
 async def materialize(stores: Stores, truth: Truth, logged: Sequence[LoggedEvent]) -> list[Event]:
-    """Make events of log entries.
+    """Make events of log entries, of as many from the first as may be in memory at once.
 
     Args:
         stores: Where to read content.
@@ -45,8 +55,9 @@ async def materialize(stores: Stores, truth: Truth, logged: Sequence[LoggedEvent
         logged: Entries of the event log.
 
     Returns:
-        One event per entry, in order. Its data say everything that a copy of
-        the memory or link at the version of the event needs, but for the
+        One event per entry, in order, and less only where the content of what
+        there is takes `MAX_BYTES` or more. Its data say everything that a copy
+        of the memory or link at the version of the event needs, but for the
         payload where the settings keep it back; they are `None` where that
         version is no longer kept, or cannot be read, which is logged. Its time
         is when that version was written, where it is still kept.
@@ -54,6 +65,23 @@ async def materialize(stores: Stores, truth: Truth, logged: Sequence[LoggedEvent
     Raises:
         BackendError: The truth did not answer.
     """
+    events: list[Event] = []
+    size, count = 0, GROUP
+    payloads = stores.settings.event_payloads
+    while len(events) < len(logged) and size < MAX_BYTES:
+        group = logged[len(events) : len(events) + count]
+        entries = await _entries(stores, group)
+        events += [_event(truth, event, entries, payloads=payloads) for event in group]
+        size += sum(len(entry.value) for entry in entries.values() if entry)
+        roomy = size * LARGE_GROUP <= (MAX_BYTES - size) * len(events)
+        count = LARGE_GROUP if roomy else GROUP
+    return events
+
+
+async def _entries(
+    stores: Stores, logged: Sequence[LoggedEvent]
+) -> dict[tuple[str, bytes], Entry | None]:
+    """Read what the events may be about."""
     entries: dict[tuple[str, bytes], Entry | None] = {}
     for namespace in dict.fromkeys(event.namespace for event in logged):
         keys = list(
@@ -63,8 +91,7 @@ async def materialize(stores: Stores, truth: Truth, logged: Sequence[LoggedEvent
         )
         found = await stores.kv.get_many(namespace, keys)
         entries.update(((namespace, key), entry) for key, entry in zip(keys, found, strict=True))
-    payloads = stores.settings.event_payloads
-    return [_event(truth, event, entries, payloads=payloads) for event in logged]
+    return entries
 
 
 def subject(key: bytes) -> str:
@@ -119,9 +146,7 @@ def namespace_of(event: Event) -> str:
 
 def _sources(event: LoggedEvent) -> list[bytes]:
     key = event.note.key
-    if key[:1] != MEMORY:
-        return [key]
-    return [key, history_key(Coordinate.from_key(key[1:]), event.note.version)]
+    return [key, history_key_of(key, event.note.version)] if key[:1] == MEMORY else [key]
 
 
 def _event(

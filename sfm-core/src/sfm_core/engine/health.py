@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sfm_core.engine.indexes import View
+from sfm_core.engine.lag import event_lag
 from sfm_core.engine.presence import Presence
-from sfm_core.engine.relay import unpublished_since
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import SfmError
-from sfm_core.model.report import CollectionState, Health, PortHealth
+from sfm_core.model.report import CollectionState, EventLag, Health, PortHealth
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.registry import PortName
 
@@ -47,10 +47,10 @@ async def check_health(
     }
     if stores.sink is not None:
         backends[PortName.EVENTS] = stores.sink
-    answers, outbox, event_lag = await asyncio.gather(
+    answers, outbox, behind = await asyncio.gather(
         asyncio.gather(*(_ping(stores, backend) for backend in backends.values())),
         _patiently(stores.kv.outbox_status()),
-        _patiently(_event_lag(stores)),
+        _patiently(event_lag(stores)),
     )
     ports = dict(zip(backends, answers, strict=True))
     place = presence.successor.place if presence.successor else ""
@@ -59,8 +59,8 @@ async def check_health(
         lag = _age(stores, outbox.oldest_at)
         for follower in (PortName.VECTOR, PortName.GRAPH):
             ports[follower] = replace(ports[follower], lag=lag, backlog=outbox.depth)
-    if stores.sink is not None:
-        ports[PortName.EVENTS] = replace(ports[PortName.EVENTS], lag=event_lag)
+    if behind is not None:
+        ports[PortName.EVENTS] = _behind(stores, ports[PortName.EVENTS], behind)
     return Health(
         ports={str(name): port for name, port in ports.items()},
         outbox_depth=outbox.depth if outbox else None,
@@ -84,8 +84,10 @@ async def _ping(stores: Stores, backend: Backend) -> PortHealth:
     return PortHealth(scheme=backend.scheme, ok=not error, latency=latency, error=error)
 
 
-async def _event_lag(stores: Stores) -> timedelta | None:
-    return None if stores.sink is None else _age(stores, await unpublished_since(stores))
+def _behind(stores: Stores, sink: PortHealth, behind: EventLag) -> PortHealth:
+    error = sink.error or behind.trouble
+    lag = _age(stores, behind.oldest_at)
+    return replace(sink, ok=not error, error=error, lag=lag, backlog=behind.count)
 
 
 def _age(stores: Stores, since: datetime | None) -> timedelta:

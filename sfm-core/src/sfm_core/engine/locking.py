@@ -21,13 +21,23 @@ log = logging.getLogger(__name__)
 _RENEWALS = 5
 """How often a lock is renewed within its lease."""
 
-_POLL = timedelta(seconds=0.25)
+_LOOK = timedelta(seconds=0.25)
 _UNREADABLE_LEASE_SECONDS = 60.0
+
+
+class LockLostError(BackendUnavailableError):
+    """Another process took this one for dead, and has the lock now."""
 
 
 @asynccontextmanager
 async def locked(
-    kv: KeyValueStore, clock: Clock, owner: str, name: str, *, lease: timedelta
+    kv: KeyValueStore,
+    clock: Clock,
+    owner: str,
+    name: str,
+    *,
+    lease: timedelta,
+    look: timedelta = _LOOK,
 ) -> AsyncGenerator[Lock]:
     """Hold a lock of a truth inside this context; wait for it before.
 
@@ -42,6 +52,7 @@ async def locked(
         owner: Who wants it.
         name: Which lock.
         lease: How long the lock outlives its holder.
+        look: How often to look whether it is free.
 
     Yields:
         The lock, while it is held.
@@ -50,7 +61,7 @@ async def locked(
         BackendError: The truth did not answer.
     """
     lock = Lock(kv, clock, owner, name, lease)
-    await lock.acquire()
+    await lock.acquire(look)
     task = asyncio.create_task(lock.keep())
     try:
         yield lock
@@ -82,12 +93,16 @@ class Lock:
         self._value = msgspec.json.encode(_Held(owner, lease.total_seconds()))
         self._owner = owner
         self._lease = lease
+        self._name = name
         self._key = b"lock/" + name.encode()
         self._version = 0
         self._renewed = Moment(clock)
 
-    async def acquire(self) -> None:
+    async def acquire(self, look: timedelta) -> None:
         """Wait until nobody else holds it, and take it.
+
+        Args:
+            look: How often to look.
 
         Raises:
             BackendError: The truth did not answer.
@@ -96,13 +111,13 @@ class Lock:
         waiting = False
         while True:
             [entry] = await self._kv.get_many(SYSTEM_NAMESPACE, [self._key])
-            if entry is None or self._stale(entry, watch):
+            if entry is None or self._is_free(entry, watch):
                 if await self._put(entry.version if entry else 0):
                     return
             elif not waiting:
                 waiting = True
-                log.info("waiting for another process, or for its lease if it was killed")
-            await self._clock.sleep(_POLL)
+                log.info("waiting for %s, which another process holds", self._name)
+            await self._clock.sleep(look)
 
     async def keep(self) -> None:
         """Renew it until cancelled, or until another process has taken it."""
@@ -121,10 +136,11 @@ class Lock:
         """See that no other process has taken it.
 
         Raises:
-            BackendUnavailableError: One has, or the truth did not answer.
+            LockLostError: One has.
+            BackendUnavailableError: The truth did not answer.
         """
         if self._renewed.age > self._lease / 2 and not await self._put(self._version):
-            raise BackendUnavailableError(
+            raise LockLostError(
                 "Another process took this one for dead, and its work.",
                 backend=self._kv.scheme,
                 remedy="Start again.",
@@ -132,12 +148,19 @@ class Lock:
 
     async def release(self) -> None:
         """Let others have it; where that fails, they wait for the lease."""
+        write = Write(self._key, None)
         try:
-            await self._commit(Write(self._key, None), self._version)
+            result = await self._commit(write, self._version)
+            # A renewal that was cut short may have happened.
+            if isinstance(result, Conflict) and (mine := self._mine(result)):
+                await self._commit(write, mine.version)
         except BackendError as error:
             log.warning("a lock is not released: %s: %s", error.code, error)
 
-    def _stale(self, entry: Entry, watch: Stillness) -> bool:
+    def _is_free(self, entry: Entry, watch: Stillness) -> bool:
+        if entry.value == self._value:
+            # The reply to an earlier call was lost.
+            return True
         try:
             lease = _decoder.decode(entry.value).lease_seconds
         except ValueError:
@@ -148,14 +171,17 @@ class Lock:
         began = Moment(self._clock)
         result = await self._commit(Write(self._key, self._value, version + 1), version)
         if isinstance(result, Conflict):
-            current = result.current[self._key]
-            if current is None or current.value != self._value:
-                return False
-            # The reply to an earlier renewal was lost.
-            return await self._put(current.version)
+            # The reply to an earlier renewal may have been lost.
+            mine = self._mine(result)
+            return mine is not None and await self._put(mine.version)
         self._version = version + 1
         self._renewed = began
         return True
+
+    def _mine(self, conflict: Conflict) -> Entry | None:
+        """Return what stands there where it is this process's."""
+        current = conflict.current[self._key]
+        return current if current and current.value == self._value else None
 
     async def _commit(self, write: Write, expected: int) -> CommitResult:
         commit = Commit(namespace=SYSTEM_NAMESPACE, writes=(write,), expect={self._key: expected})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from sfm_core.engine.health import check_health
+from sfm_core.engine.lag import read_lag
 from sfm_core.engine.operations.asking import Asking
 from sfm_core.engine.operations.keeping import Keeping
 from sfm_core.engine.operations.relating import Relating
 from sfm_core.engine.operations.telling import Telling
 from sfm_core.engine.operations.writing import Writing
-from sfm_core.model.report import Health
+from sfm_core.model.report import Health, Lag, Publication
 
 
 class MemoryEngine(Writing, Asking, Relating, Keeping, Telling):
@@ -30,6 +31,23 @@ class MemoryEngine(Writing, Asking, Relating, Keeping, Telling):
         """Where the truth is that has taken over from this one, as far as is known; "" if none."""
         successor = self._parts.presence.successor
         return successor.place if successor else ""
+
+    @property
+    def publication(self) -> Publication:
+        """What this engine has published."""
+        relay = self._parts.relay
+        return relay.publication if relay else Publication()
+
+    async def lag(self) -> Lag:
+        """Tell how far what follows the truth is behind it.
+
+        Returns:
+            What waits for derived stores, and for the event sink.
+
+        Raises:
+            BackendError: The truth failed.
+        """
+        return await read_lag(self._parts.stores)
 
     async def health(self) -> Health:
         """Tell how every backend does; one that is down is an answer, not an error."""

@@ -1,4 +1,4 @@
-"""What an engine does while nobody waits: left-over notes, expiry, events, upkeep."""
+"""What an engine does while nobody waits: left-over notes, expiry, upkeep."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sfm_core.engine.build import Builder
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.presence import Presence
-from sfm_core.engine.relay import Relay
 from sfm_core.engine.retention import Retention
 from sfm_core.engine.stores import Stores
+from sfm_core.engine.waking import Bell
 from sfm_core.errors import CorruptDataError, SfmError
-from sfm_core.protocols.optional import SupportsMaintenance, SupportsWaking
+from sfm_core.protocols.optional import SupportsMaintenance
 
 log = logging.getLogger(__name__)
 
@@ -41,37 +41,33 @@ class Sweeper:
         adopting: Adopting,
         forgetting: Forgetting,
         access: AccessRecorder,
-        relay: Relay,
         retention: Retention,
         presence: Presence,
+        left: Bell,
     ) -> None:
-        """Have each part do its share."""
+        """Have each part do its share, and take up what others left when `left` rings."""
         self._stores = stores
         self._indexes = indexes
         self._builder = builder
         self._adopting = adopting
         self._forgetting = forgetting
         self._access = access
-        self._relay = relay
         self._retention = retention
         self._presence = presence
+        self._left = left
         self._expired_up_to = ""
-        self._publishing: tuple[_Job, ...] = (
-            () if stores.sink is None else (("publish events", self._relay.run_once),)
-        )
         # After another truth has taken over, nothing is changed any more: neither this truth,
         # nor the derived stores, which the other one may share.
         self._writing = (
             self._adopting.adopt,
             self._expire,
-            self._relay.run_once,
             self._retention.trim,
             self._access.flush,
         )
 
     async def run(self) -> None:
         """Sweep until cancelled. What fails is logged and tried again in the next round."""
-        clock, kv = self._stores.clock, self._stores.kv
+        clock = self._stores.clock
         while True:
             await self.sweep()
             settings = self._stores.settings
@@ -79,9 +75,10 @@ class Sweeper:
             interval = min(settings.sweep_interval, settings.lease / 3)
             pause = asyncio.ensure_future(clock.sleep(interval))
             try:
-                if isinstance(kv, SupportsWaking):
-                    await self._attend(kv, pause)
-                await pause
+                while not pause.done():
+                    if await self._left.heard(pause):
+                        await self._do(("follow up the outbox", self._adopting.adopt))
+                        await clock.sleep(WAKE_GAP)
             finally:
                 pause.cancel()
 
@@ -92,30 +89,10 @@ class Sweeper:
             ("look after collections", self._collections),
             ("follow up the outbox", self._adopting.adopt),
             ("delete expired memories", self._expire),
-            ("publish events", self._relay.run_once),
             ("let old events go", self._retention.trim),
             ("count reads", self._access.flush),
             ("keep up backends", self._maintain),
         )
-
-    async def _attend(self, kv: SupportsWaking, pause: asyncio.Future[None]) -> None:
-        """Do what other processes leave as soon as they say so, until the pause is over."""
-        while not pause.done():
-            work = asyncio.ensure_future(kv.wait_for_work())
-            try:
-                await asyncio.wait({work, pause}, return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
-                    return
-                work.result()
-            except SfmError as error:
-                # Then it is found in the next round, as it always was.
-                log.debug("cannot be woken: %s: %s", error.code, error)
-                return
-            finally:
-                work.cancel()
-                await asyncio.wait({work})
-            await self._do(("follow up the outbox", self._adopting.adopt), *self._publishing)
-            await self._stores.clock.sleep(WAKE_GAP)
 
     async def _do(self, *jobs: _Job) -> None:
         for name, job in jobs:

@@ -75,6 +75,11 @@ def history_key(coordinate: Coordinate, version: int) -> bytes:
     return HISTORY + coordinate.key + struct.pack(">Q", version)
 
 
+def history_key_of(key: bytes, version: int) -> bytes:
+    """Return the key under which a replaced version of the memory under a key is kept."""
+    return HISTORY + key[1:] + struct.pack(">Q", version)
+
+
 def access_key(coordinate: Coordinate) -> bytes:
     """Return the key of a memory's access statistics."""
     return ACCESS + coordinate.key

@@ -195,20 +195,63 @@ class TruthDifference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventLag:
+    """How far an event sink is behind.
+
+    Attributes:
+        count: How many events it has not acknowledged, counted up to 10,000.
+        oldest_at: Since when the oldest of them waits; `None` where none does.
+        trouble: Why they cannot be published, or "".
+    """
+
+    count: int
+    oldest_at: datetime | None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """How far what follows the truth is behind it.
+
+    Attributes:
+        outbox_depth: Keys that derived stores still have to follow.
+        outbox_oldest_at: Since when the oldest of them waits; `None` where none does.
+        events: How far the event sink is behind; `None` where there is none.
+    """
+
+    outbox_depth: int
+    outbox_oldest_at: datetime | None
+    events: EventLag | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What one engine has published since it was opened; of several on a truth, one does.
+
+    Attributes:
+        events: How many events the sink has acknowledged to it.
+        failures: How often publishing failed.
+    """
+
+    events: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortHealth:
     """How one backend does.
 
     Attributes:
         scheme: URL scheme of the backend.
-        ok: Whether it answered.
+        ok: Whether it answered; an event sink also has to take what is published.
         latency: How long it took.
-        error: Why it did not answer, or "".
+        error: Why it did not, or "".
         vital: Whether nothing works without it. Without any other, what
             needs it fails or waits and the rest goes on.
         lag: For how long the oldest change has waited to reach it; `None`
             where nothing follows the truth there, or that is not known.
-        backlog: How many changes wait to reach it; `None` as with `lag`, and
-            where they are not counted.
+        backlog: How many changes wait to reach it; `None` as with `lag`.
+            Events are counted up to 10,000.
         superseded_by: Of the truth: where the one is that has taken over, so
             that this one takes no more writes; "" where none has.
     """

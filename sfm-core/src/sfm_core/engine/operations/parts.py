@@ -15,6 +15,7 @@ from sfm_core.engine.paths import PathFinding
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.recall import Recalling
+from sfm_core.engine.relay import Relay
 from sfm_core.engine.remember import Remembering
 from sfm_core.engine.replay import Replaying
 from sfm_core.engine.shelving import Shelving
@@ -24,7 +25,7 @@ from sfm_core.engine.transfer import Exporting, Importing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The parts of an engine, one per kind of work."""
+    """The parts of an engine, one per kind of work; without an event sink there is no relay."""
 
     stores: Stores
     presence: Presence
@@ -43,6 +44,7 @@ class Parts:
     exporting: Exporting
     importing: Importing
     replaying: Replaying
+    relay: Relay | None
 
 
 class Operations:
