@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,15 @@ from sfm_server.app import MemoryApp, create_app
 from sfm_server.files import FileWorker
 from sfm_server.lifespan import write_openapi
 from sfm_server.settings import Settings
+
+
+@asynccontextmanager
+async def serving(app: MemoryApp) -> AsyncGenerator[httpx.AsyncClient]:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sfm") as client,
+    ):
+        yield client
 
 
 @pytest.fixture
@@ -29,12 +40,7 @@ async def fragile(tmp_path: Path, faults: FaultyPlugin) -> AsyncGenerator[httpx.
         vector_url="faulty:",
         embedder_url="faulty:",
     )
-    app = create_app(settings, extra_plugins={"faulty": faults})
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://sfm") as client,
-    ):
+    async with serving(create_app(settings, extra_plugins={"faulty": faults})) as client:
         yield client
 
 
@@ -137,6 +143,34 @@ async def test_metrics_count_requests_by_route_and_not_by_coordinate(
     )
     assert "1,2,3" not in text
     assert "/no/such/route" not in text
+
+
+async def test_metrics_tell_what_was_published_and_what_waits(tmp_path: Path) -> None:
+    settings = Settings(memory_mode="test", data_folder=tmp_path, eventing_enabled=True)
+    async with serving(create_app(settings)) as api:
+        await api.post("/store", json={"coord": "1", "payload": {"text": "told"}})
+        async with asyncio.timeout(10):
+            text = ""
+            while "sfm_events_published_total 1.0" not in text:
+                text = (await api.get("/metrics")).text
+    for figure in (
+        "sfm_events_publish_failures_total 0.0",
+        "sfm_events_unpublished 0.0",
+        "sfm_events_unpublished_oldest_seconds 0.0",
+        "sfm_outbox_depth 0.0",
+        "sfm_outbox_oldest_seconds 0.0",
+    ):
+        assert figure in text
+
+
+async def test_metrics_leave_out_what_the_truth_does_not_tell(
+    fragile: httpx.AsyncClient, faults: FaultyPlugin
+) -> None:
+    assert "sfm_outbox_depth" in (await fragile.get("/metrics")).text
+    faults.kv.fail("outbox_status", times=None)
+    answer = await fragile.get("/metrics")
+    assert answer.status_code == 200
+    assert "sfm_outbox_depth" not in answer.text
 
 
 async def test_the_openapi_document_is_written_where_the_setting_says(

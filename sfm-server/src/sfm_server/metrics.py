@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sfm_server.engine_figures import EngineFigures
+
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -36,11 +38,8 @@ class Metrics:
             "Requests that are being answered.",
             registry=self._registry,
         )
-        self.outbox_depth = Gauge(
-            "sfm_outbox_depth",
-            "Keys that derived stores still have to follow.",
-            registry=self._registry,
-        )
+        self.engine = EngineFigures()
+        self._registry.register(self.engine)
 
     def render(self) -> bytes:
         """Return all figures in the text format of Prometheus."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from sfm_core import errors
+from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.report import Health
 from sfm_core.registry import PortName
 from sfm_server import wire
@@ -85,6 +86,9 @@ async def ready(request: Request) -> JsonAnswer:
 async def show_metrics(request: Request) -> Response:
     """Return figures for Prometheus."""
     metrics: Metrics = request.app.state.metrics
+    engine: MemoryEngine | None = request.app.state.engine
+    if engine is not None:
+        await metrics.engine.look(engine)
     return Response(metrics.render(), media_type=CONTENT_TYPE)
 
 
