@@ -15,6 +15,7 @@ from mutants_capabilities import CAPABILITY_MUTANTS, ModestGraph
 from mutants_entries import ENTRY_MUTANTS
 from mutants_filters import FILTER_MUTANTS
 from mutants_graph import GRAPH_MUTANTS
+from mutants_handlers import HANDLER_MUTANTS, Bookkeeper, Ledger
 from mutants_outages import CACHE_OUTAGE_MUTANTS, KEY_VALUE_OUTAGE_MUTANTS
 from mutants_outbox import OUTBOX_MUTANTS
 from mutants_small import CACHE_MUTANTS, EMBEDDER_MUTANTS, SINK_MUTANTS
@@ -45,6 +46,7 @@ from sfm_core.testing.contracts import (
     CacheOutageContract,
     CapabilityContract,
     EmbedderContract,
+    EventHandlerContract,
     EventSinkContract,
     GraphStoreContract,
     KeyValueOutageContract,
@@ -108,6 +110,22 @@ class SinkSubject(EventSinkContract):
         return list(sink.events)
 
 
+class HandlerSubject(EventHandlerContract):
+    subject = Bookkeeper
+
+    @pytest.fixture
+    def make(self) -> Callable[[], Bookkeeper]:
+        return lambda: self.subject(self._ledger)
+
+    @pytest.fixture(autouse=True)
+    def ledger(self) -> Ledger:
+        self._ledger: Ledger = {}
+        return self._ledger
+
+    async def effect(self) -> object:
+        return dict(self._ledger)
+
+
 class EmbedderSubject(EmbedderContract):
     shared = False
     subject = HashingEmbedder
@@ -163,6 +181,7 @@ SUBJECTS: dict[type, Mapping[type, str]] = {
     GraphSubject: {InProcessGraphStore: "", **GRAPH_MUTANTS},
     CacheSubject: {InProcessCache: "", **CACHE_MUTANTS},
     SinkSubject: {InProcessEventSink: "", **SINK_MUTANTS},
+    HandlerSubject: {Bookkeeper: "", **HANDLER_MUTANTS},
     EmbedderSubject: {HashingEmbedder: "", **EMBEDDER_MUTANTS},
     KeyValueOutageSubject: {RemoteBackend: "", **KEY_VALUE_OUTAGE_MUTANTS},
     CacheOutageSubject: CACHE_OUTAGE_MUTANTS,

@@ -10,6 +10,7 @@ from mutants_capabilities import CAPABILITY_MUTANTS
 from mutants_entries import ENTRY_MUTANTS
 from mutants_filters import FILTER_MUTANTS
 from mutants_graph import GRAPH_MUTANTS
+from mutants_handlers import HANDLER_MUTANTS
 from mutants_outages import CACHE_OUTAGE_MUTANTS, KEY_VALUE_OUTAGE_MUTANTS
 from mutants_outbox import OUTBOX_MUTANTS
 from mutants_small import CACHE_MUTANTS, EMBEDDER_MUTANTS, SINK_MUTANTS
@@ -23,6 +24,7 @@ MUTANTS = (
     *GRAPH_MUTANTS,
     *CACHE_MUTANTS,
     *SINK_MUTANTS,
+    *HANDLER_MUTANTS,
     *EMBEDDER_MUTANTS,
     *KEY_VALUE_OUTAGE_MUTANTS,
     *CACHE_OUTAGE_MUTANTS,
@@ -34,6 +36,7 @@ ORIGINALS = (
     "InProcessGraphStore",
     "InProcessCache",
     "InProcessEventSink",
+    "Bookkeeper",
     "HashingEmbedder",
     "RemoteBackend",
     "ModestGraph",

@@ -21,6 +21,7 @@ from sfm_core.errors import ConfigurationError
 from sfm_server.masking import mask
 from sfm_server.settings import PLUGIN_PREFIX, PREFIX, Settings, variable_of
 
+_SECRETS = frozenset({"SOMA_API_TOKEN", "SFM_WEBHOOK_SECRET"})
 DEFAULT_ENV_FILE = Path(".env")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -115,7 +116,7 @@ def _validated(values: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         variable = str(first["loc"][0])
-        given = "" if variable == "SOMA_API_TOKEN" else f" is {mask(values[variable])[:200]!r}"
+        given = "" if variable in _SECRETS else f" is {mask(values[variable])[:200]!r}"
         raise ConfigurationError(
             f"{variable}{given}: {first['msg']}.",
             setting=variable,

@@ -99,6 +99,20 @@ class Settings(BaseModel):
     consumer_batch: int = Field(
         default=500, ge=1, le=MAX_BATCH, description="Most events that a consumer has in hand."
     )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret that webhooks are signed with: whsec_ and base64. Several, with "
+        "commas, while receivers go over to a new one.",
+    )
+    webhook_timeout_seconds: Seconds = Field(
+        default=10.0, description="Longest that a receiver of a webhook may take to answer."
+    )
+    webhook_attempts: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="How often an event is posted to a receiver that cannot take it just now.",
+    )
     embedder_url: str | None = Field(
         default=None,
         description="Embedder, instead of the mode's. A change rebuilds the vectors at start.",
@@ -292,6 +306,15 @@ class Settings(BaseModel):
             turns_form_episodes=self.turns_form_episodes,
             track_access=self.track_access,
         )
+
+    def webhook_options(self) -> dict[str, str]:
+        """Return what event handlers of this package need to know, as options."""
+        secret = self.webhook_secret
+        return {
+            "SFM_WEBHOOK_SECRET": "" if secret is None else secret.get_secret_value(),
+            "SFM_WEBHOOK_TIMEOUT_SECONDS": str(self.webhook_timeout_seconds),
+            "SFM_WEBHOOK_ATTEMPTS": str(self.webhook_attempts),
+        }
 
     def _ranking(self) -> RankingSettings:
         return RankingSettings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from sfm_core.engine.consuming.consumer import Consumer
@@ -106,8 +107,10 @@ def handler_makers(selection: Selection) -> dict[str, Callable[[], EventHandler]
 
 
 def _context(selection: Selection) -> HandlerContext:
+    # These are settings of the server; the handler that needs them is registered like any other.
+    options = {**selection.options, **selection.settings.webhook_options()}
     return HandlerContext(
-        backends=selection.context(),
+        backends=replace(selection.context(), options=options),
         registry=selection.registry,
         settings=selection.engine_settings(),
         open_memory=lambda: _open_memory(selection),

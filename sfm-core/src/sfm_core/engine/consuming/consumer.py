@@ -173,13 +173,8 @@ class Consumer:
             await self._persistence.until_done(
                 SOURCE, partial(source.set_aside, delivery, rejection)
             )
-            log.warning(
-                "set aside %s: %s: %s: %s",
-                delivery.place,
-                rejection.handler or "no event",
-                rejection.code,
-                rejection.reason,
-            )
+        for (handler, code), count in rejections.counted.items():
+            log.warning("set aside %d: %s: %s", count, handler or "no event", code)
         self.statistics.dead_letters.update(rejections.counted)
 
     def _note_batch(self, events: Sequence[Event], began: float) -> None:

@@ -7,6 +7,7 @@ from sfm_core.testing.contracts.capabilities import CapabilityContract
 from sfm_core.testing.contracts.embedder import EmbedderContract
 from sfm_core.testing.contracts.events import EventSinkContract
 from sfm_core.testing.contracts.graph import GraphStoreContract
+from sfm_core.testing.contracts.handlers import EventHandlerContract
 from sfm_core.testing.contracts.kv import KeyValueStoreContract
 from sfm_core.testing.contracts.outages import (
     CacheOutageContract,
@@ -25,6 +26,7 @@ __all__ = [
     "CapabilityContract",
     "EmbedderContract",
     "EmbedderOutageContract",
+    "EventHandlerContract",
     "EventSinkContract",
     "EventSinkOutageContract",
     "EventSourceContract",

@@ -1,0 +1,1 @@
+"""The event handler that posts each event to a URL."""
