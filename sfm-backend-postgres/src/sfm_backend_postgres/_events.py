@@ -86,7 +86,7 @@ class PostgresEventLog(PostgresPort):
         """
         number = _position(after)
         [(trimmed,)] = await self._database.fetch(_SQL["trimmed"], {})
-        return after != START and number < int(trimmed)
+        return number < int(trimmed)
 
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log.

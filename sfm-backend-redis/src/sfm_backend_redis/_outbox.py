@@ -145,7 +145,7 @@ class RedisOutbox(RedisPort):
         """
         place = (0, 0) if after == START else _place(after)
         trimmed = await self._trimmed()
-        return START not in {after, trimmed} and place < _place(trimmed)
+        return trimmed != START and place < _place(trimmed)
 
     async def _trimmed(self) -> Position:
         """Read up to where the log was trimmed."""

@@ -182,7 +182,7 @@ class SqliteOutbox(SqlitePort):
         """
         number = _position(after)
         trimmed = await self._database.read(lambda connection: _number(connection, _TRIMMED))
-        return after != START and number < trimmed
+        return number < trimmed
 
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log.

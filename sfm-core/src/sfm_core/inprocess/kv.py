@@ -313,7 +313,7 @@ class InProcessKeyValueStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        return after != START and _sequence(after) < self._state.trimmed
+        return _sequence(after) < self._state.trimmed
 
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log; see `KeyValueStore.trim_events`.

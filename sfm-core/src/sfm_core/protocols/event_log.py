@@ -75,8 +75,7 @@ class EventLog(Backend, Protocol):
             after: A position that was read before, or `START`.
 
         Returns:
-            Whether an event after it was removed; never for `START`, which
-            stands for wherever the log begins.
+            Whether an event after it was removed; for `START`, whether any ever was.
 
         Raises:
             InvalidInputError: `after` is no position of this store.

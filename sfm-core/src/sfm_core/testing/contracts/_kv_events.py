@@ -145,7 +145,7 @@ class EventLogTests(KeyValueTests):
     async def test_who_has_missed_what_was_trimmed_is_told(
         self, store: KeyValueStore, namespace: str
     ) -> None:
-        """Nobody who has read all that is gone is; `START` is wherever the log begins."""
+        """Nobody is who has read all that is gone; who is at `START` has read nothing."""
         log = await self.append(store, namespace, *(event_note(b"%d" % n) for n in range(6)))
         positions = [START, *(event.position for event in log)]
 
@@ -154,11 +154,11 @@ class EventLogTests(KeyValueTests):
 
         assert await told() == [False] * 7
         await store.trim_events(through=log[2].position)
-        assert await told() == [False, True, True, False, False, False, False]
+        assert await told() == [True, True, True, False, False, False, False]
         await store.trim_events(through=log[0].position)
-        assert await told() == [False, True, True, False, False, False, False]
+        assert await told() == [True, True, True, False, False, False, False]
         await store.trim_events(through=log[5].position)
-        assert await told() == [False, True, True, True, True, True, False]
+        assert await told() == [True, True, True, True, True, True, False]
 
     async def test_what_was_trimmed_is_told_after_opening_again(
         self, make: Callable[[], KeyValueStore], namespace: str
