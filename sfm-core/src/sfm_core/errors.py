@@ -9,6 +9,7 @@
     │   ├── InvalidFilterError
     │   └── LimitExceededError
     ├── NotFoundError
+    ├── EventsGoneError
     ├── VersionConflictError
     ├── ConfigurationError
     │   ├── EventsOffError
@@ -110,6 +111,12 @@ class NotFoundError(SfmError):
     """The memory or link that the call is about does not exist."""
 
     code = "not-found"
+
+
+class EventsGoneError(SfmError):
+    """Events after the position are not in the log any more; reading on would miss some."""
+
+    code = "events-gone"
 
 
 class VersionConflictError(SfmError):

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Sequence,
-)
-from concurrent.futures import Future, wait
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from threading import RLock
-from types import TracebackType
-from typing import Self, TypeVar, cast
 
-from sfm_core.blocking.thread import EngineThread
-from sfm_core.engine.assembly import open_engine
-from sfm_core.engine.memory_engine import MemoryEngine
+from sfm_core.blocking.calls import BlockingCalls
 from sfm_core.engine.transfer import Progress
-from sfm_core.errors import ClosedError, SfmError
+from sfm_core.errors import SfmError
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.events import EventPage, EventType
 from sfm_core.model.link import DEFAULT_LINK_TYPE, Link
 from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
 from sfm_core.model.payload import Payload
@@ -41,16 +27,12 @@ from sfm_core.model.report import (
     Stored,
 )
 from sfm_core.protocols.graph import Direction
-from sfm_core.registry import BackendContext, Registry
-from sfm_core.settings import EngineSettings, Slots
-
-ResultT = TypeVar("ResultT")
 
 _PAGE = 256
 """Lines that cross between the threads at once, because each crossing costs more than a line."""
 
 
-class BlockingMemory:
+class BlockingMemory(BlockingCalls):
     """An agent's memory; every method waits for its answer.
 
     Open it with `with`. On leaving, calls that other threads still wait for are
@@ -63,58 +45,6 @@ class BlockingMemory:
     Raises:
         RuntimeError: It is opened although it is open.
     """
-
-    def __init__(
-        self,
-        *,
-        slots: Slots,
-        registry: Registry,
-        context: BackendContext,
-        settings: EngineSettings | None = None,
-    ) -> None:
-        """Choose the backends; nothing is opened yet.
-
-        Args:
-            slots: Which backend serves which port.
-            registry: The backends that can be chosen.
-            context: What backends need beside their URLs.
-            settings: How the engine works.
-        """
-        self._slots = slots
-        self._registry = registry
-        self._context = context
-        self._settings = settings
-        # Reentrant, because a call that ends at once reports that in the thread that made it.
-        self._lock = RLock()
-        self._pending: set[Future[object]] = set()
-        self._running: EngineThread | None = None
-
-    def __enter__(self) -> Self:
-        with self._lock:
-            if self._running is not None:
-                raise RuntimeError("This BlockingMemory is open already.")
-            self._running = EngineThread(
-                open_engine(
-                    slots=self._slots,
-                    registry=self._registry,
-                    context=self._context,
-                    settings=self._settings,
-                )
-            )
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        with self._lock:
-            running, self._running = self._running, None
-            pending = tuple(self._pending)
-        if running is not None:
-            wait(pending)
-            running.stop()
 
     def store(self, namespace: str, memory: NewMemory) -> Stored:
         """See `MemoryEngine.store`."""
@@ -272,21 +202,27 @@ class BlockingMemory:
         Args:
             namespaces: What to export; everything by default.
 
-        Yields:
+        Returns:
             Lines without their ends.
         """
+        return self._stream(lambda engine: engine.export(namespaces), at_once=_PAGE)
 
-        async def begin(engine: MemoryEngine) -> AsyncGenerator[bytes]:
-            return engine.export(namespaces)
-
-        lines = self._call(begin)
-        try:
-            while page := self._call(lambda _: _take(lines)):
-                yield from page
-        finally:
-            # Closing the engine has closed the export as well.
-            with suppress(ClosedError):
-                self._call(lambda _: lines.aclose())
+    def follow_events(
+        self,
+        namespace: str | None,
+        *,
+        after: str = "now",
+        types: Collection[EventType] | None = None,
+        limit: int = 100,
+        idle: timedelta = timedelta(seconds=15),
+    ) -> Iterator[EventPage]:
+        """See `MemoryEngine.follow_events`; the pages come as they are asked for."""
+        return self._stream(
+            lambda engine: engine.follow_events(
+                namespace, after=after, types=types, limit=limit, idle=idle
+            ),
+            at_once=1,
+        )
 
     def import_lines(
         self,
@@ -353,31 +289,6 @@ class BlockingMemory:
     def health(self) -> Health:
         """See `MemoryEngine.health`."""
         return self._call(lambda engine: engine.health())
-
-    def _call(self, operation: Callable[[MemoryEngine], Awaitable[ResultT]]) -> ResultT:
-        with self._lock:
-            if self._running is None:
-                raise ClosedError(
-                    "This BlockingMemory is not open.", remedy="Use it inside `with`."
-                )
-            future = self._running.submit(operation)
-            self._pending.add(cast(Future[object], future))
-            future.add_done_callback(self._pending.discard)
-        try:
-            return future.result()
-        except BaseException:
-            # After Ctrl-C nobody waits for the answer; where the call itself failed it is over.
-            future.cancel()
-            raise
-
-
-async def _take(lines: AsyncGenerator[bytes]) -> list[bytes]:
-    page: list[bytes] = []
-    async for line in lines:
-        page.append(line)
-        if len(page) == _PAGE:
-            break
-    return page
 
 
 async def _drawn(lines: Iterable[bytes]) -> AsyncIterator[bytes]:

@@ -13,14 +13,18 @@ from sfm_core.engine.backoff import Backoff
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
 from sfm_core.engine.committer import Committer
+from sfm_core.engine.event_token import EventTokens
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
+from sfm_core.engine.following import Following
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.index import without_credentials
 from sfm_core.engine.index_opener import IndexOpener
 from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
+from sfm_core.engine.log_pages import LogPages
+from sfm_core.engine.log_watch import LogWatch
 from sfm_core.engine.manifest import read_manifest
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.opening import BackendMaker, open_stores
@@ -87,18 +91,22 @@ async def open_engine(
     async with AsyncExitStack() as stack:
         maker = BackendMaker(registry, context, policy or Policy())
         stores = await open_stores(stack, slots, maker, settings or EngineSettings())
-        await read_manifest(stores.kv, stores.owner)
+        manifest = await read_manifest(stores.kv, stores.owner)
         # Whoever has an entry before it looks at the collections can be waited for by others.
         presence = await _enter(stack, stores)
         embedders = await stack.enter_async_context(AsyncExitStack())
         indexes = Indexes(stores, IndexOpener(embedders, maker.embedder, stores.index))
         place = f"{without_credentials(slots.vector)} {without_credentials(slots.graph)}"
         await indexes.begin(place=place, decides=decides)
-        yield _start(stack, stores, indexes, presence)
+        yield _start(stack, stores, indexes, presence, EventTokens(manifest.truth_id))
 
 
 def _start(
-    stack: AsyncExitStack, stores: Stores, indexes: Indexes, presence: Presence
+    stack: AsyncExitStack,
+    stores: Stores,
+    indexes: Indexes,
+    presence: Presence,
+    tokens: EventTokens,
 ) -> MemoryEngine:
     """Wire the parts, start the upkeep, and have everything closed in reverse order."""
     truth = Truth(stores.kv)
@@ -120,7 +128,6 @@ def _start(
     forgetting = Forgetting(stores, truth, writer)
     reading = Reading(stores, truth, access)
     linking = Linking(stores, truth, writer)
-    restoring = Restoring(stores, truth, remembering, linking)
     checking = Checking(stores, truth, reading, indexer, indexes)
     parts = Parts(
         stores=stores,
@@ -138,12 +145,21 @@ def _start(
         access=access,
         checking=checking,
         exporting=Exporting(stores, truth, reading),
-        importing=Importing(restoring, writer),
-        replaying=Replaying(stores, truth, reading, presence),
+        importing=Importing(Restoring(stores, truth, remembering, linking), writer),
+        replaying=Replaying(stores, truth, reading, presence, waking),
+        following=_following(stack, stores, truth, waking, tokens),
         relay=_relay(stores, truth, presence, waking),
     )
     _keep_up(stack, parts, waking)
     return MemoryEngine(parts)
+
+
+def _following(
+    stack: AsyncExitStack, stores: Stores, truth: Truth, waking: Waking, tokens: EventTokens
+) -> Following:
+    following = Following(stores, LogPages(stores, truth), LogWatch(stores, waking), tokens)
+    stack.push_async_callback(following.close)
+    return following
 
 
 def _relay(stores: Stores, truth: Truth, presence: Presence, waking: Waking) -> Relay | None:

@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.presence import Presence
-from sfm_core.engine.waking import Bell
+from sfm_core.engine.waking import Chime
 from sfm_core.errors import BackendUnavailableError, SfmError
 from sfm_core.protocols.kv import (
     Commit,
@@ -130,7 +130,9 @@ class Writable(Protocol):
 class Committer:
     """Brings changes to the truth."""
 
-    def __init__(self, stores: Writable, presence: Presence, *, logged: Bell | None = None) -> None:
+    def __init__(
+        self, stores: Writable, presence: Presence, *, logged: Chime | None = None
+    ) -> None:
         """Commit to the truth of `stores` while `presence` has the right to.
 
         Args:
@@ -140,7 +142,7 @@ class Committer:
         """
         self._kv = stores.kv
         self._presence = presence
-        self._logged = logged or Bell()
+        self._logged = logged or Chime()
         self._owner = stores.owner
         self._lease = stores.settings.lease
         self._coalescer: Coalescer[Change, Written] = Coalescer(self._process, max_batch=MAX_GROUP)

@@ -62,6 +62,7 @@ class Relay:
         self._publishing = publishing
         self._presence = presence
         self._waking = waking
+        self._logged = waking.logged.bell()
         self._backoff = backoff
         self._reason = self._said = ""
 
@@ -122,7 +123,7 @@ class Relay:
             stores.clock.sleep(stores.settings.sweep_interval if told else POLL)
         )
         try:
-            await self._waking.logged.heard(pause)
+            await self._logged.heard(pause)
         finally:
             pause.cancel()
 

@@ -12,6 +12,7 @@ from sfm_core.engine.reading import Reading
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.transfer import Progress
 from sfm_core.engine.truth import Truth
+from sfm_core.engine.waking import Waking
 from sfm_core.errors import EventsOffError
 from sfm_core.model.events import EventNote, EventType
 from sfm_core.model.keys import HISTORY, LINK, MEMORY, KeyRange
@@ -38,12 +39,15 @@ class _Version(NamedTuple):
 class Replaying:
     """Appends to the log what it has told already, or was never told."""
 
-    def __init__(self, stores: Stores, truth: Truth, reading: Reading, presence: Presence) -> None:
-        """Replay `truth`, and write while `presence` has the right to."""
+    def __init__(
+        self, stores: Stores, truth: Truth, reading: Reading, presence: Presence, waking: Waking
+    ) -> None:
+        """Replay `truth`, writing while `presence` has the right to and waking those who read."""
         self._stores = stores
         self._truth = truth
         self._reading = reading
         self._presence = presence
+        self._logged = waking.logged
 
     async def replay(
         self,
@@ -133,6 +137,7 @@ class Replaying:
             commit = Commit(namespace=namespace, events=tuple(notes[start : start + AT_ONCE]))
             async with self._presence.writing():
                 await stores.kv.commit([commit], owner=stores.owner, lease=stores.settings.lease)
+            self._logged.ring()
 
 
 def events_off() -> EventsOffError:

@@ -50,6 +50,24 @@ class Bell:
         await self._rung.wait()
 
 
+class Chime:
+    """Bells that ring together, one for each who listens."""
+
+    def __init__(self) -> None:
+        """Hang no bell yet."""
+        self._bells: list[Bell] = []
+
+    def bell(self) -> Bell:
+        """Return one more bell."""
+        self._bells.append(Bell())
+        return self._bells[-1]
+
+    def ring(self) -> None:
+        """Ring every bell."""
+        for bell in self._bells:
+            bell.ring()
+
+
 class Waking:
     """Rings bells when the truth tells that another process has left work in it.
 
@@ -61,7 +79,7 @@ class Waking:
 
     def __init__(self, kv: KeyValueStore, clock: Clock, *, retry: timedelta) -> None:
         """Listen to `kv`; where that fails, again after `retry`."""
-        self.logged = Bell()
+        self.logged = Chime()
         self.left = Bell()
         self._kv = kv
         self._clock = clock

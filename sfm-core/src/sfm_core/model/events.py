@@ -89,6 +89,35 @@ class Event:
     data: Payload | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedEvent:
+    """An event as it is read from the log of a truth.
+
+    Attributes:
+        position: Where to read on after it. Opaque, and of this truth only.
+        event: What happened.
+    """
+
+    position: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """A part of the event log.
+
+    Attributes:
+        events: What happened, in order; may be empty.
+        position: Where to read on after it. It moves on also where none of
+            the events were asked for.
+        more: Whether there was more when it was read.
+    """
+
+    events: tuple[PlacedEvent, ...]
+    position: str
+    more: bool
+
+
 def event_id(namespace: str, key: bytes, version: int) -> str:
     """Derive the id of an event from what it is about, so that a duplicate is recognisable."""
     return str(uuid5(_EVENTS, f"{namespace}\0{key.hex()}\0{version}"))

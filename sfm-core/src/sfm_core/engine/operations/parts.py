@@ -8,6 +8,7 @@ from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.adopting import Adopting
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
+from sfm_core.engine.following import Following
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
@@ -44,6 +45,7 @@ class Parts:
     exporting: Exporting
     importing: Importing
     replaying: Replaying
+    following: Following
     relay: Relay | None
 
 

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import AsyncGenerator, Collection, Sequence
+from datetime import datetime, timedelta
 
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.engine.transfer import Progress
+from sfm_core.model.events import EventPage, EventType
 from sfm_core.model.report import ReplayReport
 
 
 class Telling(Operations):
     """Tells events, and tells them again."""
+
+    def follow_events(
+        self,
+        namespace: str | None,
+        *,
+        after: str = "now",
+        types: Collection[EventType] | None = None,
+        limit: int = 100,
+        idle: timedelta = timedelta(seconds=15),
+    ) -> AsyncGenerator[EventPage]:
+        """Read the event log, and go on with what happens from then on.
+
+        Works with and without a sink, beside any number of others who read.
+
+        Args:
+            namespace: Whose events; `None` for everybody's.
+            after: Where to begin: a position that was read before, "start" for
+                wherever the log begins, or "now".
+            types: Which kinds of events; by default all.
+            limit: Most events of a page.
+            idle: After how long without an event to tell that there is none.
+
+        Returns:
+            Pages without end. The first comes at once; an empty one tells
+            where the log was read to, so that the position stays a young one.
+
+        Raises:
+            EventsOffError: Events are turned off.
+            EventsGoneError: What follows the position is no longer in the log,
+                or the position is one of another truth.
+            InvalidInputError: What was given is no position.
+            BackendError: The truth did not answer; begin again after the last position.
+        """
+        return self._parts.following.follow(
+            namespace, after=after, types=types, limit=limit, idle=idle
+        )
 
     async def replay_events(
         self,
