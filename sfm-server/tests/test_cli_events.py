@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +46,56 @@ def test_a_replay_says_what_it_told(where: list[str], capfd: pytest.CaptureFixtu
 def test_what_is_no_time_is_refused(where: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["events", "replay", "--from", "noon", *where]) == 2
     assert "2026-02-03T04:05:06Z" in capfd.readouterr().err
+
+
+def test_tail_shows_what_the_log_holds_and_where_to_go_on(
+    where: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    where = [*where, "-n", tmp_path.name]
+    for text in ("tea", "more tea"):
+        run(["store", text, "--coord", "1,2", *where])
+    run(["link", "1,2", "1,2", *where])
+    capfd.readouterr()
+
+    assert run(["events", "tail", "--after", "start", "--until-now", *where]) == 0
+    shown = capfd.readouterr()
+    assert [line.split("  ")[1:] for line in shown.out.splitlines()] == [
+        ["memory.stored", "1,2", "v1", "tea"],
+        ["memory.stored", "1,2", "v2", "more tea"],
+        ["link.stored", "1,2>related>1,2", "v1"],
+    ]
+    position = shown.err.split("--after ")[1].strip()
+
+    run(["delete", "1,2", *where])
+    capfd.readouterr()
+    again = ["events", "tail", "--after", position, "--until-now", "--json", *where]
+    assert run([*again, "--type", "memory.deleted"]) == 0
+    [document] = map(json.loads, capfd.readouterr().out.splitlines())
+    assert (document["type"], document["version"]) == ("memory.deleted", 3)
+
+
+def test_tail_of_a_position_of_another_truth_is_one_line(
+    where: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = ["--data", str(tmp_path / "other")]
+    run(["events", "tail", "--until-now", *other])
+    position = capfd.readouterr().err.split("--after ")[1].strip()
+    assert run(["events", "tail", "--after", position, "--until-now", *where]) == 7
+    assert capfd.readouterr().err.startswith("sfm: The position is of another truth")
+
+
+@pytest.mark.timeout(60)
+def test_tail_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
+    data = ["--data", str(tmp_path / "data")]
+    run(["store", "before", "--coord", "1", *data])
+    command = [sys.executable, "-m", "sfm_server", "events", "tail", "--after", "start", *data]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert b"before" in process.stdout.readline()
+        run(["store", "meanwhile", "--coord", "2", *data])
+        assert b"meanwhile" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Go on with --after " in errors
+    assert b"Traceback" not in errors

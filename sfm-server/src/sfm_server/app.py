@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -111,6 +112,7 @@ def create_app(
     app.state.metrics = Metrics()
     app.state.engine = None
     app.state.failure = None
+    app.state.closing = asyncio.Event()
     for module in (memories, recall, graph, events, system, admin):
         app.include_router(module.router)
     app.include_router(admin.json_router)

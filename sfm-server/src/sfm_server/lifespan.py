@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sfm_server.assembly import open_memory
+from sfm_server.closing import heard_in
 from sfm_server.files import FileWorker
 from sfm_server.selection import Selection
 from sfm_server.settings import Settings
@@ -56,6 +57,7 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
         if settings.openapi_path is not None or memory.selection.mode.lasting:
             task = asyncio.create_task(_write_openapi_soon(app, files))
             stack.push_async_callback(_cancel, task)
+        stack.enter_context(heard_in(app.state.closing))
         _stop_with_the_parent(stack)
         yield
     log.info("the memory is closed")

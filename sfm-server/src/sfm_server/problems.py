@@ -98,6 +98,7 @@ STATUSES: Mapping[type[errors.SfmError], HTTPStatus] = MappingProxyType(
         MethodNotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
         errors.VersionConflictError: HTTPStatus.CONFLICT,
         errors.EventsOffError: HTTPStatus.CONFLICT,
+        errors.EventsGoneError: HTTPStatus.GONE,
         BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         UnsupportedMediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,

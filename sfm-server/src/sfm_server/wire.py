@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from sfm_core.errors import InvalidInputError, NotFoundError, SfmError
+from sfm_core.model.cloudevents import cloudevent
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.events import EventPage
 from sfm_core.model.filters import parse_filter
 from sfm_core.model.link import Link
 from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
@@ -27,7 +29,7 @@ from sfm_core.registry import PortName
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, LineErrorAnswer
 from sfm_server.schemas.collections import CollectionAnswer, CollectionRole
-from sfm_server.schemas.events import ReplayAnswer
+from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
 from sfm_server.schemas.memories import (
     EpisodeAnswer,
     ItemError,
@@ -253,6 +255,15 @@ def import_report(source: ImportReport) -> ImportAnswer:
         links=source.links,
         failed=source.failed,
         errors=[LineErrorAnswer(line=error.line, message=error.message) for error in source.errors],
+    )
+
+
+def events(source: EventPage) -> EventsAnswer:
+    """Describe a part of the event log."""
+    return EventsAnswer(
+        events=[dict[str, object](cloudevent(one.event)) for one in source.events],
+        position=source.position,
+        more=source.more,
     )
 
 

@@ -2,12 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import cast
+
 import click
 
-from sfm_server.cli.output import progress_bar, show
+from sfm_core.model.events import EventType
+from sfm_server.cli.output import payload_text, progress_bar, show
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
 from sfm_server.schemas.events import ReplayAnswer
+
+_TYPE = click.Choice([one.value for one in EventType])
+
+
+@click.command()
+@click.option("--after", metavar="POSITION", default="now", help="A position, start or now.")
+@click.option("--type", "types", multiple=True, type=_TYPE, help="Only this type; repeatable.")
+@click.option("--all-namespaces", is_flag=True, help="Everybody's events.")
+@click.option("--until-now", is_flag=True, help="Stop where there are no more.")
+@with_target
+def tail(
+    target: Target, *, after: str, types: tuple[str, ...], all_namespaces: bool, until_now: bool
+) -> None:
+    """Show what changes, as it happens; Ctrl-C stops it.
+
+    Begins with what happens from now on, or after POSITION, or with everything
+    that the log holds: start. With --json each line is a CloudEvent. At the
+    end, the position to go on from is told on standard error.
+    """
+
+    async def work(client: MemoryClient) -> None:
+        position = None
+        pages = client.follow_events(after, types, all_namespaces=all_namespaces)
+        try:
+            async with aclosing(pages):
+                async for page in pages:
+                    for event in page.events:
+                        show(event, as_json=target.as_json, text=partial(_line, event))
+                    position = page.position
+                    if until_now and not page.more:
+                        break
+        finally:
+            if position is not None:
+                click.echo(f"Go on with --after {position}", err=True)
+
+    target.run(work)
 
 
 @click.command()
@@ -35,3 +77,10 @@ def replay(target: Target, *, since: str, dry_run: bool) -> None:
         as_json=target.as_json,
         text=lambda: f"{'There are' if dry_run else 'Told again'} {told}",
     )
+
+
+def _line(event: Mapping[str, object]) -> str:
+    data = cast(Mapping[str, object], event.get("data", {}))
+    payload = cast(Mapping[str, object] | None, data.get("payload"))
+    parts = [event["time"], event["type"], event["subject"], f"v{event['version']}"]
+    return "  ".join([*map(str, parts), *([] if payload is None else [payload_text(payload)])])

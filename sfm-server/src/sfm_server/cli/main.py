@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "rebuild": "upkeep:rebuild",
         "check": "upkeep:check",
         "collections": "collections:collections",
+        "events tail": "events:tail",
         "events replay": "events:replay",
         "events dlq list": "letters:list_letters",
         "events dlq retry": "letters:retry",
@@ -52,7 +53,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 
 GROUPS: Mapping[str, str] = MappingProxyType(
     {
-        "events": "Look after the events that are published.",
+        "events": "Look at events, and look after those that are published.",
         "events dlq": "Look after dead letters: events that a consumer could not take in.",
     }
 )

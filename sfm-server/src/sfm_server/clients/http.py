@@ -10,12 +10,12 @@ import httpx
 import msgspec
 
 from sfm_core import errors
+from sfm_server.clients.answers import checked, decoded, error_of
 from sfm_server.clients.protocol import Item, Progress, Question
-from sfm_server.problems import PROBLEM_JSON, TYPE_PREFIX, all_errors
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
-from sfm_server.schemas.events import ReplayAnswer
+from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     Done,
@@ -34,12 +34,7 @@ Query = Mapping[str, str | int | Sequence[str]]
 _LINES = "application/x-ndjson"
 _BACKEND = "http"
 _BLOCK = 64 * 1024
-
-
-class RemoteError(errors.SfmError):
-    """A server answered with an error that this version does not know, or with something else."""
-
-    code = "remote"
+_WAIT_SECONDS = 20
 
 
 class HttpClient:
@@ -137,7 +132,7 @@ class HttpClient:
         """Ask every backend how it does."""
         response = await self._send("GET", "/health")
         # A backend that is down is what was asked about, not a failure of the question.
-        return _decoded(response, HealthAnswer)
+        return decoded(response, HealthAnswer)
 
     async def export(self, namespaces: Sequence[str] | None) -> AsyncGenerator[bytes]:
         """Read everything as JSON Lines, without line ends."""
@@ -148,7 +143,7 @@ class HttpClient:
             ) as response:
                 if response.is_error:
                     await response.aread()
-                    raise _error_of(response)
+                    raise error_of(response)
                 async for line in _lines(response):
                     yield line
         except httpx.TransportError as error:
@@ -162,7 +157,7 @@ class HttpClient:
             content=_blocks(lines, progress),
             headers={"Content-Type": _LINES},
         )
-        return _checked(response, ImportAnswer)
+        return checked(response, ImportAnswer)
 
     async def collections(self) -> CollectionsAnswer:
         """List the collections of the vector store."""
@@ -183,6 +178,18 @@ class HttpClient:
         answer = await self._post("/check", {"repair": repair}, CheckAnswer)
         progress(answer.memories + answer.links)
         return answer
+
+    async def follow_events(
+        self, after: str, types: Sequence[str], *, all_namespaces: bool
+    ) -> AsyncGenerator[EventsAnswer]:
+        """Read the event log, and go on with what happens."""
+        query: dict[str, str | int | Sequence[str]] = {"wait_seconds": _WAIT_SECONDS}
+        query |= {"types": list(types)} if types else {}
+        query |= {"all_namespaces": "true"} if all_namespaces else {}
+        while True:
+            page = await self._get("/events/page", {**query, "after": after}, EventsAnswer)
+            after = page.position
+            yield page
 
     async def replay_events(
         self,
@@ -215,7 +222,7 @@ class HttpClient:
     ) -> AnswerT:
         headers = {} if content is None else {"Content-Type": "application/json"}
         response = await self._send(method, path, query=query, content=content, headers=headers)
-        return _checked(response, form)
+        return checked(response, form)
 
     async def _send(
         self,
@@ -280,54 +287,6 @@ def _encoded(body: object) -> bytes:
 
 def _without_none(document: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in document.items() if value is not None}
-
-
-def _checked(response: httpx.Response, form: type[AnswerT]) -> AnswerT:
-    if response.is_error:
-        raise _error_of(response)
-    return _decoded(response, form)
-
-
-def _decoded(response: httpx.Response, form: type[AnswerT]) -> AnswerT:
-    try:
-        return msgspec.json.decode(response.content, type=form)
-    except msgspec.DecodeError as error:
-        raise _error_of(response) from error
-
-
-def _error_of(response: httpx.Response) -> errors.SfmError:
-    """Make of a problem the error that it was made from."""
-    kind = response.headers.get("content-type", "").partition(";")[0]
-    if kind != PROBLEM_JSON:
-        return RemoteError(
-            f"{response.url} answered with status {response.status_code} and no problem+json.",
-            remedy="Check that the URL is that of a SomaFractalMemory server.",
-        )
-    problem: dict[str, object] = msgspec.json.decode(response.content)
-    code = str(problem.get("type", "")).removeprefix(TYPE_PREFIX)
-    message, remedy = str(problem.get("detail", "")), str(problem.get("remedy", ""))
-    for known in all_errors():
-        if known.code == code:
-            return _remade(known, message, remedy, problem)
-    return RemoteError(message, remedy=remedy)
-
-
-def _remade(
-    known: type[errors.SfmError], message: str, remedy: str, problem: Mapping[str, object]
-) -> errors.SfmError:
-    if issubclass(known, errors.InvalidInputError):
-        return known(message, field=str(problem.get("field", "")), remedy=remedy)
-    if issubclass(known, errors.BackendError):
-        return known(message, backend=str(problem.get("backend", "")), remedy=remedy)
-    if issubclass(known, errors.VersionConflictError):
-        expected, actual = problem.get("expected_version"), problem.get("actual_version")
-        return known(
-            message,
-            expected=expected if isinstance(expected, int) else 0,
-            actual=actual if isinstance(actual, int) else 0,
-            remedy=remedy,
-        )
-    return known(message, remedy=remedy)
 
 
 def _unreachable(http: httpx.AsyncClient, error: httpx.TransportError) -> errors.SfmError:

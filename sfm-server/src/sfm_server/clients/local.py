@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from contextlib import aclosing
 from typing import Literal
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.events import EventType
 from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.protocols.graph import Direction
 from sfm_server import wire
@@ -14,7 +16,7 @@ from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
-from sfm_server.schemas.events import ReplayAnswer
+from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     HistoryAnswer,
@@ -192,6 +194,19 @@ class LocalClient:
     async def check(self, *, repair: bool, progress: Progress) -> CheckAnswer:
         """Compare derived stores with the truth, and repair them if asked to."""
         return wire.check_report(await self._engine.check(repair=repair, progress=progress))
+
+    async def follow_events(
+        self, after: str, types: Sequence[str], *, all_namespaces: bool
+    ) -> AsyncGenerator[EventsAnswer]:
+        """Read the event log, and go on with what happens."""
+        pages = self._engine.follow_events(
+            None if all_namespaces else self._namespace,
+            after=after,
+            types=[EventType(name) for name in types] or None,
+        )
+        async with aclosing(pages):
+            async for page in pages:
+                yield wire.events(page)
 
     async def replay_events(
         self,

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
-from sfm_server.schemas.events import ReplayAnswer
+from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     EpisodeAnswer,
@@ -164,6 +164,12 @@ class MemoryClient(Protocol):
 
     async def check(self, *, repair: bool, progress: Progress) -> CheckAnswer:
         """Compare derived stores with the truth, and repair them if asked to."""
+        ...
+
+    def follow_events(
+        self, after: str, types: Sequence[str], *, all_namespaces: bool
+    ) -> AsyncGenerator[EventsAnswer]:
+        """Read the event log, and go on with what happens; without end."""
         ...
 
     async def replay_events(

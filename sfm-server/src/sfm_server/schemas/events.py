@@ -18,3 +18,18 @@ class ReplayAnswer:
     events: int
     memories: int
     links: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsAnswer:
+    """A part of the event log.
+
+    Attributes:
+        events: What changed, in order, as documents of CloudEvents 1.0.
+        position: Where to read on; give it as `after`.
+        more: Whether there was more when it was read.
+    """
+
+    events: list[dict[str, object]]
+    position: str
+    more: bool

@@ -1,0 +1,146 @@
+"""Events as a stream, of a server in processes of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager, suppress
+from itertools import count
+
+import httpx
+import psutil
+import pytest
+from event_streams import Told, messages
+from fix_serving import TOKEN, Serve, Server
+
+PATIENCE = 30.0
+
+
+def in_flight(server: Server) -> float:
+    [line] = [
+        line
+        for line in httpx.get(f"{server.url}/metrics").text.splitlines()
+        if line.startswith("sfm_http_requests_in_flight ")
+    ]
+    return float(line.split()[1])
+
+
+@asynccontextmanager
+async def opened(server: Server, **query: str) -> AsyncGenerator[AsyncGenerator[Told]]:
+    """Open a stream, and wait until it has begun."""
+    async with (
+        httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client,
+        client.stream("GET", "/events", params=query) as answer,
+    ):
+        assert answer.status_code == 200
+        async with aclosing(messages(answer.aiter_bytes())) as told:
+            await anext(told)
+            yield told
+
+
+async def store(server: Server, coord: str) -> None:
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
+        body = {"coord": coord, "payload": {"text": f"fact {coord}"}}
+        assert (await client.post("/store", json=body)).is_success
+
+
+@pytest.mark.parametrize("number", ["1", "2"])
+async def test_open_streams_do_not_keep_a_server_from_stopping(serve: Serve, number: str) -> None:
+    server = serve(UVICORN_WORKERS=number)
+    async with opened(server) as one, opened(server) as other:
+        begun = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert [told async for told in one] == []
+        assert [told async for told in other] == []
+        log = await asyncio.to_thread(server.stop)
+    assert time.monotonic() - begun < PATIENCE
+    assert log.count("the memory is closed") == int(number)
+    assert "timeout graceful shutdown exceeded" not in log
+    assert "Traceback" not in log
+
+
+async def test_a_client_that_leaves_is_forgotten(serve: Serve) -> None:
+    server = serve()
+    async with opened(server), opened(server, after="start") as told:
+        for number in range(3):
+            await store(server, str(number))
+            await anext(told)
+        assert await asyncio.to_thread(in_flight, server) == 3
+    while await asyncio.to_thread(in_flight, server) > 1:  # noqa: ASYNC110 - it can only be asked
+        await asyncio.sleep(0.02)
+    assert "Traceback" not in server.stop()
+
+
+async def test_a_client_that_does_not_read_holds_up_nobody_and_misses_nothing(
+    serve: Serve,
+) -> None:
+    server = serve()
+    async with (
+        opened(server) as slow,
+        opened(server) as fast,
+        httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client,
+    ):
+        for start in range(0, 300, 100):
+            items = [
+                {"coord": f"{n}", "payload": {"text": "x" * 20_000}}
+                for n in range(start, start + 100)
+            ]
+            assert (await client.post("/store_bulk", json={"items": items})).is_success
+        expected = [(str(number), 1) for number in range(300)]
+        assert [(await anext(fast)).what for _ in range(300)] == expected
+        assert [(await anext(slow)).what for _ in range(300)] == expected
+
+
+def test_a_stream_needs_the_token(server: Server) -> None:
+    for path in ("/events", "/events/page"):
+        assert httpx.get(f"{server.url}{path}").status_code == 401
+    authorized = {"Authorization": f"Bearer {TOKEN}"}
+    assert httpx.get(f"{server.url}/events/page", headers=authorized).is_success
+
+
+@pytest.mark.timeout(180)
+async def test_a_worker_that_is_killed_costs_no_event(serve: Serve) -> None:
+    server = serve(UVICORN_WORKERS="2")
+    acknowledged: list[str] = []
+    done = asyncio.Event()
+    following = asyncio.create_task(follow(server, done))
+    for number in count():
+        if len(acknowledged) == 120:
+            break
+        with suppress(httpx.TransportError):
+            await store(server, str(number))
+            acknowledged.append(str(number))
+        if number in {20, 40, 60, 80} and (alive := workers(server)):
+            alive[number // 20 % len(alive)].kill()
+    done.set()
+    found = await asyncio.wait_for(following, PATIENCE)
+    assert set(acknowledged) <= {one.what[0] for one in found}
+    assert len({one.document["id"] for one in found}) == len({one.what for one in found})
+
+
+def workers(server: Server) -> list[psutil.Process]:
+    processes = psutil.Process(server.process.pid).children(recursive=True)
+    return [one for one in processes if any("spawn_main" in word for word in one.cmdline())]
+
+
+async def follow(server: Server, done: asyncio.Event) -> list[Told]:
+    """Follow until all is told, as a browser does: where the stream breaks off, it goes on."""
+    found: list[Told] = []
+    last = ""
+    while True:
+        headers = {"Last-Event-ID": last} if last else {}
+        with suppress(httpx.TransportError):
+            async with (
+                httpx.AsyncClient(base_url=server.url, timeout=1) as client,
+                client.stream(
+                    "GET", "/events", params={"after": "start"}, headers=headers
+                ) as answer,
+                aclosing(messages(answer.aiter_bytes())) as told,
+            ):
+                async for one in told:
+                    found += [one] if one.event else []
+                    last = one.id
+        if done.is_set():
+            return found
