@@ -45,7 +45,7 @@ def runs() -> Iterator[Run]:
     for distribution in sorted(ROOT.glob("sfm-*")):
         yield _mypy(distribution, ("src", "tests"), base=("src", "tests"))
     # Tests of several distributions start the servers of theirs.
-    helpers = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("sfm-*-*/tests"))
+    helpers = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("sfm-*/tests"))
     yield _mypy(ROOT, ROOT_FOLDERS, base=(".", *helpers))
     yield Run(folder=ROOT, command=("basedpyright", "--pythonpath", sys.executable))
 

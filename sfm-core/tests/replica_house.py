@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from random import Random
 
-from engine_house import House
+from engine_house import House, at, new
 
 from sfm_core.engine.consuming.replica import ReplicaHandler
+from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.walking import entries_of, namespaces_of
+from sfm_core.errors import NotFoundError
 from sfm_core.inprocess.kv import InProcessKeyValueStore, KeyValueState
+from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import Event
 from sfm_core.model.keys import ACCESS
+from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.protocols.kv import Entry, KeyValueStore
 from sfm_core.settings import EngineSettings
 from sfm_core.testing.faults import FaultPlan, faulty
@@ -70,3 +76,37 @@ async def held(kv: KeyValueStore) -> Held:
         )
         for namespace in await namespaces_of(kv)
     }
+
+
+async def change_something(engine: MemoryEngine, random: Random) -> None:
+    """Do one thing that a client may do, on few memories, so that much meets."""
+    namespace = random.choice(["one", "two"])
+    one, other = at(random.randrange(4)), at(random.randrange(4))
+    match random.randrange(8):
+        case 0 | 1 | 2:
+            await engine.store(namespace, _random_memory(random, one))
+        case 3:
+            await engine.store_many(namespace, [_random_memory(random, c) for c in (one, other)])
+        case 4:
+            await engine.delete_many(namespace, [one])
+        case 5:
+            await engine.unlink(namespace, one, other, type=random.choice("xy"))
+        case _:
+            try:
+                await engine.link(
+                    namespace, one, other, type=random.choice("xy"), weight=random.random()
+                )
+                await engine.set_importance(namespace, one, random.random())
+            except NotFoundError:
+                pass
+
+
+def _random_memory(random: Random, where: Coordinate) -> NewMemory:
+    return new(
+        where,
+        f"thing {random.randrange(100)}",
+        type=random.choice(list(MemoryType)),
+        importance=random.choice([None, 0.0, 0.3, 1.0]),
+        ttl=random.choice([None, None, timedelta(seconds=random.randint(1, 100))]),
+        episode=random.choice([None, Episode(name="e", order=float(random.randrange(3)))]),
+    )

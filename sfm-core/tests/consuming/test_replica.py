@@ -10,18 +10,16 @@ from random import Random
 
 import pytest
 from engine_house import NS, SETTINGS, House, at, new, open_house
-from replica_house import Replica, held, open_replica
+from replica_house import Replica, change_something, held, open_replica
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import (
     BackendUnavailableError,
     ClosedError,
     ConfigurationError,
-    NotFoundError,
 )
-from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import Event, EventType
-from sfm_core.model.memory import Episode, MemoryType, NewMemory
+from sfm_core.model.memory import Episode, MemoryType
 from sfm_core.testing.samples import HOSTILE_COORDINATES, HOSTILE_NAMES
 
 A, B, C = at(1), at(2), at(3)
@@ -294,40 +292,6 @@ class TestWhateverHappens:
         async with open_replica(house, SETTINGS) as replica:
             await replica.take_in(events)
             assert await held(replica.kv) == await held(house.kv)
-
-
-async def change_something(engine: MemoryEngine, random: Random) -> None:
-    """Do one thing that a client may do, on few memories, so that much meets."""
-    namespace = random.choice(["one", "two"])
-    one, other = at(random.randrange(4)), at(random.randrange(4))
-    match random.randrange(8):
-        case 0 | 1 | 2:
-            await engine.store(namespace, random_memory(random, one))
-        case 3:
-            await engine.store_many(namespace, [random_memory(random, c) for c in (one, other)])
-        case 4:
-            await engine.delete_many(namespace, [one])
-        case 5:
-            await engine.unlink(namespace, one, other, type=random.choice("xy"))
-        case _:
-            try:
-                await engine.link(
-                    namespace, one, other, type=random.choice("xy"), weight=random.random()
-                )
-                await engine.set_importance(namespace, one, random.random())
-            except NotFoundError:
-                pass
-
-
-def random_memory(random: Random, where: Coordinate) -> NewMemory:
-    return new(
-        where,
-        f"thing {random.randrange(100)}",
-        type=random.choice(list(MemoryType)),
-        importance=random.choice([None, 0.0, 0.3, 1.0]),
-        ttl=random.choice([None, None, timedelta(seconds=random.randint(1, 100))]),
-        episode=random.choice([None, Episode(name="e", order=float(random.randrange(3)))]),
-    )
 
 
 async def deliver(replica: Replica, events: Sequence[Event], random: Random) -> None:
