@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from engine_house import (
@@ -20,26 +20,22 @@ from engine_house import (
     new,
     open_house,
 )
+from following import IDLE, MOMENT, next_page, page, read, told
 
 from sfm_core.engine.event_token import EventTokens
-from sfm_core.engine.events import subject
-from sfm_core.engine.log_pages import PAGE
 from sfm_core.engine.manifest import read_manifest
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import (
     BackendUnavailableError,
-    ClosedError,
     EventsGoneError,
     EventsOffError,
     InvalidInputError,
 )
-from sfm_core.model.events import START, EventNote, EventPage, EventType, Position
+from sfm_core.model.events import START, EventNote, EventType, Position
 from sfm_core.model.keys import memory_key
 from sfm_core.protocols.kv import Commit
 
 A, B = at(1), at(2)
-IDLE = timedelta(seconds=15)
-MOMENT = timedelta(seconds=0.1)
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -53,31 +49,6 @@ async def house() -> AsyncIterator[House]:
 async def engine(house: House) -> AsyncIterator[MemoryEngine]:
     async with house.open() as opened:
         yield opened
-
-
-def told(*pages: EventPage) -> list[tuple[str, int]]:
-    return [(one.event.subject, one.event.version) for page in pages for one in page.events]
-
-
-async def page(pages: AsyncGenerator[EventPage]) -> EventPage:
-    return await asyncio.wait_for(anext(pages), 10)
-
-
-async def next_page(house: House, pages: AsyncGenerator[EventPage]) -> EventPage:
-    """Wait for a page, and let the time pass that it may take."""
-    waiting = asyncio.create_task(page(pages))
-    await let_others_work()
-    await house.clock.advance(MOMENT)
-    return await waiting
-
-
-async def read(engine: MemoryEngine, after: str, *, limit: int = 100) -> list[EventPage]:
-    """Read what there is after a position."""
-    found: list[EventPage] = []
-    async with aclosing(engine.follow_events(NS, after=after, limit=limit)) as pages:
-        while not found or found[-1].more:
-            found.append(await page(pages))
-    return found
 
 
 async def test_from_now_on_nothing_is_told_of_the_past(house: House, engine: MemoryEngine) -> None:
@@ -102,7 +73,7 @@ async def test_reading_goes_on_after_any_event(engine: MemoryEngine, limit: int)
         await engine.store(NS, new(A, str(number)))
     pages = await read(engine, "start", limit=limit)
     assert all(len(one.events) <= limit for one in pages)
-    for one in (one for page in pages for one in page.events):
+    for one in (placed for part in pages for placed in part.events):
         rest = told(*await read(engine, one.position, limit=limit))
         assert rest == [("1", version) for version in range(one.event.version + 1, 11)]
     assert told(*await read(engine, pages[-1].position)) == []
@@ -311,95 +282,3 @@ async def test_who_waits_hears_nothing_of_an_outage_meanwhile(house: House) -> N
         await engine.store(NS, new(A))
         await house.clock.advance(MOMENT)
         assert told(await waiting) == [("1", 1)]
-
-
-async def test_closing_the_engine_ends_the_waiting(house: House) -> None:
-    async with house.open() as engine:
-        pages = engine.follow_events(NS)
-        await page(pages)
-        waiting = asyncio.create_task(page(pages))
-        await let_others_work()
-    with pytest.raises(ClosedError):
-        await waiting
-
-
-async def test_a_thousand_idle_readers_cost_as_much_as_one(house: House) -> None:
-    faults = Faults()
-    async with house.open(faults=faults) as engine:
-        streams = [engine.follow_events(NS, idle=IDLE) for _ in range(1000)]
-        await asyncio.gather(*map(page, streams))
-        waiting = [asyncio.create_task(page(stream)) for stream in streams]
-        await let_others_work()
-        before = faults.kv.calls.total()
-        async with house.open(faults=Faults()):
-            await house.clock.advance(IDLE)
-        await asyncio.gather(*waiting)
-        assert faults.kv.calls.total() - before <= 100
-        await close(streams)
-
-
-async def test_a_thousand_readers_of_one_event_share_the_reading(house: House) -> None:
-    faults = Faults()
-    async with house.open(faults=faults) as engine:
-        streams = [engine.follow_events(NS) for _ in range(1000)]
-        await asyncio.gather(*map(page, streams))
-        waiting = [asyncio.create_task(page(stream)) for stream in streams]
-        await let_others_work()
-        await engine.store(NS, new(A))
-        before = faults.kv.calls.total()
-        await house.clock.advance(MOMENT)
-        pages = await asyncio.gather(*waiting)
-        assert all(told(one) == [("1", 1)] for one in pages)
-        assert faults.kv.calls.total() - before <= 60
-        await close(streams)
-
-
-async def test_when_nobody_waits_any_more_nobody_looks(house: House, engine: MemoryEngine) -> None:
-    async with aclosing(engine.follow_events(NS)) as pages:
-        await page(pages)
-        waiting = asyncio.create_task(page(pages))
-        await let_others_work()
-        assert looking()
-        waiting.cancel()
-        await asyncio.wait([waiting])
-    await house.clock.advance(INTERVAL)
-    assert not looking()
-
-
-def looking() -> list[asyncio.Task[object]]:
-    """Return the tasks that look at the log."""
-    return [task for task in asyncio.all_tasks() if "LogWatch._look" in repr(task)]
-
-
-async def test_readers_miss_nothing_while_others_write(house: House, engine: MemoryEngine) -> None:
-    async with house.open() as other:
-        reading = [asyncio.create_task(collect(engine, 60)) for _ in range(5)]
-        await let_others_work()
-        for number in range(30):
-            await asyncio.gather(
-                engine.store(NS, new(at(number % 3))), other.store(NS, new(at(number % 4)))
-            )
-            await house.clock.advance(MOMENT)
-        logged = await house.kv.read_events(after=START, limit=PAGE)
-        expected = [(subject(one.note.key), one.note.version) for one in logged]
-        for one in await asyncio.gather(*reading):
-            assert one == expected
-
-
-async def collect(engine: MemoryEngine, count: int) -> list[tuple[str, int]]:
-    """Read so many events, going on after each page as a reader does that was cut off."""
-    found: list[tuple[str, int]] = []
-    position = "start"
-    while len(found) < count:
-        async with aclosing(engine.follow_events(NS, after=position, limit=7)) as pages:
-            for _ in range(2):
-                if len(found) < count:
-                    one = await anext(pages)
-                    found += told(one)
-                    position = one.position
-    return found
-
-
-async def close(streams: Iterable[AsyncGenerator[EventPage]]) -> None:
-    for stream in streams:
-        await stream.aclose()
