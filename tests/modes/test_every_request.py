@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from typing import cast
 from uuid import uuid4
 
 import httpx
@@ -171,6 +172,28 @@ async def test_importance_changes_and_everything_else_stays(client: httpx.AsyncC
         "last_accessed_at": after["last_accessed_at"],
         "access_count": after["access_count"],
     }
+
+
+async def test_changes_are_told_from_where_a_client_was_and_told_again(
+    client: httpx.AsyncClient, mode: str
+) -> None:
+    if mode == "test":
+        assert (await client.get("/events")).status_code == 409
+        return
+    begin = str((await look(client, "/events/page"))["position"])
+    await ask(client, "/store", {"coord": "1,1", "payload": {"text": "mended"}})
+    await ask(client, "/link", {"from_coord": "1,1", "to_coord": "1,2"})
+    async with client.stream("GET", "/events", headers={"Last-Event-ID": begin}) as stream:
+        lines = (line async for line in stream.aiter_lines() if line.startswith("data: "))
+        told = [json.loads((await anext(lines)).removeprefix("data: ")) for _ in range(2)]
+    replayed = await ask(client, "/events/replay", {"from": "2020-01-01", "dry_run": True})
+
+    assert [(one["subject"], one["version"]) for one in told] == [
+        ("1,1", 2),
+        ("1,1>related>1,2", 1),
+    ]
+    assert told[0]["data"]["payload"] == {"text": "mended"}
+    assert cast("int", replayed["events"]) >= 5
 
 
 async def test_the_derived_stores_are_remade_from_the_truth(client: httpx.AsyncClient) -> None:
