@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.bare import inserts_per_second, search_seconds
 from benchmarks.corpus import Corpus
-from benchmarks.measuring import Results, disk_mebibytes, peak_mebibytes, timed
+from benchmarks.measuring import Results, disk_mebibytes, peak_mebibytes, quiet, timed
 from benchmarks.over_http import measure_server
 from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.index import collection_for
@@ -45,8 +45,6 @@ CONCURRENT = 64
 QUESTIONS = 500
 TOP_K = 10
 BATCH = 1000
-LONGEST_QUIET_SECONDS = 300
-IDLE_SHARE = 0.05
 SETTINGS = EngineSettings()
 
 
@@ -205,17 +203,6 @@ class Bench:
         return open_engine(
             slots=self.slots, registry=self.registry, context=self._context(), settings=SETTINGS
         )
-
-
-async def quiet() -> float:
-    """Wait until this process has no more work of its own accord, and return the seconds."""
-    start = time.perf_counter()
-    while time.perf_counter() - start < LONGEST_QUIET_SECONDS:
-        spent = time.process_time()
-        await asyncio.sleep(1)
-        if time.process_time() - spent < IDLE_SHARE:
-            break
-    return time.perf_counter() - start
 
 
 def encoded(memories: Sequence[NewMemory]) -> list[bytes]:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeAlias
+
+import psutil
+
+LONGEST_QUIET_SECONDS = 600
+STILL_SECONDS = 3
+IDLE_SHARE = 0.05
+
+Call: TypeAlias = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,23 +68,35 @@ class Results:
         )
 
 
-async def timed(calls: Sequence[Callable[[], Awaitable[object]]]) -> Times:
-    """Make calls one after the other.
+@dataclass(slots=True)
+class Stopwatch:
+    """Takes the times of calls of one kind, however many of them come at once."""
 
-    Args:
-        calls: What to call.
+    _seconds: list[float] = field(default_factory=list[float])
+    _elapsed: float = 0.0
+    _cpu: float = 0.0
 
-    Returns:
-        How long they took.
-    """
-    taken: list[float] = []
-    cpu, begin = time.process_time(), time.perf_counter()
-    for call in calls:
-        start = time.perf_counter()
-        await call()
-        taken.append(time.perf_counter() - start)
-    elapsed = time.perf_counter() - begin
-    return summary(taken, elapsed=elapsed, cpu=time.process_time() - cpu)
+    async def take(self, calls: Sequence[Call], settle: Call | None = None) -> None:
+        """Make calls one after the other.
+
+        Args:
+            calls: What to call.
+            settle: Waits for what the calls left to be done. It takes processor
+                time only: nobody who called waits for it.
+        """
+        cpu, begin = time.process_time(), time.perf_counter()
+        for call in calls:
+            start = time.perf_counter()
+            await call()
+            self._seconds.append(time.perf_counter() - start)
+        self._elapsed += time.perf_counter() - begin
+        if settle is not None:
+            await settle()
+        self._cpu += time.process_time() - cpu
+
+    def times(self) -> Times:
+        """Sum up the calls so far."""
+        return summary(self._seconds, elapsed=self._elapsed, cpu=self._cpu)
 
 
 def summary(taken: Sequence[float], *, elapsed: float, cpu: float) -> Times:
@@ -99,6 +122,38 @@ def summary(taken: Sequence[float], *, elapsed: float, cpu: float) -> Times:
         cpu=cpu / len(ordered) * 1e3,
         rate=len(ordered) / elapsed,
     )
+
+
+async def timed(calls: Sequence[Call]) -> Times:
+    """Make calls one after the other, and return how long they took."""
+    watch = Stopwatch()
+    await watch.take(calls)
+    return watch.times()
+
+
+async def quiet() -> float:
+    """Wait until this process and its children do nothing of their own accord.
+
+    Returns:
+        The seconds until then.
+    """
+    start = time.perf_counter()
+    still = 0
+    while still < STILL_SECONDS and time.perf_counter() - start < LONGEST_QUIET_SECONDS:
+        spent = _processor_seconds()
+        await asyncio.sleep(1)
+        still = still + 1 if _processor_seconds() - spent < IDLE_SHARE else 0
+    return time.perf_counter() - start - still
+
+
+def _processor_seconds() -> float:
+    own = psutil.Process()
+    seconds = 0.0
+    for process in (own, *own.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            spent = process.cpu_times()
+            seconds += spent.user + spent.system
+    return seconds
 
 
 def peak_mebibytes() -> float:
