@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from sfm_core.errors import ClosedError
 
@@ -13,6 +13,36 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 Process = Callable[[list[ItemT]], Awaitable[Sequence[ResultT | BaseException]]]
+
+
+class _Lot(Generic[ResultT]):
+    """What a caller has handed in at once: its results, and how many of them are missing."""
+
+    __slots__ = ("future", "missing", "results")
+
+    def __init__(self, size: int) -> None:
+        self.results: list[ResultT | BaseException] = [asyncio.CancelledError()] * size
+        self.missing = size
+        self.future: asyncio.Future[list[ResultT | BaseException]] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+    def settle(self, at: int, result: ResultT | BaseException) -> None:
+        self.results[at] = result
+        self.missing -= 1
+        if not self.missing and not self.future.done():
+            self.future.set_result(self.results)
+
+
+class _Waiting(NamedTuple, Generic[ItemT, ResultT]):
+    """An item, and where its result goes."""
+
+    item: ItemT
+    lot: _Lot[ResultT]
+    at: int
+
+    def settle(self, result: ResultT | BaseException) -> None:
+        self.lot.settle(self.at, result)
 
 
 class Coalescer(Generic[ItemT, ResultT]):
@@ -36,7 +66,7 @@ class Coalescer(Generic[ItemT, ResultT]):
         self._process = process
         self._max_batch = max_batch
         self._concurrency = concurrency
-        self._waiting: deque[tuple[ItemT, asyncio.Future[ResultT]]] = deque()
+        self._waiting: deque[_Waiting[ItemT, ResultT]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -53,7 +83,10 @@ class Coalescer(Generic[ItemT, ResultT]):
             ClosedError: The coalescer is closed.
             BaseException: What `process` gave for this item or raised for its batch.
         """
-        return await self._enqueue(item)
+        [result] = await self.submit_many([item])
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
     async def submit_many(self, items: Sequence[ItemT]) -> list[ResultT | BaseException]:
         """Have many items handled, in as few batches as possible.
@@ -67,8 +100,16 @@ class Coalescer(Generic[ItemT, ResultT]):
         Raises:
             ClosedError: The coalescer is closed.
         """
-        futures = [self._enqueue(item) for item in items]
-        return list(await asyncio.gather(*futures, return_exceptions=True))
+        if self._closed:
+            raise ClosedError("The engine is closing.", remedy="Send the call to a running one.")
+        if not items:
+            return []
+        # One future for all of them: one each would cost as much as all else that is done here.
+        lot: _Lot[ResultT] = _Lot(len(items))
+        self._waiting.extend(_Waiting(item, lot, at) for at, item in enumerate(items))
+        if len(self._workers) < self._concurrency:
+            self._workers.add(asyncio.create_task(self._work()))
+        return await lot.future
 
     def withdraw(self, items: Collection[ItemT]) -> None:
         """Take items back that no batch has begun with; the others are handled.
@@ -78,24 +119,18 @@ class Coalescer(Generic[ItemT, ResultT]):
                 is cancelled.
         """
         unwanted = {id(item) for item in items}
-        for item, future in self._waiting:
-            if id(item) in unwanted:
-                future.cancel()
+        waiting, self._waiting = self._waiting, deque()
+        for one in waiting:
+            if id(one.item) in unwanted:
+                one.settle(asyncio.CancelledError())
+            else:
+                self._waiting.append(one)
 
     async def close(self) -> None:
         """Take no more items and wait until those that were taken are done."""
         self._closed = True
         while self._workers:
             await asyncio.gather(*self._workers, return_exceptions=True)
-
-    def _enqueue(self, item: ItemT) -> asyncio.Future[ResultT]:
-        if self._closed:
-            raise ClosedError("The engine is closing.", remedy="Send the call to a running one.")
-        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        if len(self._workers) < self._concurrency:
-            self._workers.add(asyncio.create_task(self._work()))
-        return future
 
     async def _work(self) -> None:
         try:
@@ -109,26 +144,23 @@ class Coalescer(Generic[ItemT, ResultT]):
 
     async def _work_off(self) -> None:
         while batch := self._take():
+            results: Sequence[ResultT | BaseException]
             try:
-                results = await self._process([item for item, _ in batch])
-            except asyncio.CancelledError:
-                for _, future in batch:
-                    future.cancel()
+                results = await self._process([one.item for one in batch])
+            except asyncio.CancelledError as cancelled:
+                for one in batch:
+                    one.settle(cancelled)
                 raise
             except Exception as error:  # noqa: BLE001 - every waiting caller must hear of it
                 results = [error] * len(batch)
-            for (_, future), result in zip(batch, results, strict=True):
-                if future.done():
-                    continue
-                if isinstance(result, BaseException):
-                    future.set_exception(result)
-                else:
-                    future.set_result(result)
+            for one, result in zip(batch, results, strict=True):
+                one.settle(result)
 
-    def _take(self) -> list[tuple[ItemT, asyncio.Future[ResultT]]]:
-        batch: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
+    def _take(self) -> list[_Waiting[ItemT, ResultT]]:
+        batch: list[_Waiting[ItemT, ResultT]] = []
         while self._waiting and len(batch) < self._max_batch:
-            item, future = self._waiting.popleft()
-            if not future.done():
-                batch.append((item, future))
+            one = self._waiting.popleft()
+            # Whoever handed it in may have given up.
+            if not one.lot.future.done():
+                batch.append(one)
         return batch
