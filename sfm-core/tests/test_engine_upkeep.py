@@ -104,6 +104,36 @@ async def test_counts_that_could_not_be_written_are_kept_for_the_next_time(house
         assert (await engine.access(NS, A)).count == 2
 
 
+async def test_a_memory_that_cannot_be_read_keeps_no_other_from_being_counted(
+    house: House,
+) -> None:
+    memories = [at(number) for number in range(250)]
+    async with house.open() as engine:
+        await engine.store_many(NS, [new(where) for where in memories])
+        await engine.get_many(NS, memories)
+        await house.corrupt(NS, memories[130])
+        await house.sweep()
+    async with house.open() as engine:
+        sound = [where for where in memories if where != memories[130]]
+        counts = [(await engine.access(NS, where)).count for where in sound]
+    assert counts == [1] * len(sound)
+
+
+async def test_reads_of_many_memories_are_kept_while_the_truth_is_away(house: House) -> None:
+    memories = [at(number) for number in range(250)]
+    faults = Faults()
+    async with house.open(faults=faults) as engine:
+        await engine.store_many(NS, [new(where) for where in memories])
+        await engine.get_many(NS, memories)
+        faults.kv.fail("commit", times=None)
+        await house.sweep()
+        faults.clear()
+        await house.sweep()
+    async with house.open() as engine:
+        counts = [(await engine.access(NS, where)).count for where in memories]
+    assert counts == [1] * len(memories)
+
+
 async def test_counting_can_be_turned_off(house: House) -> None:
     async with house.open(replace(SETTINGS, track_access=False)) as engine:
         await engine.store(NS, new(A))
