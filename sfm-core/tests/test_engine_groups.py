@@ -65,6 +65,19 @@ async def test_concurrent_writers_share_commits(house: House) -> None:
         assert faults.kv.calls["commit"] <= 4
 
 
+async def test_a_memory_that_was_there_costs_the_writers_of_its_group_one_more_round(
+    house: House,
+) -> None:
+    faults = Faults()
+    async with house.open(faults=faults) as engine, house.open() as other:
+        await other.store(NS, new(at(7), "there"))
+        faults.kv.calls.clear()
+        stored = await asyncio.gather(*(engine.store(NS, new(at(n), "new")) for n in range(20)))
+        assert [each.version for each in stored] == [1] * 7 + [2] + [1] * 12
+        assert faults.kv.calls["commit"] == 2
+        assert (await engine.stats(NS)).total_memories == 20
+
+
 async def test_one_refused_writer_of_a_group_leaves_the_others_alone(house: House) -> None:
     async with house.open() as engine:
         await engine.store(NS, new(HERE))
@@ -149,9 +162,10 @@ async def test_what_a_group_has_written_is_acknowledged_though_the_rest_of_it_fa
     faults = Faults()
     async with house.open(faults=faults) as engine, house.open() as other:
         await other.store(NS, new(HERE, "in the way"))
+        await other.store(NS, new(at(1)))
         faults.kv.fail("commit", nth=2, error=lambda: StorageFullError("full", backend="faulty"))
         free, blocked = await asyncio.gather(
-            engine.store(NS, new(at(1), "free")),
+            engine.store(NS, new(at(1), "free", expected_version=1)),
             engine.store(NS, new(HERE, "blocked")),
             return_exceptions=True,
         )

@@ -9,12 +9,12 @@ of one memory need no second round.
 Most writes make new memories. So unless a change asks to read first, the group
 is planned as if its keys were absent: where that is wrong the store answers
 with a conflict that carries the current entries, which costs no more than the
-read would have.
+read would have. All guesses about one namespace are one commit; where one of
+them was wrong, the others are no longer guesses and are committed each by itself.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
@@ -237,7 +237,8 @@ class Committer:
             view = {slot[1]: overlay.get(slot) for slot in slots}
             outcome = _outcome(change, view)
             if isinstance(outcome, Planned) and outcome.commit is not None:
-                chains.add(_Link(at, outcome.commit, outcome.version), view)
+                guessed = not group.certain.issuperset(slots)
+                chains.add(_Link(at, outcome.commit, outcome.version), view, guessed=guessed)
                 written = {(change.namespace, w.key): w for w in outcome.commit.writes}
                 overlay.update({slot: _entry(write) for slot, write in written.items()})
                 certain.difference_update(written)
@@ -273,9 +274,10 @@ class _Chain:
     def commit(self) -> Commit:
         """Return all of it as one commit."""
         commits = [link.commit for link in self.links]
-        counters: Counter[str] = Counter()
+        counters: dict[str, int] = {}
         for commit in commits:
-            counters.update(commit.counters)
+            for name, amount in commit.counters.items():
+                counters[name] = counters.get(name, 0) + amount
         return Commit(
             namespace=commits[0].namespace,
             writes=tuple(write for commit in commits for write in commit.writes),
@@ -297,12 +299,22 @@ class _Chains:
     def __init__(self) -> None:
         self._chains: dict[_Chain, None] = {}
         self._writer: dict[Slot, _Chain] = {}
+        self._guesses: dict[str, _Chain] = {}
 
-    def add(self, link: _Link, view: View) -> None:
-        """Add a change that rests on `view`."""
+    def add(self, link: _Link, view: View, *, guessed: bool) -> None:
+        """Add a change that rests on `view`.
+
+        Args:
+            link: The change.
+            view: What it was planned on.
+            guessed: Whether the truth has not been asked for all of that.
+        """
         namespace = link.commit.namespace
         writers = {key: self._writer.get((namespace, key)) for key in view}
-        chain, *others = list(dict.fromkeys(filter(None, writers.values()))) or [_Chain()]
+        joined = list(dict.fromkeys(filter(None, writers.values())))
+        if guessed:
+            joined = list(dict.fromkeys([self._guesses.setdefault(namespace, _Chain()), *joined]))
+        chain, *others = joined or [_Chain()]
         for other in others:
             self._merge(chain, other)
         self._chains[chain] = None
@@ -319,9 +331,8 @@ class _Chains:
     def _merge(self, chain: _Chain, other: _Chain) -> None:
         chain.absorb(other)
         del self._chains[other]
-        self._writer.update(
-            {slot: chain for slot, writer in self._writer.items() if writer is other}
-        )
+        self._writer.update({at: chain for at, was in self._writer.items() if was is other})
+        self._guesses.update({at: chain for at, was in self._guesses.items() if was is other})
 
 
 def _settle(group: _Group, chain: _Chain, result: CommitResult) -> None:
