@@ -6,7 +6,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
+from sfm_backend_sqlite._entries import read_entries
 from sfm_backend_sqlite._namespaces import allot, find
 from sfm_core.porting import to_microseconds
 from sfm_core.protocols.kv import (
@@ -23,7 +25,7 @@ _PUT = (
     "INSERT INTO entry (namespace, key, version, value) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (namespace, key) DO UPDATE SET version = excluded.version, value = excluded.value"
 )
-_GET = "SELECT value, version FROM entry WHERE namespace = ? AND key = ?"
+_REMOVE = "DELETE FROM entry WHERE namespace = ? AND key = ?"
 _NOTE = (
     "INSERT INTO outbox (id, namespace, key, committed_at, owner, free_at) "
     "VALUES (?, ?, ?, ?, ?, ?)"
@@ -33,6 +35,8 @@ _COUNT = (
     "INSERT INTO counter (namespace, name, amount) VALUES (?, ?, ?) "
     "ON CONFLICT (namespace, name) DO UPDATE SET amount = amount + excluded.amount"
 )
+
+Slot: TypeAlias = tuple[str, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +58,16 @@ class Lease:
 class Transaction:
     """Commits on their way into the file.
 
-    Entries are written as the commits come, because a later one must see
-    them; what nobody reads in between is gathered and written at the end.
+    What they expect is read at the beginning, and what they change is written at
+    the end; in between, a later one sees here what an earlier one has changed.
     """
 
     connection: sqlite3.Connection
     lease: Lease
     _numbers: dict[str, int] = field(default_factory=dict[str, int])
     _used: set[int] = field(default_factory=set[int])
+    _found: dict[Slot, Entry | None] = field(default_factory=dict[Slot, Entry | None])
+    _writes: dict[tuple[int, bytes], Write] = field(default_factory=dict[tuple[int, bytes], Write])
     _counts: Counter[tuple[int, str]] = field(default_factory=Counter[tuple[int, str]])
     _notes: list[tuple[int, int, bytes, int, str, int]] = field(
         default_factory=list[tuple[int, int, bytes, int, str, int]]
@@ -73,7 +79,9 @@ class Transaction:
 
     def run(self, commits: Sequence[Commit]) -> list[CommitResult]:
         """Carry out commits in order and return their results."""
+        self._read(commits)
         results = [self._one(commit) for commit in commits]
+        self._write()
         self.connection.executemany(_NOTE, self._notes)
         self.connection.executemany(_EVENT, self._events)
         self.connection.executemany(
@@ -82,16 +90,21 @@ class Transaction:
         return results
 
     def _one(self, commit: Commit) -> CommitResult:
-        found = self._read(commit)
+        name = commit.namespace
+        found = {key: self._found[name, key] for key in commit.expect}
         if any(
             (entry.version if entry else 0) != commit.expect[key] for key, entry in found.items()
         ):
             return Conflict(current=found)
         # Only now: a commit that does not happen makes no namespace.
         number = self._number(commit)
-        self._write(number, commit.writes)
-        for name, amount in commit.counters.items():
-            self._counts[number, name] += amount
+        for write in commit.writes:
+            self._writes[number, write.key] = write
+            self._found[name, write.key] = (
+                None if write.value is None else Entry(write.value, write.version)
+            )
+        for counter, amount in commit.counters.items():
+            self._counts[number, counter] += amount
         self._events += [
             (number, note.type.value, note.key, note.version, to_microseconds(note.at))
             for note in commit.events
@@ -108,26 +121,24 @@ class Transaction:
                 self._used.add(number)
         return number
 
-    def _read(self, commit: Commit) -> dict[bytes, Entry | None]:
-        number = self._numbers.get(commit.namespace)
-        if number is None and commit.expect:
-            number = find(self.connection, commit.namespace)
-        found: dict[bytes, Entry | None] = {}
-        for key in commit.expect:
-            row = self.connection.execute(_GET, (number, key)).fetchone()
-            found[key] = Entry(*row) if row else None
-        return found
+    def _read(self, commits: Sequence[Commit]) -> None:
+        expected: dict[str, dict[bytes, None]] = {}
+        for commit in commits:
+            expected.setdefault(commit.namespace, {}).update(dict.fromkeys(commit.expect))
+        for name, keys in expected.items():
+            number = find(self.connection, name)
+            entries = {} if number is None else read_entries(self.connection, number, list(keys))
+            self._found.update({(name, key): entries.get(key) for key in keys})
 
-    def _write(self, number: int, writes: Sequence[Write]) -> None:
-        last = {write.key: write for write in writes}.values()
-        puts = [(number, w.key, w.version, w.value) for w in last if w.value is not None]
-        removals = [(number, w.key) for w in last if w.value is None]
-        if puts:
-            self.connection.executemany(_PUT, puts)
-        if removals:
-            self.connection.executemany(
-                "DELETE FROM entry WHERE namespace = ? AND key = ?", removals
-            )
+    def _write(self) -> None:
+        puts = [
+            (*slot, write.version, write.value)
+            for slot, write in self._writes.items()
+            if write.value is not None
+        ]
+        removals = [slot for slot, write in self._writes.items() if write.value is None]
+        self.connection.executemany(_PUT, puts)
+        self.connection.executemany(_REMOVE, removals)
 
     def _note(self, number: int, commit: Commit) -> tuple[DirtyNote, ...]:
         if not commit.dirty:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from sfm_backend_sqlite._commits import Lease, Transaction
 from sfm_backend_sqlite._database import SqliteDatabase
+from sfm_backend_sqlite._entries import read_entries
 from sfm_backend_sqlite._namespaces import Namespaces
 from sfm_backend_sqlite._outbox import SqliteOutbox
 from sfm_core.clock import Clock
@@ -16,13 +17,6 @@ from sfm_core.model.keys import KeyRange
 from sfm_core.porting import check_batch, check_limit, to_microseconds
 from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
 
-# One statement for many keys is twice as fast as one each; longer lists gain no more.
-_CHUNK = 64
-_GET_ONE = "SELECT value, version FROM entry WHERE namespace = ? AND key = ?"
-_GET_CHUNK = (
-    f"SELECT key, value, version FROM entry WHERE namespace = ? "  # noqa: S608 - no input in it
-    f"AND key IN ({', '.join('?' * _CHUNK)})"
-)
 _Row = tuple[bytes, bytes, int]
 
 
@@ -120,15 +114,7 @@ class SqliteKeyValueStore(SqliteOutbox):
         number = self._namespaces.find(connection, namespace)
         if number is None:
             return [None] * len(keys)
-        if len(keys) < _CHUNK // 2:
-            singles = (connection.execute(_GET_ONE, (number, key)).fetchone() for key in keys)
-            return [Entry(*row) if row else None for row in singles]
-        found: dict[bytes, Entry] = {}
-        for start in range(0, len(keys), _CHUNK):
-            chunk = keys[start : start + _CHUNK]
-            padding = (chunk[-1],) * (_CHUNK - len(chunk))
-            rows = connection.execute(_GET_CHUNK, (number, *chunk, *padding))
-            found.update({key: Entry(value, version) for key, value, version in rows})
+        found = read_entries(connection, number, keys)
         return [found.get(key) for key in keys]
 
     def _scan(
