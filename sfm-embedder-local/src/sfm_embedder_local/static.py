@@ -42,9 +42,8 @@ class StaticEmbedder(LocalEmbedder):
     scheme: str = "static"
 
     _files = (_VECTORS, _TOKENIZER)
-    # The tokenizer holds the interpreter: with 256 texts a slice, the event loop stood still
-    # for 20 ms at a time, with 16 for less than 3.
-    _slice = 16
+    # Adding up holds the interpreter, half a millisecond for so many texts.
+    _slice = 32
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -76,15 +75,19 @@ class _StaticModel:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one L2-normalised row per text; blocks while it computes."""
         vectors = np.zeros((len(texts), DIMENSION), dtype=np.float32)
-        for row, text in enumerate(texts):
-            ids = self._token_ids(text)
-            if ids:
+        # Nobody asks where in its text a token stands; finding out takes a third of the time.
+        encodings = self._tokenizer.encode_batch_fast(
+            [_readable(text) for text in texts], add_special_tokens=False
+        )
+        for row, encoding in enumerate(encodings):
+            if ids := encoding.ids:
                 # One text at a time: sums over a padded batch would depend on its longest text.
                 vectors[row] = self._tokens[ids].sum(axis=0)
         return unit_rows(vectors)
 
-    def _token_ids(self, text: str) -> list[int]:
-        # Half a surrogate pair is no character, and the tokenizer would refuse the whole text.
-        readable = text[:MAX_CHARACTERS].encode(errors="replace").decode()
-        # The vocabulary has its vectors for lower case; a capital begins another token.
-        return self._tokenizer.encode(readable.lower().strip(), add_special_tokens=False).ids
+
+def _readable(text: str) -> str:
+    # Half a surrogate pair is no character, and the tokenizer would refuse the whole text.
+    readable = text[:MAX_CHARACTERS].encode(errors="replace").decode()
+    # The vocabulary has its vectors for lower case; a capital begins another token.
+    return readable.lower().strip()
