@@ -15,6 +15,9 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sfm_core.model.memory import Memory
 from sfm_core.model.query import Recalled
 from sfm_core.protocols.vector import Hit
@@ -30,7 +33,7 @@ query stands out by the root of their number, and no vector could answer it.
 _SMALLEST_SPREAD = 1e-9
 
 
-def standardize(scores: Sequence[float | None]) -> list[float]:
+def standardize(scores: Sequence[float | None]) -> NDArray[np.float64]:
     """Put the scores of one arm on a common scale.
 
     Args:
@@ -41,17 +44,16 @@ def standardize(scores: Sequence[float | None]) -> list[float]:
         One per candidate, in deviations from the mean; all 0 where the arm
         cannot tell the candidates apart.
     """
-    known = [score for score in scores if score is not None]
-    if not known:
-        return [0.0] * len(scores)
-    floor = min(known)
-    filled = [floor if score is None else score for score in scores]
-    mean = math.fsum(filled) / len(filled)
-    variance = math.fsum((score - mean) ** 2 for score in filled) / len(filled)
-    spread = max(math.sqrt(variance), (max(filled) - mean) / MAX_DEVIATIONS)
-    if spread < _SMALLEST_SPREAD:
-        return [0.0] * len(filled)
-    return [(score - mean) / spread for score in filled]
+    values = np.array(scores, np.float64)
+    unknown = np.isnan(values)
+    if unknown.all():
+        return np.zeros(len(values))
+    values[unknown] = values[~unknown].min()
+    # Exact sums, so that the order in which candidates come makes no difference.
+    values -= math.fsum(values.tolist()) / len(values)
+    variance = math.fsum((values * values).tolist()) / len(values)
+    spread = max(math.sqrt(variance), float(values.max()) / MAX_DEVIATIONS)
+    return values / spread if spread >= _SMALLEST_SPREAD else np.zeros(len(values))
 
 
 def fuse(hits: Sequence[Hit], settings: RankingSettings) -> list[tuple[float, Hit]]:
@@ -66,13 +68,10 @@ def fuse(hits: Sequence[Hit], settings: RankingSettings) -> list[tuple[float, Hi
         Relevance in standard deviations, and the candidate; best first, ties
         in the order of coordinates.
     """
-    dense = standardize([hit.dense for hit in hits])
-    keyword = standardize([hit.keyword for hit in hits])
     share = settings.dense_share
-    fused = [
-        (share * near + (1.0 - share) * worded, hit)
-        for near, worded, hit in zip(dense, keyword, hits, strict=True)
-    ]
+    relevance = share * standardize([hit.dense for hit in hits])
+    relevance += (1.0 - share) * standardize([hit.keyword for hit in hits])
+    fused = list(zip(relevance.tolist(), hits, strict=True))
     fused.sort(key=lambda pair: (-pair[0], pair[1].coordinate))
     return fused
 
