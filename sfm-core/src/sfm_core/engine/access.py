@@ -27,7 +27,7 @@ class _Reads(NamedTuple):
     """How often a memory was read since the last flush, and when last."""
 
     coordinate: Coordinate
-    count: int
+    times: int
     at: datetime
 
 
@@ -87,9 +87,9 @@ class AccessRecorder:
             raise failure
 
     def _collect_again(self, namespace: str, reads: Sequence[_Reads]) -> None:
-        for coordinate, count, at in reads:
+        for coordinate, times, at in reads:
             more, latest = self._pending.get((namespace, coordinate), (0, at))
-            self._pending[namespace, coordinate] = (count + more, latest)
+            self._pending[namespace, coordinate] = (times + more, latest)
 
     async def statistics(self, namespace: str, coordinate: Coordinate) -> AccessStatistics:
         """Read how often a memory was read, up to this moment.
@@ -143,7 +143,7 @@ class AccessRecorder:
         entry = view[access]
         kept = self._truth.access(namespace, access, entry)
         total = AccessStatistics(
-            count=kept.count + reads.count,
+            count=kept.count + reads.times,
             last_accessed_at=max(reads.at, kept.last_accessed_at or reads.at),
         )
         return Write(access, encode_record(total), entry.version + 1 if entry else 1)

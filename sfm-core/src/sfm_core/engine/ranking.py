@@ -14,12 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm_core.model.memory import Memory
-from sfm_core.model.query import Recalled
+from sfm_core.model.record import MemoryRecord
 from sfm_core.protocols.vector import Hit
 from sfm_core.settings import RankingSettings
 
@@ -31,6 +31,18 @@ query stands out by the root of their number, and no vector could answer it.
 """
 
 _SMALLEST_SPREAD = 1e-9
+
+
+class Score(NamedTuple):
+    """How well a memory answers.
+
+    Attributes:
+        total: From 0 to 1.
+        parts: What made it; see `Recalled`.
+    """
+
+    total: float
+    parts: dict[str, float]
 
 
 def standardize(scores: Sequence[float | None]) -> NDArray[np.float64]:
@@ -77,35 +89,35 @@ def fuse(hits: Sequence[Hit], settings: RankingSettings) -> list[tuple[float, Hi
 
 
 def score(
-    memory: Memory, relevance: float, hit: Hit, settings: RankingSettings, now: datetime
-) -> Recalled:
-    """Score a memory that is about to be returned.
+    record: MemoryRecord, relevance: float, hit: Hit, settings: RankingSettings, now: datetime
+) -> Score:
+    """Score a memory that may be returned.
 
     Args:
-        memory: The memory, as the truth holds it.
+        record: The memory, as the truth holds it.
         relevance: What `fuse` gave for it.
         hit: Its raw scores.
         settings: What recency and importance count.
         now: The time, for recency.
 
     Returns:
-        The memory with its score, and the parts that made it: the raw scores
-        `dense` and `keyword` where the arm took part, and, in standard
-        deviations, `relevance`, `recency` and `importance`, whose sum the
-        logistic function maps to the score.
+        Its score and the parts that made it: the raw scores `dense` and
+        `keyword` where the arm took part, and, in standard deviations,
+        `relevance`, `recency` and `importance`, whose sum the logistic
+        function maps to the score.
     """
-    age = max((now - memory.updated_at) / settings.recency_half_life, 0.0)
+    age = max((now - record.updated_at) / settings.recency_half_life, 0.0)
     parts = {
         "relevance": relevance,
         "recency": settings.recency_weight * 0.5**age,
-        "importance": settings.importance_weight * memory.importance,
+        "importance": settings.importance_weight * record.importance,
     }
     total = to_unit(math.fsum(parts.values()))
     if hit.dense is not None:
         parts["dense"] = hit.dense
     if hit.keyword is not None:
         parts["keyword"] = hit.keyword
-    return Recalled(memory=memory, score=total, parts=parts)
+    return Score(total, parts)
 
 
 def to_unit(value: float) -> float:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +17,15 @@ from sfm_core.engine.index import WordIndex
 from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.inputs import check_batch, check_count, check_namespace, check_text
-from sfm_core.engine.ranking import fuse, score
+from sfm_core.engine.ranking import Score, fuse, score
 from sfm_core.engine.stores import Stores
-from sfm_core.engine.truth import Truth
+from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.errors import BackendError, InvalidInputError, LimitExceededError, SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filters import matches
 from sfm_core.model.keys import memory_key
-from sfm_core.model.memory import Memory
 from sfm_core.model.query import Recalled, RecallQuery
+from sfm_core.model.record import MemoryRecord
 from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.vector import Collection, Hit, SearchResult, VectorQuery
 from sfm_core.text.analysis import Analyzer, add_terms
@@ -39,6 +40,15 @@ SPARE = 10
 """Memories hydrated beyond top_k, so that recency and importance can reorder the end."""
 
 
+class _Candidate(NamedTuple):
+    """A memory that lives and answers."""
+
+    score: Score
+    coordinate: Coordinate
+    version: int
+    record: MemoryRecord
+
+
 @dataclass(slots=True)
 class _Question:
     """One query on its way through a batch."""
@@ -48,7 +58,7 @@ class _Question:
     limit: int
     fused: list[tuple[float, Hit]] = field(default_factory=list[tuple[float, Hit]])
     exhausted: bool = False
-    answers: list[Recalled] = field(default_factory=list[Recalled])
+    best: list[_Candidate] = field(default_factory=list[_Candidate])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +184,7 @@ class Recalling:
             todo = [at for at in todo if not questions[at].exhausted]
             for at in todo:
                 questions[at].limit *= 4
-        for question in questions:
-            self._access.touch(question.namespace, [r.memory.coordinate for r in question.answers])
-        return [question.answers for question in questions]
+        return [self._recalled(question) for question in questions]
 
     async def _embed(
         self, questions: Sequence[_Question], embedder: Embedder
@@ -231,7 +239,7 @@ class Recalling:
     async def _hydrate(self, questions: Sequence[_Question]) -> None:
         """Read the best candidates from the truth until each question has enough that live."""
         for question in questions:
-            question.answers = []
+            question.best = []
         cursor = dict.fromkeys(range(len(questions)), 0)
         while cursor:
             pages = {
@@ -242,13 +250,13 @@ class Recalling:
             cursor = {
                 at: cursor[at] + len(page)
                 for at, page in pages.items()
-                if page and len(questions[at].answers) < questions[at].query.top_k
+                if page and len(questions[at].best) < questions[at].query.top_k
             }
         for question in questions:
             top_k = question.query.top_k
-            question.answers.sort(key=lambda r: (-r.score, r.memory.coordinate))
-            question.exhausted = question.exhausted or len(question.answers) >= top_k
-            del question.answers[top_k:]
+            question.best.sort(key=lambda one: (-one.score.total, one.coordinate))
+            question.exhausted = question.exhausted or len(question.best) >= top_k
+            del question.best[top_k:]
 
     async def _accept(
         self, questions: Sequence[_Question], pages: dict[int, list[tuple[float, Hit]]]
@@ -258,31 +266,48 @@ class Recalling:
             wanted.setdefault(questions[at].namespace, {}).update(
                 (hit.coordinate, None) for _, hit in page
             )
-        memories = {name: await self._living(name, list(wanted[name])) for name in wanted}
+        states = {name: await self._states(name, list(wanted[name])) for name in wanted}
         now = self._stores.clock.now()
         ranking = self._stores.settings.ranking
         stale: dict[str, set[bytes]] = {}
         for at, page in pages.items():
             question = questions[at]
             for relevance, hit in page:
-                memory = memories[question.namespace].get(hit.coordinate)
-                if memory is None or memory.version != hit.version:
+                state = states[question.namespace][hit.coordinate]
+                living = state.record if state.record and state.record.alive(now) else None
+                if living is None or state.version != hit.version:
                     stale.setdefault(question.namespace, set()).add(memory_key(hit.coordinate))
-                if memory is not None and _answers(memory, question.query):
-                    question.answers.append(score(memory, relevance, hit, ranking, now))
+                if living is not None and self._answers(question, hit.coordinate, living):
+                    scored = score(living, relevance, hit, ranking, now)
+                    question.best.append(_Candidate(scored, hit.coordinate, state.version, living))
         for namespace, keys in stale.items():
             self._repair(namespace, keys)
 
-    async def _living(
+    async def _states(
         self, namespace: str, coordinates: Sequence[Coordinate]
-    ) -> dict[Coordinate, Memory]:
+    ) -> dict[Coordinate, MemoryState]:
         states = await self._truth.memories(namespace, coordinates)
-        now = self._stores.clock.now()
-        return {
-            coordinate: self._truth.memory(namespace, coordinate, state.version, state.record)
-            for coordinate, state in zip(coordinates, states, strict=True)
-            if state.record is not None and state.record.alive(now)
-        }
+        return dict(zip(coordinates, states, strict=True))
+
+    def _answers(self, question: _Question, where: Coordinate, record: MemoryRecord) -> bool:
+        wanted = question.query
+        if wanted.type is not None and record.type is not wanted.type:
+            return False
+        return wanted.filter is None or matches(
+            wanted.filter, self._truth.payload(question.namespace, where, record)
+        )
+
+    def _recalled(self, question: _Question) -> list[Recalled]:
+        namespace = question.namespace
+        self._access.touch(namespace, [one.coordinate for one in question.best])
+        return [
+            Recalled(
+                memory=self._truth.memory(namespace, one.coordinate, one.version, one.record),
+                score=one.score.total,
+                parts=one.score.parts,
+            )
+            for one in question.best
+        ]
 
     def _repair(self, namespace: str, keys: set[bytes]) -> None:
         """Have the index corrected where a search showed it stale; nobody waits for it."""
@@ -304,12 +329,6 @@ def _terms(query: RecallQuery, analyzer: Analyzer) -> dict[str, float] | None:
     if query.context:
         add_terms(terms, analyzer.terms(query.context), CONTEXT_WEIGHT)
     return terms
-
-
-def _answers(memory: Memory, query: RecallQuery) -> bool:
-    return (query.type is None or memory.type is query.type) and (
-        query.filter is None or matches(query.filter, memory.payload)
-    )
 
 
 def _cue(query: RecallQuery) -> str:

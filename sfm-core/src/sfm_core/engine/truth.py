@@ -12,6 +12,7 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import memory_key, parse_link_key
 from sfm_core.model.link import Link
 from sfm_core.model.memory import AccessStatistics, Memory
+from sfm_core.model.payload import Payload
 from sfm_core.model.record import (
     LinkRecord,
     MemoryRecord,
@@ -247,14 +248,10 @@ class Truth:
         Raises:
             CorruptDataError: The payload is no JSON object.
         """
-        try:
-            payload = decode_payload(record.payload)
-        except ValueError as error:
-            raise self._corrupt(namespace, memory_key(coordinate), error) from error
         return Memory(
             namespace=namespace,
             coordinate=coordinate,
-            payload=payload,
+            payload=self.payload(namespace, coordinate, record),
             type=record.type,
             importance=record.importance,
             version=version,
@@ -263,6 +260,25 @@ class Truth:
             expires_at=record.expires_at,
             episode=record.episode,
         )
+
+    def payload(self, namespace: str, coordinate: Coordinate, record: MemoryRecord) -> Payload:
+        """Decode the payload of a memory.
+
+        Args:
+            namespace: Where it lives, for the error.
+            coordinate: Where it lives there, for the error.
+            record: The memory.
+
+        Returns:
+            The payload.
+
+        Raises:
+            CorruptDataError: It is no JSON object.
+        """
+        try:
+            return decode_payload(record.payload)
+        except ValueError as error:
+            raise self._corrupt(namespace, memory_key(coordinate), error) from error
 
     def _corrupt(self, namespace: str, key: bytes, error: Exception) -> CorruptDataError:
         return CorruptDataError(
