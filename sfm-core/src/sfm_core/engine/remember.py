@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
@@ -119,41 +120,45 @@ class Remembering:
         Raises:
             InvalidInputError: A value is not acceptable.
         """
-        payload = msgspec.Raw(
-            encode_payload(
-                memory.payload, self._stores.settings.limits.payload, field=f"{field}payload"
-            )
-        )
-        importance = None if memory.importance is None else check_importance(memory.importance)
-        ttl = None if memory.ttl is None else check_ttl(memory.ttl)
+        limits = self._stores.settings.limits.payload
+        payload = encode_payload(memory.payload, limits, field=f"{field}payload")
+        if memory.importance is not None:
+            check_importance(memory.importance)
+        if memory.ttl is not None:
+            check_ttl(memory.ttl)
         check_expected(memory.expected_version, field=f"{field}expected_version")
-        episode = self._episode(memory)
-        key = memory_key(memory.coordinate)
-
-        def plan(view: View) -> Planned:
-            now = self._stores.clock.now()
-            state = self._truth.memory_state(namespace, key, view[key])
-            expect_version(memory.coordinate, memory.expected_version, state, now)
-            prior = state.record if state.record and state.record.alive(now) else None
-            kept = 0.5 if prior is None else prior.importance
-            record = MemoryRecord(
-                payload=payload,
-                type=memory.type,
-                importance=kept if importance is None else importance,
-                created_at=now if prior is None else prior.created_at,
-                updated_at=now,
-                born=state.version + 1 if prior is None else prior.born,
-                expires_at=None if ttl is None else now + ttl,
-                episode=episode,
-            )
-            return self._planned(namespace, memory.coordinate, state, record)
-
         return Change(
             namespace=namespace,
-            keys=(key,),
-            plan=plan,
+            keys=(memory_key(memory.coordinate),),
+            plan=partial(self._plan, namespace, memory, payload, self._episode(memory)),
             read_first=memory.expected_version not in {None, 0},
         )
+
+    def _plan(
+        self,
+        namespace: str,
+        memory: NewMemory,
+        payload: bytes,
+        episode: Episode | None,
+        view: View,
+    ) -> Planned:
+        now = self._stores.clock.now()
+        key = memory_key(memory.coordinate)
+        state = self._truth.memory_state(namespace, key, view[key])
+        expect_version(memory.coordinate, memory.expected_version, state, now)
+        prior = state.record if state.record and state.record.alive(now) else None
+        kept = 0.5 if prior is None else prior.importance
+        record = MemoryRecord(
+            payload=msgspec.Raw(payload),
+            type=memory.type,
+            importance=kept if memory.importance is None else float(memory.importance),
+            created_at=now if prior is None else prior.created_at,
+            updated_at=now,
+            born=state.version + 1 if prior is None else prior.born,
+            expires_at=None if memory.ttl is None else now + memory.ttl,
+            episode=episode,
+        )
+        return self._planned(namespace, memory.coordinate, state, record)
 
     def _planned(
         self,
@@ -227,14 +232,17 @@ def memory_commit(
     version = before.version + 1 if version is None else version
     writes = [Write(key, encode_record(after), version)]
     writes += _history_writes(coordinate, before, version, history_limit)
-    writes += _listing_writes(coordinate, before.record, after)
+    old, new = _listings(coordinate, before.record), _listings(coordinate, after)
+    writes += [Write(listing, None) for listing in old - new]
+    writes += [Write(listing, b"") for listing in new - old]
     if before.record is not None and (after.deleted or after.born == version):
         writes.append(Write(access_key(coordinate), None))
     return Commit(
         namespace=namespace,
         writes=tuple(writes),
         counters=_counts(before.record, after),
-        dirty=(key, *_left_episodes(coordinate, before.record, after)),
+        # What followed a place in an episode that is left has lost its context.
+        dirty=(key, *(listing for listing in old - new if listing[:1] == EPISODE)),
         events=(EventNote(type=event, key=key, version=version, at=at or after.updated_at),)
         if event
         else (),
@@ -293,13 +301,6 @@ def _history_writes(
     return writes
 
 
-def _listing_writes(
-    coordinate: Coordinate, before: MemoryRecord | None, after: MemoryRecord
-) -> list[Write]:
-    old, new = _listings(coordinate, before), _listings(coordinate, after)
-    return [Write(key, None) for key in old - new] + [Write(key, b"") for key in new - old]
-
-
 def _listings(coordinate: Coordinate, record: MemoryRecord | None) -> set[bytes]:
     if record is None or record.deleted:
         return set()
@@ -309,14 +310,6 @@ def _listings(coordinate: Coordinate, record: MemoryRecord | None) -> set[bytes]
     if record.episode is not None:
         keys.add(episode_key(record.episode.name, record.episode.order, coordinate))
     return keys
-
-
-def _left_episodes(
-    coordinate: Coordinate, before: MemoryRecord | None, after: MemoryRecord
-) -> set[bytes]:
-    """Return the place in an episode that is left: what follows it there has lost its context."""
-    left = _listings(coordinate, before) - _listings(coordinate, after)
-    return {key for key in left if key[:1] == EPISODE}
 
 
 def _counts(before: MemoryRecord | None, after: MemoryRecord) -> dict[str, int]:
