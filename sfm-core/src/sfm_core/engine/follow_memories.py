@@ -223,15 +223,15 @@ class MemoryFollower:
         payloads = {memory.coordinate: memory.payload for memory in living}
         contexts = {
             c: self._payload(namespace, c, states[c], payloads)
-            for memory in living
-            for c in before.get(memory.coordinate, ())
+            for near in before.values()
+            for c in near
         }
         points = await self._points(
             living,
-            [
-                [p for c in before.get(memory.coordinate, ()) if (p := contexts[c]) is not None]
-                for memory in living
-            ],
+            {
+                where: [payload for c in near if (payload := contexts.get(c)) is not None]
+                for where, near in before.items()
+            },
             index,
         )
         if points:
@@ -255,7 +255,10 @@ class MemoryFollower:
         return self._truth.memory(namespace, coordinate, state.version, state.record).payload
 
     async def _points(
-        self, memories: Sequence[Memory], contexts: Sequence[Sequence[Payload]], index: Index
+        self,
+        memories: Sequence[Memory],
+        contexts: Mapping[Coordinate, Sequence[Payload]],
+        index: Index,
     ) -> list[Point]:
         if not memories:
             return []
@@ -263,13 +266,17 @@ class MemoryFollower:
 
         def compute_terms() -> list[dict[str, float]]:
             return [
-                keyword_terms(memory.payload, context, index.rule, index.analyzer)
-                for memory, context in zip(memories, contexts, strict=True)
+                keyword_terms(
+                    memory.payload, contexts.get(memory.coordinate, ()), index.rule, index.analyzer
+                )
+                for memory in memories
             ]
 
-        vectors = await index.embedder.embed(texts)
-        small = sum(map(len, texts)) <= MAX_CHARACTERS_INLINE
-        terms = compute_terms() if small else await asyncio.to_thread(compute_terms)
+        async def find_terms() -> list[dict[str, float]]:
+            small = sum(map(len, texts)) <= MAX_CHARACTERS_INLINE
+            return compute_terms() if small else await asyncio.to_thread(compute_terms)
+
+        vectors, terms = await asyncio.gather(index.embedder.embed(texts), find_terms())
         return [
             Point(
                 id=PointId(namespace=memory.namespace, coordinate=memory.coordinate),
