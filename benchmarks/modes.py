@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import tempfile
@@ -81,6 +82,9 @@ class Bench:
         kv = self._registry.create_kv(self._slots.kv, self._context)
         async with self._engine() as engine, self._driven() as driven, kv:
             settle = partial(settled, kv)
+            # As the server does.
+            gc.collect()
+            gc.freeze()
             single = await self._write_singly(engine, driven, settle)
             await self._write_concurrently(engine, driven, single)
             await self._write_in_bulk(engine, driven, settle, size)

@@ -51,6 +51,8 @@ _SCROLL = (
     "WHERE collection = ? AND namespace = ? AND coordinate > ? AND vector IS NOT NULL "
     "ORDER BY coordinate LIMIT ?"
 )
+# So many points are encoded faster than a thread is changed.
+_ENCODED_HERE = 16
 # Rows per transaction of upkeep, so that others write in between.
 _CHUNK = 1_000
 _DROP = (
@@ -134,8 +136,11 @@ class SqliteVectorStore(SqlitePort):
         """
         check_batch(len(points), "points")
         database = self._database
-        # Encoding takes some microseconds a point: not here, and not inside the transaction.
-        rows = await database.read(lambda _: _rows(points, collection))
+        if len(points) <= _ENCODED_HERE:
+            rows = _rows(points, collection)
+        else:
+            # Some microseconds a point: not on the event loop, and not inside the transaction.
+            rows = await database.read(lambda _: _rows(points, collection))
 
         def work(connection: sqlite3.Connection) -> None:
             number = find_place(connection, collection, "").collection
