@@ -26,6 +26,8 @@ class _Lot(Generic[ResultT]):
         self.future: asyncio.Future[list[ResultT | BaseException]] = (
             asyncio.get_running_loop().create_future()
         )
+        if not size:
+            self.future.set_result(self.results)
 
     def settle(self, at: int, result: ResultT | BaseException) -> None:
         self.results[at] = result
@@ -100,16 +102,29 @@ class Coalescer(Generic[ItemT, ResultT]):
         Raises:
             ClosedError: The coalescer is closed.
         """
+        return await self.hand_in(items)
+
+    def hand_in(self, items: Sequence[ItemT]) -> asyncio.Future[list[ResultT | BaseException]]:
+        """Have many items handled, and wait for it later or not at all.
+
+        Args:
+            items: What to handle.
+
+        Returns:
+            What will hold the result or the exception of each, in order. Cancelling
+            it takes back what no batch has begun with.
+
+        Raises:
+            ClosedError: The coalescer is closed.
+        """
         if self._closed:
             raise ClosedError("The engine is closing.", remedy="Send the call to a running one.")
-        if not items:
-            return []
         # One future for all of them: one each would cost as much as all else that is done here.
         lot: _Lot[ResultT] = _Lot(len(items))
         self._waiting.extend(_Waiting(item, lot, at) for at, item in enumerate(items))
-        if len(self._workers) < self._concurrency:
+        if items and len(self._workers) < self._concurrency:
             self._workers.add(asyncio.create_task(self._work()))
-        return await lot.future
+        return lot.future
 
     def withdraw(self, items: Collection[ItemT]) -> None:
         """Take items back that no batch has begun with; the others are handled.

@@ -272,11 +272,13 @@ class MemoryFollower:
                 for memory in memories
             ]
 
-        async def find_terms() -> list[dict[str, float]]:
-            small = sum(map(len, texts)) <= MAX_CHARACTERS_INLINE
-            return compute_terms() if small else await asyncio.to_thread(compute_terms)
-
-        vectors, terms = await asyncio.gather(index.embedder.embed(texts), find_terms())
+        if sum(map(len, texts)) <= MAX_CHARACTERS_INLINE:
+            terms = compute_terms()
+            vectors = await index.embedder.embed(texts)
+        else:
+            vectors, terms = await asyncio.gather(
+                index.embedder.embed(texts), asyncio.to_thread(compute_terms)
+            )
         return [
             Point(
                 id=PointId(namespace=memory.namespace, coordinate=memory.coordinate),

@@ -64,7 +64,6 @@ class Indexer:
         self._coalescer: Coalescer[Task, bool] = Coalescer(
             self._process, max_batch=MAX_BATCH, concurrency=2
         )
-        self._background: set[asyncio.Task[object]] = set()
         self._unfinished: set[asyncio.Task[None]] = set()
 
     async def follow(self, tasks: Sequence[Task]) -> bool:
@@ -79,10 +78,8 @@ class Indexer:
         """
         if not tasks:
             return True
-        work = asyncio.ensure_future(self._coalescer.submit_many(tasks))
-        self._background.add(work)
-        work.add_done_callback(self._background.discard)
         try:
+            work = self._coalescer.hand_in(tasks)
             async with asyncio.timeout(self._wait.total_seconds()):
                 done = await asyncio.shield(work)
         except (TimeoutError, ClosedError):
@@ -134,7 +131,6 @@ class Indexer:
     async def close(self) -> None:
         """Finish the work in hand."""
         await self._coalescer.close()
-        await asyncio.gather(*self._background, return_exceptions=True)
         await asyncio.gather(*self._unfinished, return_exceptions=True)
 
     async def _process(self, tasks: list[Task]) -> Sequence[bool]:
