@@ -13,6 +13,7 @@ from sfm_core.engine.backoff import Backoff
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
 from sfm_core.engine.committer import Committer
+from sfm_core.engine.drafts import Drafting
 from sfm_core.engine.event_token import EventTokens
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
@@ -110,8 +111,10 @@ def _start(
 ) -> MemoryEngine:
     """Wire the parts, start the upkeep, and have everything closed in reverse order."""
     truth = Truth(stores.kv)
+    drafting = Drafting(indexes)
+    stack.push_async_callback(drafting.close)
     waking = Waking(stores.kv, stores.clock, retry=stores.settings.sweep_interval)
-    committer = Committer(stores, presence, logged=waking.logged)
+    committer = Committer(stores, presence, logged=waking.logged, drafting=drafting)
     stack.push_async_callback(committer.close)
     reaper = LinkReaper(stores, truth, committer)
     indexer = Indexer(

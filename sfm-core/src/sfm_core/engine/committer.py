@@ -20,9 +20,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
 from sfm_core.engine.coalescer import Coalescer
+from sfm_core.engine.drafts import Draft, Drafting
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.waking import Chime
 from sfm_core.errors import BackendUnavailableError, SfmError
+from sfm_core.model.payload import Payload
 from sfm_core.protocols.kv import (
     Commit,
     CommitResult,
@@ -66,12 +68,14 @@ class Change:
         plan: Plans the commit; raises an `SfmError` to refuse.
         read_first: Whether to read before planning, rather than to assume
             that the keys are absent.
+        payload: What the memory will say that it writes, if it writes one.
     """
 
     namespace: str
     keys: tuple[bytes, ...]
     plan: Callable[[View], Planned]
     read_first: bool = True
+    payload: Payload | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +87,13 @@ class Written:
         notes: Outbox notes to follow up, leased to this process.
         entries: What stands under the keys of the notes since then, as far as
             the change wrote them itself.
+        draft: The vector of the memory that it wrote, if it was begun.
     """
 
     version: int
     notes: tuple[DirtyNote, ...] = ()
     entries: Mapping[bytes, Entry] = field(default_factory=dict[bytes, Entry])
+    draft: Draft | None = None
 
 
 @dataclass(slots=True)
@@ -96,6 +102,7 @@ class _Group:
 
     changes: Sequence[Change]
     results: list[Written | BaseException | None]
+    drafts: Mapping[int, Draft]
     known: dict[Slot, Entry | None] = field(default_factory=dict[Slot, Entry | None])
     certain: set[Slot] = field(default_factory=set[Slot])
 
@@ -131,7 +138,12 @@ class Committer:
     """Brings changes to the truth."""
 
     def __init__(
-        self, stores: Writable, presence: Presence, *, logged: Chime | None = None
+        self,
+        stores: Writable,
+        presence: Presence,
+        *,
+        logged: Chime | None = None,
+        drafting: Drafting | None = None,
     ) -> None:
         """Commit to the truth of `stores` while `presence` has the right to.
 
@@ -139,10 +151,12 @@ class Committer:
             stores: The backends.
             presence: Knows whether this engine may write.
             logged: Rung when events were logged.
+            drafting: Embeds what is committed; where there is none, nothing is.
         """
         self._kv = stores.kv
         self._presence = presence
         self._logged = logged or Chime()
+        self._drafting = drafting
         self._owner = stores.owner
         self._lease = stores.settings.lease
         self._coalescer: Coalescer[Change, Written] = Coalescer(self._process, max_batch=MAX_GROUP)
@@ -181,7 +195,7 @@ class Committer:
         await self._coalescer.close()
 
     async def _process(self, changes: list[Change]) -> Sequence[Written | BaseException]:
-        group = _Group(changes, [None] * len(changes))
+        group = _Group(changes, [None] * len(changes), self._drafts(changes))
         failure: SfmError = BackendUnavailableError(
             "Other writers changed the same memory again and again.",
             backend=self._kv.scheme,
@@ -198,6 +212,12 @@ class Committer:
             # What an earlier round has settled stays settled: it is in the truth.
             failure = error
         return [failure if result is None else result for result in group.results]
+
+    def _drafts(self, changes: Sequence[Change]) -> dict[int, Draft]:
+        said = {at: change.payload for at, change in enumerate(changes) if change.payload}
+        if self._drafting is None or not said:
+            return {}
+        return dict(zip(said, self._drafting.begin([*said.values()]), strict=True))
 
     async def _read(self, group: _Group, changes: Sequence[Change]) -> None:
         wanted: dict[str, dict[bytes, None]] = {}
@@ -345,7 +365,8 @@ def _settle(group: _Group, chain: _Chain, result: CommitResult) -> None:
         mine = tuple(notes[key] for key in commit.dirty)
         written = {write.key: _entry(write) for write in commit.writes}
         entries = {key: entry for key in commit.dirty if (entry := written.get(key))}
-        group.results[at] = Written(version=version, notes=mine, entries=entries)
+        draft = group.drafts.get(at)
+        group.results[at] = Written(version=version, notes=mine, entries=entries, draft=draft)
         group.learn(namespace, written)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from sfm_core.engine.drafts import Draft
 from sfm_core.engine.index import Index
+from sfm_core.engine.points import points_of
 from sfm_core.engine.reap_links import LinkReaper
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
@@ -22,13 +23,21 @@ from sfm_core.model.keys import (
 from sfm_core.model.memory import Memory
 from sfm_core.model.payload import Payload
 from sfm_core.protocols.kv import Entry
-from sfm_core.protocols.vector import Point, PointId
-from sfm_core.text.composing import keyword_terms, own_text
-
-MAX_CHARACTERS_INLINE = 2000
-"""Text that is analyzed on the event loop: it takes less time than changing threads."""
+from sfm_core.protocols.vector import PointId
 
 States = dict[Coordinate, MemoryState]
+
+
+class OwnWrite(NamedTuple):
+    """What this process has committed under a key.
+
+    Attributes:
+        entry: What stood there then.
+        draft: The vector of that memory, if it was begun.
+    """
+
+    entry: Entry
+    draft: Draft | None = None
 
 
 class Applied(NamedTuple):
@@ -78,7 +87,7 @@ class MemoryFollower:
         return await self.unsettled(await self.write(namespace, keys, index, {}))
 
     async def write(
-        self, namespace: str, keys: Sequence[bytes], index: Index, entries: Mapping[bytes, Entry]
+        self, namespace: str, keys: Sequence[bytes], index: Index, own: Mapping[bytes, OwnWrite]
     ) -> Applied:
         """Apply what the truth says, without looking whether it has changed meanwhile.
 
@@ -86,8 +95,8 @@ class MemoryFollower:
             namespace: Where the memories live.
             keys: Their keys.
             index: Whose points are to follow.
-            entries: What stood under keys when this process committed them;
-                the others are read.
+            own: What stood under keys when this process committed them; the
+                others are read.
 
         Returns:
             What was applied, for `unsettled`.
@@ -98,9 +107,14 @@ class MemoryFollower:
         turns = len(index.rule.context_weights)
         named = [Coordinate.from_key(key[1:]) for key in keys]
         known = {
-            coordinate: self._truth.memory_state(namespace, key, entries[key])
+            coordinate: self._truth.memory_state(namespace, key, own[key].entry)
             for coordinate, key in zip(named, keys, strict=True)
-            if key in entries
+            if key in own
+        }
+        drafts = {
+            coordinate: draft
+            for coordinate, key in zip(named, keys, strict=True)
+            if key in own and (draft := own[key].draft) and draft.index is index
         }
         states = await self._read(namespace, named, known)
         before, after = await self._episode_neighbours(namespace, states, turns)
@@ -113,8 +127,9 @@ class MemoryFollower:
             before |= (await self._episode_neighbours(namespace, later, turns))[0]
         context = [c for near in before.values() for c in near]
         states = await self._read(namespace, context, states)
-        await self._write(namespace, {c: states[c] for c in wanted}, states, before, index)
-        return Applied(namespace, wanted, states, before, turns)
+        applied = Applied(namespace, wanted, states, before, turns)
+        await self._write(applied, index, drafts)
+        return applied
 
     async def unsettled(self, applied: Applied) -> list[bytes]:
         """Look which memories have changed since they were applied, or have other neighbours.
@@ -200,18 +215,15 @@ class MemoryFollower:
         )
 
     async def _write(
-        self,
-        namespace: str,
-        wanted: States,
-        states: States,
-        before: Mapping[Coordinate, Sequence[Coordinate]],
-        index: Index,
+        self, applied: Applied, index: Index, drafts: Mapping[Coordinate, Draft]
     ) -> None:
+        namespace, states, before = applied.namespace, applied.states, applied.before
         now = self._stores.clock.now()
         living: list[Memory] = []
         dead: list[Coordinate] = []
         reborn: dict[Coordinate, int] = {}
-        for coordinate, state in wanted.items():
+        for coordinate in applied.wanted:
+            state = states[coordinate]
             if state.record is not None and state.record.alive(now):
                 if state.record.born > 1:
                     reborn[coordinate] = state.record.born
@@ -226,15 +238,12 @@ class MemoryFollower:
             for near in before.values()
             for c in near
         }
-        points = await self._points(
-            living,
-            {
+        if living:
+            said = {
                 where: [payload for c in near if (payload := contexts.get(c)) is not None]
                 for where, near in before.items()
-            },
-            index,
-        )
-        if points:
+            }
+            points = await points_of(living, index, said, drafts)
             await self._stores.vector.upsert(index.collection, points)
         if dead:
             ids = [PointId(namespace=namespace, coordinate=c) for c in dead]
@@ -253,43 +262,6 @@ class MemoryFollower:
         if state.record is None or not state.record.alive(self._stores.clock.now()):
             return None
         return self._truth.memory(namespace, coordinate, state.version, state.record).payload
-
-    async def _points(
-        self,
-        memories: Sequence[Memory],
-        contexts: Mapping[Coordinate, Sequence[Payload]],
-        index: Index,
-    ) -> list[Point]:
-        if not memories:
-            return []
-        texts = [own_text(memory.payload, index.rule) for memory in memories]
-
-        def compute_terms() -> list[dict[str, float]]:
-            return [
-                keyword_terms(
-                    memory.payload, contexts.get(memory.coordinate, ()), index.rule, index.analyzer
-                )
-                for memory in memories
-            ]
-
-        if sum(map(len, texts)) <= MAX_CHARACTERS_INLINE:
-            terms = compute_terms()
-            vectors = await index.embedder.embed(texts)
-        else:
-            vectors, terms = await asyncio.gather(
-                index.embedder.embed(texts), asyncio.to_thread(compute_terms)
-            )
-        return [
-            Point(
-                id=PointId(namespace=memory.namespace, coordinate=memory.coordinate),
-                version=memory.version,
-                type=memory.type,
-                payload=memory.payload,
-                vector=vectors[at],
-                terms=terms[at],
-            )
-            for at, memory in enumerate(memories)
-        ]
 
     async def _changed(
         self, namespace: str, states: Mapping[Coordinate, MemoryState]

@@ -18,8 +18,9 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from sfm_core.engine.coalescer import Coalescer
+from sfm_core.engine.drafts import Draft
 from sfm_core.engine.follow_links import LinkFollower
-from sfm_core.engine.follow_memories import Applied, MemoryFollower
+from sfm_core.engine.follow_memories import Applied, MemoryFollower, OwnWrite
 from sfm_core.engine.index import Index
 from sfm_core.engine.indexes import Indexes, View
 from sfm_core.engine.stores import Stores
@@ -42,10 +43,12 @@ class Task(NamedTuple):
     Attributes:
         note: The note.
         entry: What this process has committed under its key, if it has.
+        draft: The vector of the memory that `entry` is, if it was begun.
     """
 
     note: DirtyNote
     entry: Entry | None = None
+    draft: Draft | None = None
 
 
 class Indexer:
@@ -167,9 +170,9 @@ class Indexer:
         keys = [task.note.key for task in tasks]
         # Of several commits of one memory, the group may have any; the last is the best guess.
         known = sorted((t for t in tasks if t.entry), key=_version)
-        entries = {task.note.key: task.entry for task in known if task.entry}
+        written = {t.note.key: OwnWrite(t.entry, t.draft) for t in known if t.entry}
         wanted = await self._memory_keys(namespace, keys, index)
-        applied = await self._memories.write(namespace, wanted, index, entries)
+        applied = await self._memories.write(namespace, wanted, index, written)
         await self._repair_links(namespace, keys)
         return applied
 

@@ -132,6 +132,7 @@ class Remembering:
             keys=(memory_key(memory.coordinate),),
             plan=partial(self._plan, namespace, memory, payload, self._episode(memory)),
             read_first=memory.expected_version not in {None, 0},
+            payload=memory.payload,
         )
 
     def _plan(

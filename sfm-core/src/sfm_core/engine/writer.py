@@ -95,4 +95,4 @@ class Writer:
 
 
 def _tasks(written: Written) -> list[Task]:
-    return [Task(note, written.entries.get(note.key)) for note in written.notes]
+    return [Task(note, written.entries.get(note.key), written.draft) for note in written.notes]
