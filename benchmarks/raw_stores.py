@@ -1,7 +1,8 @@
 """What a memory does to its truth, done with a driver alone: the fewest round trips it can take.
 
 Storing reads what is there, puts an entry, a note of what is owed to the indexes, an event and a
-counter in one durable transaction, and removes the note afterwards. Recalling reads entries.
+counter in one durable transaction, and removes the note afterwards, which need not be durable: a
+note that comes back is worked off once more. Recalling reads entries.
 """
 
 from __future__ import annotations
@@ -73,9 +74,11 @@ class RawSqlite:
 
     async def acknowledge(self, keys: Sequence[bytes]) -> None:
         """Remove notes."""
+        self._file.execute("PRAGMA synchronous = NORMAL")
         self._file.execute("BEGIN IMMEDIATE")
         self._file.executemany("DELETE FROM note WHERE key = ?", [(key,) for key in keys])
         self._file.execute("COMMIT")
+        self._file.execute("PRAGMA synchronous = FULL")
 
 
 class RawPostgres:
@@ -117,6 +120,7 @@ class RawPostgres:
     async def acknowledge(self, keys: Sequence[bytes]) -> None:
         """Remove notes."""
         async with self._connection.pipeline(), self._connection.transaction():
+            await self._connection.execute(b"SET LOCAL synchronous_commit = off")
             await self._connection.execute(b"DELETE FROM note WHERE key = ANY(%b)", (list(keys),))
 
 
