@@ -182,7 +182,7 @@ class Bench:
 async def settled(kv: KeyValueStore) -> None:
     """Wait until no note waits for an index any more."""
     while (await kv.outbox_status()).depth:  # noqa: ASYNC110 - nothing tells when it is empty
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.005)
 
 
 def measure(mode: str, size: int, embedder: str) -> dict[str, float]:
