@@ -111,10 +111,8 @@ def _start(
 ) -> MemoryEngine:
     """Wire the parts, start the upkeep, and have everything closed in reverse order."""
     truth = Truth(stores.kv)
-    drafting = Drafting(indexes)
-    stack.push_async_callback(drafting.close)
     waking = Waking(stores.kv, stores.clock, retry=stores.settings.sweep_interval)
-    committer = Committer(stores, presence, logged=waking.logged, drafting=drafting)
+    committer = Committer(stores, presence, logged=waking.logged, drafting=Drafting(indexes))
     stack.push_async_callback(committer.close)
     reaper = LinkReaper(stores, truth, committer)
     indexer = Indexer(

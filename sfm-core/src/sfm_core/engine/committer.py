@@ -193,6 +193,8 @@ class Committer:
     async def close(self) -> None:
         """Finish what was handed in."""
         await self._coalescer.close()
+        if self._drafting is not None:
+            await self._drafting.close()
 
     async def _process(self, changes: list[Change]) -> Sequence[Written | BaseException]:
         group = _Group(changes, [None] * len(changes), self._drafts(changes))
