@@ -91,10 +91,14 @@ class ConsumerProcess:
         lines = self.get("/metrics").text.splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
-    def end(self, kind: signal.Signals = signal.SIGTERM) -> int:
-        """Send it a signal and return its exit status."""
+    def send(self, kind: signal.Signals) -> None:
+        """Send it a signal."""
         assert self._process is not None
         self._process.send_signal(kind)
+
+    def end(self, kind: signal.Signals = signal.SIGTERM) -> int:
+        """Send it a signal and return its exit status."""
+        self.send(kind)
         return self.status()
 
     def status(self) -> int:

@@ -182,7 +182,8 @@ class FolderSource(Folder):
 class Notebook:
     """A handler that appends the id of each event to a file before it answers.
 
-    It refuses events whose payload says so, and fails while a file `down` lies beside.
+    It refuses events whose payload says so, fails while a file `down` lies beside, and does
+    not end while a file `hang` does.
     """
 
     def __init__(self, path: Path) -> None:
@@ -202,6 +203,8 @@ class Notebook:
     async def handle(self, events: Sequence[Event]) -> list[SfmError | None]:
         if self._path.with_name("down").exists():
             raise BackendUnavailableError("The notebook is down.", backend="notebook")
+        while self._path.with_name("hang").exists():  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.02)
         with self._path.open("a") as book:
             for event in events:
                 book.write(f"{event.subject} {event.version}\n")

@@ -108,6 +108,23 @@ def test_a_stop_does_not_wait_for_what_does_not_work(consumer: ConsumerProcess) 
     until(lambda: consumer.book == [("1", 1)], consumer)
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["its time is over", "a second signal"])
+def test_a_stop_gives_a_batch_up_that_does_not_end(
+    consumer: ConsumerProcess, *, again: bool
+) -> None:
+    (consumer.folder / "hang").touch()
+    consumer.publish(*events_of(1, versions=1))
+    consumer.start(UVICORN_TIMEOUT_GRACEFUL="3600" if again else "1")
+    until(lambda: consumer.figure("sfm_consumer_received_total") == 1, consumer)
+    consumer.send(signal.SIGTERM)
+    until(lambda: "finishing the batch in hand" in consumer.log, consumer)
+    assert consumer.end() == 0 if again else consumer.status() == 0
+    assert "before the batch in hand was done" in consumer.log
+    (consumer.folder / "hang").unlink()
+    consumer.start()
+    until(lambda: consumer.book == [("1", 1)], consumer)
+
+
 class TestDeadLetters:
     @pytest.fixture
     def letters(self, consumer: ConsumerProcess) -> ConsumerProcess:
@@ -219,6 +236,9 @@ class TestListings:
         assert found["source"]["verdict"] == "ok"
         assert "(SFM_SOURCE_URL)" in found["source"]["detail"]
         assert found["handler notebook"]["verdict"] == "ok"
+        consumer.environ["NOTEBOOK_FILE"] = "/somewhere"
+        found = {one["check"]: one for one in json.loads(consumer.sfm("doctor", "--json").stdout)}
+        assert "NOTEBOOK_FILE=/somewhere" in found["handler notebook"]["detail"]
 
     def test_doctor_finds_what_a_consumer_would_stumble_over(
         self, consumer: ConsumerProcess

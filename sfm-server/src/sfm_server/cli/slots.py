@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -93,12 +93,14 @@ async def _source(selection: Selection) -> Finding:
 
 def _handlers(selection: Selection) -> Iterator[Finding]:
     # What makes them is no small import, and most commands make none.
-    from sfm_server.consuming.assembly import handler_makers  # noqa: PLC0415
+    from sfm_server.consuming.assembly import chosen_handlers  # noqa: PLC0415
 
     try:
-        for name, make in handler_makers(selection).items():
-            make()
-            yield Finding(check=f"handler {name}", verdict=Verdict.OK, detail="can be made")
+        for name, chosen in chosen_handlers(selection).items():
+            chosen.make()
+            given = _given(selection, chosen.offered.options)
+            detail = f"{mask(chosen.url)} ({', '.join(['SFM_CONSUMER_HANDLERS', *given])})"
+            yield Finding(check=f"handler {name}", verdict=Verdict.OK, detail=detail)
     except SfmError as error:
         yield Finding(check="handlers", verdict=Verdict.FAILED, detail=str(error))
 
@@ -138,12 +140,13 @@ def _maker(selection: Selection) -> Mapping[PortName, Callable[[str], Backend]]:
 def _resolved(selection: Selection, port: PortName, url: str) -> str:
     """Say which URL was chosen by what, and which variables its backend finds beside it."""
     overrides = selection.overrides()
-    given = overrides.get(port) or (port is PortName.SOURCE and overrides.get(PortName.EVENTS))
-    chosen_by = given or f"mode {selection.settings.memory_mode}"
-    read = selection.registry.find(port, url).options
-    variables = [
-        f"{name}={show_option(name, selection.options[name])}"
-        for name in read
-        if name in selection.options
-    ]
-    return f"{mask(url)} ({', '.join([chosen_by, *variables])})"
+    override = overrides.get(port) or (port is PortName.SOURCE and overrides.get(PortName.EVENTS))
+    chosen_by = override or f"mode {selection.settings.memory_mode}"
+    given = _given(selection, selection.registry.find(port, url).options)
+    return f"{mask(url)} ({', '.join([chosen_by, *given])})"
+
+
+def _given(selection: Selection, read: Iterable[str]) -> list[str]:
+    """Return the variables that are set among those that somebody reads, each with its value."""
+    options = selection.options
+    return [f"{name}={show_option(name, options[name])}" for name in read if name in options]

@@ -6,17 +6,32 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from sfm_core.engine.consuming.consumer import Consumer
 from sfm_core.engine.opening import BackendMaker
 from sfm_core.errors import ConfigurationError
-from sfm_core.handling import FollowedMemory, HandlerContext
+from sfm_core.handling import FollowedMemory, HandlerContext, OfferedHandler
 from sfm_core.protocols.handler import EventHandler
 from sfm_core.protocols.source import EventSource
 from sfm_core.resilience import Policy
 from sfm_server.assembly import open_selection
 from sfm_server.masking import mask
 from sfm_server.selection import Selection
+
+
+class ChosenHandler(NamedTuple):
+    """A handler that the settings choose.
+
+    Attributes:
+        url: The URL that chooses it; may hold what is secret.
+        offered: What the plugin says of it.
+        make: Makes one that is not open; raises what its factory raises.
+    """
+
+    url: str
+    offered: OfferedHandler
+    make: Callable[[], EventHandler]
 
 
 def make_consumer(selection: Selection) -> Consumer:
@@ -34,7 +49,7 @@ def make_consumer(selection: Selection) -> Consumer:
     """
     source = source_maker(selection)
     context = selection.context()
-    handlers = handler_makers(selection)
+    handlers = {name: one.make for name, one in chosen_handlers(selection).items()}
     # What cannot work is told now, not when its turn comes.
     for make in handlers.values():
         make()
@@ -76,8 +91,8 @@ def source_maker(selection: Selection) -> Callable[[], EventSource]:
     return make
 
 
-def handler_makers(selection: Selection) -> dict[str, Callable[[], EventHandler]]:
-    """Return what makes each handler of the settings, by its scheme.
+def chosen_handlers(selection: Selection) -> dict[str, ChosenHandler]:
+    """Return the handlers of the settings, by scheme.
 
     A second one of a scheme is called `scheme#2`, and so on.
 
@@ -85,25 +100,26 @@ def handler_makers(selection: Selection) -> dict[str, Callable[[], EventHandler]
         selection: What the settings choose.
 
     Returns:
-        Each makes a handler that is not open; raises what its factory raises.
+        The handlers, in order.
 
     Raises:
         ConfigurationError: There is none, or no plugin offers one of them.
         PluginError: A plugin is unusable.
     """
-    makers: dict[str, Callable[[], EventHandler]] = {}
+    chosen: dict[str, ChosenHandler] = {}
     for url in selection.settings.consumer_handlers:
         offered = selection.plugins.handlers.find(url)
-        count = sum(name.partition("#")[0] == offered.scheme for name in makers)
+        count = sum(one.offered is offered for one in chosen.values())
         name = f"{offered.scheme}#{count + 1}" if count else offered.scheme
-        makers[name] = partial(offered.factory, url, _context(selection))
-    if not makers:
+        make = partial(offered.factory, url, _context(selection))
+        chosen[name] = ChosenHandler(url, offered, make)
+    if not chosen:
         raise ConfigurationError(
             "A consumer without a handler would throw events away.",
             setting="SFM_CONSUMER_HANDLERS",
             remedy="Leave it out for `indexer:`, or name others.",
         )
-    return makers
+    return chosen
 
 
 def _context(selection: Selection) -> HandlerContext:
