@@ -33,6 +33,7 @@ router = APIRouter(route_class=JsonRoute, tags=["events"])
 HEARTBEAT = timedelta(seconds=15)
 """How long a stream is silent at most, so that nobody on the way takes it for dead."""
 
+_AT_ONCE = 500
 _LONGEST_WAIT = 60
 _NOW = "now"
 _FOLLOWING = failures(errors.EventsOffError, errors.EventsGoneError)
@@ -97,6 +98,7 @@ async def _stream(
         wanted.namespace,
         after=last_event_id or wanted.after,
         types=wanted.types,
+        limit=min(_AT_ONCE, context.settings.max_page),
         idle=HEARTBEAT,
     )
     async with aclosing(until(request.app.state.closing, pages)) as rest:
