@@ -112,6 +112,16 @@ class TestMethods:
         with pytest.raises(ClosedError):
             list(lines)
 
+    def test_events_are_followed_page_by_page(self, memory: BlockingMemory) -> None:
+        memory.store_many(NS, [new(number) for number in range(5)])
+
+        pages = memory.follow_events(NS, after="start", limit=3)
+        told = [len(page.events) for page in (next(pages), next(pages))]
+        memory.store(NS, new(9))
+
+        assert told == [3, 2]
+        assert len(next(pages).events) == 1
+
     def test_lines_are_drawn_outside_the_engine_thread(self, memory: BlockingMemory) -> None:
         threads: list[str] = []
 
