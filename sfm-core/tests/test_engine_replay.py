@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from engine_house import NS, SETTINGS, Faults, House, at, new, open_house
 from event_paths import PATHS, A, B, ChangePath, an_export, load, records, remade
+from replica_house import held, open_replica
 
 from sfm_core.engine.copying import summarise
 from sfm_core.engine.replay import AT_ONCE
@@ -53,6 +54,16 @@ async def test_what_happened_while_events_were_off_is_told_later(
     assert await records(house) == {
         (event.subject, event.version): remade(event) for event in last.values()
     }
+
+
+async def test_a_replica_is_built_of_what_is_told_again(house: House, path: ChangePath) -> None:
+    async with house.open(QUIET) as engine:
+        await path(house, engine)
+    async with house.open(events=True) as engine, open_replica(house, SETTINGS) as replica:
+        await engine.replay_events(EVER)
+        await house.sweep()
+        await replica.take_in(house.sink.events)
+        assert await held(replica.kv) == await held(house.kv)
 
 
 async def test_an_event_that_is_told_again_is_the_same(house: House, path: ChangePath) -> None:
