@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -269,6 +270,33 @@ async def test_a_server_that_is_not_there_resets_its_clients(echo: Echo) -> None
             await client.reader.read()
         client.writer.close()
     assert echo.lines == []
+
+
+async def test_it_listens_where_it_is_told_to(echo: Echo, proxy: TcpProxy) -> None:
+    port = proxy.port
+    await proxy.__aexit__(None, None, None)
+    async with TcpProxy("127.0.0.1", echo.port, own_port=port) as again:
+        client = await connect(again)
+        assert again.port == port
+        assert await client.ask(b"hello\n") == b"hello\n"
+        client.writer.close()
+
+
+async def test_a_connection_that_is_reset_before_it_is_served_is_reset(proxy: TcpProxy) -> None:
+    async def reset() -> None:
+        while not proxy.accepted:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+        await proxy.reset_all()
+
+    # One of them has its turn between the connection and the task that serves it.
+    resets = [asyncio.create_task(reset()) for _ in range(3)]
+    client = await connect(proxy)
+    await asyncio.gather(*resets)
+    with suppress(OSError):
+        assert await client.reader.read() == b""
+    client.writer.close()
+    # What is left open says so when it is collected.
+    gc.collect()
 
 
 async def test_closing_leaves_no_task_and_no_connection(echo: Echo) -> None:

@@ -95,6 +95,9 @@ class Link:
             self._reset()
             raise
         finally:
+            # Both, before either is waited for, which may be cancelled.
+            for writer in writers:
+                writer.close()
             for writer in writers:
                 await _closed(writer)
 
@@ -191,7 +194,6 @@ def abort(writer: asyncio.StreamWriter) -> None:
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:
-    writer.close()
     try:
         with suppress(OSError):
             await writer.wait_closed()

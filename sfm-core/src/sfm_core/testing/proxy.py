@@ -35,18 +35,20 @@ class TcpProxy:
         accepted: How many connections were made to it.
     """
 
-    def __init__(self, host: str, port: int, *, url: str = "") -> None:
+    def __init__(self, host: str, port: int, *, url: str = "", own_port: int = 0) -> None:
         """Stand before a server.
 
         Args:
             host: Where the server is.
             port: Where it listens.
             url: Its URL, for the attribute of that name.
+            own_port: Where to listen, for a server that tells its clients where to find it and
+                has to be told before it starts; 0 for any port that is free.
         """
         self.accepted = 0
         self._target = (host, port)
         self._url = url
-        self._port = 0
+        self._port = own_port
         self._listener: asyncio.Server | None = None
         self._reserved: socket.socket | None = None
         self._resets_new = False
@@ -74,7 +76,7 @@ class TcpProxy:
         return cls(parts.hostname, port, url=url)
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._accept, _HOST, 0)
+        self._listener = await asyncio.start_server(self._accept, _HOST, self._port)
         self._port = int(self._listener.sockets[0].getsockname()[1])
         return self
 
@@ -200,6 +202,8 @@ class TcpProxy:
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Where it is cancelled before it begins, nobody else does.
+        task.add_done_callback(lambda _: abort(writer))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._resets_new:

@@ -15,6 +15,7 @@ from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import Edge, EdgeId, GraphStore
 from sfm_core.protocols.kv import Commit, Conflict, Entry, KeyValueStore, Write
+from sfm_core.protocols.source import Delivery, EventSource, Rejection
 from sfm_core.protocols.vector import Collection, Point, VectorQuery, VectorStore
 from sfm_core.testing.clock import MovableClock
 from sfm_core.testing.contracts._base import Operation
@@ -25,12 +26,15 @@ from sfm_core.testing.contracts.cache import CacheTests
 from sfm_core.testing.contracts.embedder import EmbedderTests
 from sfm_core.testing.contracts.events import EventSinkTests
 from sfm_core.testing.contracts.graph import GraphTests
+from sfm_core.testing.contracts.sources import EventSourceTests, received
 from sfm_core.testing.proxy import TcpProxy
 from sfm_core.testing.samples import coordinate, event, event_note, point, unit_vectors
 
 _NAMESPACE = "kit"
 _COLLECTION = Collection(name="kit-main", dimension=DIMENSION)
 _VECTORS = unit_vectors(64, DIMENSION)
+_IN_HAND = 64
+_WHY = Rejection(handler="kit", code="corrupt-data", reason="It says nothing.")
 
 
 class KeyValueOutageContract(OutageTests[KeyValueStore], KeyValueTests):
@@ -243,6 +247,61 @@ class EventSinkOutageContract(OutageTests[EventSink], EventSinkTests):
         """Ask whether it works, which is all that a sink answers."""
         await backend.ping()
         return True
+
+
+class EventSourceOutageContract(OutageTests[EventSource], EventSourceTests):
+    """What `EventSource` promises in an outage.
+
+    Override `server_url`, `connect` and `publish`, as for `EventSourceContract`; `publish` is
+    spared the outages. What is written and read here are dead letters.
+    """
+
+    _in_hand: Sequence[Delivery] = ()
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Put events on the stream, as for `EventSourceContract`.
+
+        Args:
+            events: What to publish.
+
+        Raises:
+            NotImplementedError: The subclass does not say how.
+        """
+        raise NotImplementedError("Override `publish` in your subclass.")
+
+    async def prepare(self, backend: EventSource) -> None:
+        """Take some events in hand."""
+        here = coordinate(1.0)
+        await self.publish([event(_NAMESPACE, here, version + 1) for version in range(_IN_HAND)])
+        self._in_hand = await received(backend, _IN_HAND)
+
+    async def calls(self, backend: EventSource) -> Sequence[Operation]:
+        """Return calls that have something to do."""
+        delivery = self._in_hand[0]
+        return (
+            backend.ping,
+            lambda: backend.receive(limit=1, wait=timedelta(milliseconds=100)),
+            lambda: backend.acknowledge([delivery]),
+            lambda: backend.set_aside(delivery, _WHY),
+            backend.lag,
+            lambda: backend.dead_letters(limit=1),
+            lambda: backend.retry(["nowhere"]),
+            lambda: backend.drop(["nowhere"]),
+        )
+
+    async def write(self, backend: EventSource, number: int, *, again: bool) -> None:  # noqa: ARG002 - a letter may always be there
+        """Set an event aside."""
+        await backend.set_aside(self._in_hand[number], _WHY)
+
+    async def check(self, backend: EventSource, count: int) -> None:
+        """List the letters."""
+        letters = await backend.dead_letters(limit=1000)
+        expected = [delivery.place for delivery in self._in_hand[:count]]
+        assert sorted(letter.place for letter in letters) == sorted(expected)
+
+    async def read(self, backend: EventSource) -> object:
+        """Read the oldest letter."""
+        return [letter.place for letter in await backend.dead_letters(limit=1)]
 
 
 class EmbedderOutageContract(OutageTests[Embedder], EmbedderTests):
