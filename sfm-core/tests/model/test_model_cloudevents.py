@@ -41,6 +41,7 @@ def test_attributes_of_a_later_version_are_ignored() -> None:
         {"source": "/namespaces/%ff"},
         {"subject": None},
         {"time": "yesterday"},
+        {"time": "2026-02-03T04:05:06"},
         {"version": "1"},
         {"version": True},
         {"data": []},

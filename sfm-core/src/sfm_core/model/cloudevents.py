@@ -68,7 +68,7 @@ def parse_cloudevent(document: object) -> Event:
             type=EventType(given["type"]),
             source=unquote(_text(given["source"]), errors="strict"),
             subject=_text(given["subject"]),
-            time=datetime.fromisoformat(given["time"]),
+            time=_moment(given["time"]),
             version=_whole(given["version"]),
             data=_data(given.get("data")),
         )
@@ -84,6 +84,13 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value
+
+
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError(f"{value!r} has no time zone")
+    return moment
 
 
 def _whole(value: object) -> int:
