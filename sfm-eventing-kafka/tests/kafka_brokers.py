@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -29,6 +30,8 @@ from cryptography.hazmat.primitives.serialization import (
 BOOTSTRAP_VARIABLE = "SFM_TEST_KAFKA_BOOTSTRAP"
 USER, PASSWORD = "writer", "right"
 _START_SECONDS = 90.0
+# A request of its own length, for what the broker speaks; the answer begins with its length.
+_WHICH_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 0, -1)
 _POM = Path(__file__).with_name("apache_kafka") / "pom.xml"
 _CLASSPATH = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath"
 
@@ -89,13 +92,17 @@ class Broker(ABC):
 
     def _listens(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=0.1):
-                return True
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                # It accepts connections, and hangs up on them, before it works.
+                connection.sendall(_WHICH_VERSIONS)
+                if connection.recv(4):
+                    return True
         except OSError:
-            # It refuses at once; the pause is for the processor that it starts on.
-            if self._process is not None:
-                wait_a_little(self._process)
-            return False
+            pass
+        # It refuses at once; the pause is for the processor that it starts on.
+        if self._process is not None:
+            wait_a_little(self._process)
+        return False
 
     def _log(self) -> str:
         return (self.folder / "log").read_text()[-4000:]
@@ -158,16 +165,21 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},\
-SSL://127.0.0.1:{ssl},SASL_SSL://127.0.0.1:{sasl_ssl},SASL_PLAINTEXT://127.0.0.1:{sasl}
+SSL://127.0.0.1:{ssl},SASL_SSL://127.0.0.1:{sasl_ssl},SASL_PLAINTEXT://127.0.0.1:{sasl},\
+PROXIED://127.0.0.1:{proxied}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SSL://127.0.0.1:{ssl},\
+SASL_SSL://127.0.0.1:{sasl_ssl},SASL_PLAINTEXT://127.0.0.1:{sasl},PROXIED://127.0.0.1:{proxy}
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,\
-SASL_SSL:SASL_SSL,SASL_PLAINTEXT:SASL_PLAINTEXT
+SASL_SSL:SASL_SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,PROXIED:PLAINTEXT
 log.dirs={folder}/data
 auto.create.topics.enable=true
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=100
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/server.pem
@@ -187,11 +199,15 @@ class ApacheKafka(Broker):
         ssl_port: Where it is spoken to with TLS.
         sasl_port: Where it asks for a login.
         sasl_ssl_port: Where it asks for a login with TLS.
+        proxied_port: Where it sends whoever asks to `proxy_port` for everything else.
+        proxy_port: Where a proxy before it is to listen.
     """
 
     ssl_port: int = field(default_factory=free_port)
     sasl_port: int = field(default_factory=free_port)
     sasl_ssl_port: int = field(default_factory=free_port)
+    proxied_port: int = field(default_factory=free_port)
+    proxy_port: int = field(default_factory=free_port)
 
     @property
     def ca_file(self) -> Path:
@@ -217,6 +233,8 @@ class ApacheKafka(Broker):
             ssl=self.ssl_port,
             sasl=self.sasl_port,
             sasl_ssl=self.sasl_ssl_port,
+            proxied=self.proxied_port,
+            proxy=self.proxy_port,
             folder=self.folder,
         )
         config.write_text(text + "\n".join(_logins()) + "\n")

@@ -12,6 +12,14 @@ from typing import Final
 from kafka_brokers import left_out
 
 PRODUCE: Final = 0
+FETCH: Final = 1
+LIST_OFFSETS: Final = 2
+COMMIT: Final = 8
+COMMITTED: Final = 9
+FIND_COORDINATOR: Final = 10
+JOIN: Final = 11
+HEARTBEAT: Final = 12
+SYNC: Final = 14
 _PRODUCER: Final = 0
 
 
@@ -32,11 +40,11 @@ class MockBrokers:
     def create(self, topic: str, partitions: int) -> None:
         self._library.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1)
 
-    def answer_produce(self, codes: Sequence[int]) -> None:
-        """Answer the next requests to produce with these codes; 0 is success."""
+    def answer(self, request: int, codes: Sequence[int]) -> None:
+        """Answer the next requests of a kind with these codes; 0 is success."""
         array = (ctypes.c_int * len(codes))(*codes)
         self._library.rd_kafka_mock_push_request_errors_array(
-            self._cluster, ctypes.c_int16(PRODUCE), ctypes.c_size_t(len(codes)), array
+            self._cluster, ctypes.c_int16(request), ctypes.c_size_t(len(codes)), array
         )
 
 
@@ -46,6 +54,8 @@ def mock_brokers() -> Generator[MockBrokers]:
     library = _library()
     handle = ctypes.c_void_p(library.rd_kafka_new(_PRODUCER, None, None, ctypes.c_size_t(0)))
     cluster = ctypes.c_void_p(library.rd_kafka_mock_cluster_new(handle, 1))
+    # A group begins without waiting for more members.
+    library.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, ctypes.c_int32(0))
     try:
         yield MockBrokers(library, cluster)
     finally:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from kafka_helpers import open_sink, read_events
-from kafka_mock import MockBrokers, mock_brokers
+from kafka_mock import PRODUCE, MockBrokers, mock_brokers
 
 from sfm_core.errors import SfmError
 from sfm_core.testing.samples import coordinate, event
@@ -31,7 +31,7 @@ def url(brokers: MockBrokers, topic: str) -> str:
 async def test_what_passes_is_tried_again_without_a_trace(brokers: MockBrokers, topic: str) -> None:
     async with open_sink(url(brokers, topic)) as sink:
         await sink.ping()
-        brokers.answer_produce([0, NOT_LEADER, NOT_ENOUGH_REPLICAS, 0, LATE, 0])
+        brokers.answer(PRODUCE, [0, NOT_LEADER, NOT_ENOUGH_REPLICAS, 0, LATE, 0])
         await sink.publish(EVENTS)
     assert await read_events(brokers.address, topic) == EVENTS
 
@@ -42,7 +42,7 @@ async def test_a_batch_that_fails_stops_what_comes_after_it(
 ) -> None:
     async with open_sink(url(brokers, topic)) as sink:
         await sink.ping()
-        brokers.answer_produce([0, 0, code])
+        brokers.answer(PRODUCE, [0, 0, code])
         with pytest.raises(SfmError):
             await sink.publish(EVENTS)
         assert await read_events(brokers.address, topic) == EVENTS[:2]
@@ -55,7 +55,7 @@ async def test_what_a_failed_call_published_is_published_again_by_a_later_one(
 ) -> None:
     async with open_sink(url(brokers, topic)) as sink:
         await sink.ping()
-        brokers.answer_produce([0, 0, FORBIDDEN])
+        brokers.answer(PRODUCE, [0, 0, FORBIDDEN])
         with pytest.raises(SfmError):
             await sink.publish(EVENTS)
         await sink.publish(EVENTS)

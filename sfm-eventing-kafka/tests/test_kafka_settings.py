@@ -12,13 +12,17 @@ from sfm_core.plugins import load_plugins
 from sfm_core.registry import SECURE, BackendContext, PortName
 from sfm_eventing_kafka.options import Compression, Mechanism, Security
 from sfm_eventing_kafka.settings import FOREVER, KafkaSettings
-from sfm_eventing_kafka.variables import choose
+from sfm_eventing_kafka.variables import choose, choose_source
 
 LOGIN = {"KAFKA_SASL_USERNAME": "me", "KAFKA_SASL_PASSWORD": "secret"}
 
 
 def chosen(url: str, **options: str) -> KafkaSettings:
     return choose(url, BackendContext(data_folder=Path("unused"), options=options))
+
+
+def chosen_source(url: str, **options: str) -> KafkaSettings:
+    return choose_source(url, BackendContext(data_folder=Path("unused"), options=options))
 
 
 def chosen_securely(**options: str) -> KafkaSettings:
@@ -152,7 +156,49 @@ def test_a_login_or_a_certificate_is_security_enough(options: dict[str, str]) ->
     assert chosen_securely(**options).security.encrypted
 
 
-def test_the_plugin_offers_it() -> None:
-    found = load_plugins().registry.find(PortName.EVENTS, "kafka:")
+def test_a_source_belongs_to_the_group_of_the_url_or_else_of_the_variable() -> None:
+    assert chosen_source("kafka:").group == "soma-consumer-group"
+    assert chosen_source("kafka:", KAFKA_CONSUMER_GROUP="mine").group == "mine"
+    assert chosen_source("kafka:?group=theirs", KAFKA_CONSUMER_GROUP="mine").group == "theirs"
+
+
+def test_dead_letters_lie_beside_the_events_or_where_it_is_said() -> None:
+    assert chosen_source("kafka:").letters == "memory.events.dlq"
+    assert chosen_source("kafka://host/mine").letters == "mine.dlq"
+    assert chosen_source("kafka:?dead_letter_topic=lost").letters == "lost"
+
+
+def test_what_a_source_is_told_is_read() -> None:
+    assert chosen_source("kafka:").session == timedelta(seconds=10)
+    assert chosen_source("kafka:?session_timeout_seconds=45").session == timedelta(seconds=45)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "kafka:?group=",
+        "kafka:?session_timeout_seconds=0",
+        "kafka:?dead_letter_topic=",
+        "kafka:?dead_letter_topic=a/b",
+        "kafka:?dead_letter_topic=memory.events",
+        f"kafka://host/{'x' * 249}",
+    ],
+)
+def test_a_source_that_cannot_work_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        chosen_source(url)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("port", "variable"),
+    [
+        (PortName.EVENTS, "KAFKA_BOOTSTRAP_SERVERS"),
+        (PortName.SOURCE, "KAFKA_BOOTSTRAP_SERVERS"),
+        (PortName.SOURCE, "KAFKA_CONSUMER_GROUP"),
+    ],
+)
+def test_the_plugin_offers_it(port: PortName, variable: str) -> None:
+    found = load_plugins().registry.find(port, "kafka:")
     assert SECURE in found.capabilities
-    assert "KAFKA_BOOTSTRAP_SERVERS" in found.options
+    assert variable in found.options

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 from kafka_brokers import Tansu
-from kafka_helpers import admin_of, open_sink
+from kafka_helpers import admin_of, open_sink, warnings_of
 
 from sfm_core.errors import ConfigurationError
 from sfm_core.testing.samples import coordinate, event
@@ -29,7 +29,7 @@ async def test_a_missing_topic_is_made_as_asked_for(
             async with open_sink(url) as sink:
                 await sink.publish([ONE])
     assert await partitions(bootstrap, topic) == 3
-    assert caplog.messages == []
+    assert warnings_of(caplog) == []
 
 
 async def test_a_topic_that_is_there_is_left_as_it_is_with_a_warning(
@@ -42,7 +42,7 @@ async def test_a_topic_that_is_there_is_left_as_it_is_with_a_warning(
         async with open_sink(other) as sink:
             await sink.publish([ONE])
     assert await partitions(bootstrap, topic) == 3
-    said = " ".join(caplog.messages)
+    said = " ".join(warnings_of(caplog))
     assert "partitions is 3 instead of 4" in said
     assert "instead of 60000" in said
     assert "max.message.bytes is 2097152 instead of 9000" in said

@@ -1,1 +1,1 @@
-"""Event sink of SomaFractalMemory for Kafka and Redpanda."""
+"""Event sink and event source of SomaFractalMemory for Kafka and Redpanda."""

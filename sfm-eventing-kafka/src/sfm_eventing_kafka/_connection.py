@@ -3,58 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from ssl import SSLContext, SSLError, create_default_context
 
 from aiokafka import errors
 
 from sfm_core.errors import ConfigurationError
-from sfm_eventing_kafka._admin import Admin
-from sfm_eventing_kafka._driver import (
-    Producer,
-    end_producer,
-    make_producer,
-    refusal,
-)
-from sfm_eventing_kafka._topic import ensure_topic
-from sfm_eventing_kafka.settings import KafkaSettings
-from sfm_eventing_kafka.variables import CA_OPTION
-
-log = logging.getLogger(__name__)
+from sfm_eventing_kafka._brokers import Brokers
+from sfm_eventing_kafka._driver import Producer, end_producer, make_producer
+from sfm_eventing_kafka._kept import Kept
+from sfm_eventing_kafka._topic import Topic
 
 _UNKNOWN = (errors.UnknownError, errors.UnsupportedVersionError, errors.IncompatibleBrokerVersion)
 
 
 class KafkaConnection:
-    """One producer at a time.
+    """One producer at a time, for a topic that is made where it is missing."""
 
-    Opening it speaks to nobody, so that a broker that is away does not keep an
-    engine from starting.
-    """
-
-    def __init__(self, settings: KafkaSettings) -> None:
-        self.settings = settings
-        self._turn = asyncio.Lock()
-        self._tls: SSLContext | None = None
-        self._producer: Producer | None = None
-        self._ending: asyncio.Task[None] | None = None
-        self._told: frozenset[str] = frozenset()
+    def __init__(self, brokers: Brokers, topic: Topic) -> None:
+        self.settings = brokers.settings
+        self._brokers = brokers
+        self._topic = topic
+        self._kept = Kept(self._connect, end_producer)
 
     async def open(self) -> None:
-        """Read the certificates.
+        """Read the certificates; speak to nobody.
 
         Raises:
             ConfigurationError: They cannot be read.
         """
-        if self.settings.security.encrypted:
-            self._tls = await asyncio.to_thread(_encryption, self.settings)
+        await self._brokers.open()
 
     async def close(self) -> None:
         """Close every connection; what is not acknowledged by now may or may not arrive."""
-        if self._producer is not None:
-            self.give_up(self._producer)
-        if self._ending is not None:
-            await self._ending
+        await self._kept.close()
 
     async def producer(self) -> Producer:
         """Return the producer, connected.
@@ -63,14 +43,7 @@ class KafkaConnection:
             ConfigurationError: The brokers refuse the login, the topic or idempotence.
             KafkaError: What else the driver raises.
         """
-        async with self._turn:
-            if self._ending is not None:
-                # It goes on also where this call is given up.
-                await asyncio.shield(self._ending)
-                self._ending = None
-            if self._producer is None:
-                self._producer = await self._connect()
-            return self._producer
+        return await self._kept.get()
 
     async def check(self) -> None:
         """Make sure that a broker answers.
@@ -89,20 +62,15 @@ class KafkaConnection:
         Args:
             producer: The one that failed.
         """
-        if producer is self._producer:
-            self._producer = None
-            self._ending = asyncio.create_task(end_producer(producer))
+        self._kept.give_up(producer)
 
     async def _connect(self) -> Producer:
-        try:
-            async with Admin(self.settings, self._tls) as admin:
-                self._warn(await ensure_topic(admin, self.settings))
-        except errors.KafkaConnectionError:
-            reason = await refusal(self.settings, self._tls)
-            if reason is None:
-                raise
-            raise reason from None
-        producer = make_producer(self.settings, self._tls)
+        async with asyncio.timeout(self.settings.timeout.total_seconds()):
+            return await self._started()
+
+    async def _started(self) -> Producer:
+        await self._brokers.prepare(self._topic)
+        producer = make_producer(self.settings, self._brokers.tls)
         try:
             await producer.start()
         except _UNKNOWN as error:
@@ -118,22 +86,3 @@ class KafkaConnection:
             await producer.stop()
             raise
         return producer
-
-    def _warn(self, differences: frozenset[str]) -> None:
-        for difference in sorted(differences - self._told):
-            log.warning("the topic %s is left as it is, but %s", self.settings.topic, difference)
-        self._told |= differences
-
-
-def _encryption(settings: KafkaSettings) -> SSLContext:
-    try:
-        context = create_default_context(cafile=settings.ca_file or None)
-        if settings.cert_file:
-            context.load_cert_chain(settings.cert_file, settings.key_file or None)
-    except (OSError, SSLError) as error:
-        raise ConfigurationError(
-            f"The certificates for {settings.place} cannot be used: {error}.",
-            setting=CA_OPTION,
-            remedy="See that the files are there, readable and in PEM.",
-        ) from error
-    return context

@@ -16,7 +16,7 @@ from aiokafka.conn import create_conn  # pyright: ignore[reportUnknownVariableTy
 from aiokafka.errors import KafkaError, ProducerClosed
 from aiokafka.partitioner import DefaultPartitioner
 
-from sfm_eventing_kafka._wire import Record
+from sfm_eventing_kafka._record import Header, Record
 from sfm_eventing_kafka.options import Compression
 from sfm_eventing_kafka.settings import KafkaSettings
 
@@ -28,7 +28,12 @@ class Batch(Protocol):
     """A batch that is being filled."""
 
     def append(
-        self, *, timestamp: None, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]
+        self,
+        *,
+        timestamp: None,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[Header],
     ) -> object | None:
         """Add a record; `None` where it is full."""
         ...

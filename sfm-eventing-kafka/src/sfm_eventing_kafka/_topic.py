@@ -1,9 +1,10 @@
-"""The topic: made where it is missing, looked at where it is there, never changed."""
+"""A topic: made where it is missing, looked at where it is there, never changed."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from aiokafka import errors
@@ -19,6 +20,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 _RETENTION = "retention.ms"
 _LARGEST = "max.message.bytes"
 _CLEANUP = "cleanup.policy"
+# A letter has more to it than the event that it holds, and may hold what no event is as large as.
+_LETTERS_ARE_LARGER = 8
 _IMPOSSIBLE = (
     errors.InvalidConfigurationError,
     errors.InvalidPartitionsError,
@@ -30,12 +33,71 @@ _IMPOSSIBLE = (
 _FORBIDDEN = (errors.ClusterAuthorizationFailedError, errors.TopicAuthorizationFailedError)
 
 
-async def ensure_topic(admin: Admin, settings: KafkaSettings) -> frozenset[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """What a topic is to be like.
+
+    Attributes:
+        name: Its name.
+        setting: What names it.
+        partitions: How many it has.
+        replication: How many brokers have each; `None` leaves it to them.
+        configs: Its own configuration, where it is made.
+        stated: What somebody asked for, by name; the rest is not compared.
+        compacted: Whether only the last record of a key is to be kept.
+    """
+
+    name: str
+    setting: str
+    partitions: int
+    replication: int | None
+    configs: Mapping[str, str]
+    stated: Mapping[str, str] = field(default_factory=dict[str, str])
+    compacted: bool = False
+
+
+def events_topic(settings: KafkaSettings) -> Topic:
+    """Return what the topic of the events is to be like."""
+    configs = {_LARGEST: str(settings.max_message_bytes)}
+    if settings.retention is not None:
+        configs[_RETENTION] = _retention(settings.retention)
+    asked = {
+        "partitions": ("partitions", str(settings.partitions)),
+        "replication": ("replication", str(settings.replication)),
+        "retention": (_RETENTION, configs.get(_RETENTION, "")),
+        "max_message_bytes": (_LARGEST, configs[_LARGEST]),
+    }
+    return Topic(
+        name=settings.topic,
+        setting=TOPIC_OPTION,
+        partitions=settings.partitions,
+        replication=settings.replication,
+        configs=configs,
+        stated=dict(asked[attribute] for attribute in sorted(settings.stated & set(asked))),
+    )
+
+
+def letters_topic(settings: KafkaSettings) -> Topic:
+    """Return what the topic of the dead letters is to be like."""
+    largest = settings.max_message_bytes * _LETTERS_ARE_LARGER
+    return Topic(
+        name=settings.letters,
+        setting="dead_letter_topic",
+        # There are few of them, and so they are listed in the order in which they came.
+        partitions=1,
+        replication=settings.replication,
+        configs={_CLEANUP: "compact", _LARGEST: str(largest)},
+        compacted=True,
+    )
+
+
+async def ensure_topic(admin: Admin, topic: Topic, *, may_make: bool) -> frozenset[str]:
     """Make the topic where it is missing and may be made.
 
     Args:
         admin: Speaks to the brokers.
-        settings: What the topic is to be like.
+        topic: What it is to be like.
+        may_make: Whether it may be made.
 
     Returns:
         In what a topic that was there differs from what was asked for: a sentence each.
@@ -44,33 +106,33 @@ async def ensure_topic(admin: Admin, settings: KafkaSettings) -> frozenset[str]:
         ConfigurationError: It is missing and may not be made, or cannot be made so.
         KafkaError: What else the driver raises.
     """
-    if not await admin.has(settings.topic) and await _made(admin, settings):
-        log.info("made the topic %s with %d partitions", settings.topic, settings.partitions)
+    if not await admin.has(topic.name) and await _made(admin, topic, may_make=may_make):
+        log.info("made the topic %s with %d partitions", topic.name, topic.partitions)
         return frozenset()
-    return frozenset(await _differences(admin, settings))
+    return frozenset(await _differences(admin, topic))
 
 
-async def _made(admin: Admin, settings: KafkaSettings) -> bool:
+async def _made(admin: Admin, topic: Topic, *, may_make: bool) -> bool:
     """Make it; tell whether it was this call that did."""
     answer: type[Exception] = errors.TopicAuthorizationFailedError
     said = ""
-    if settings.create_topic:
+    if may_make:
         answer, said = await admin.create(
-            settings.topic,
-            partitions=settings.partitions,
-            replication=settings.replication,
-            configs=_wanted(settings),
+            topic.name,
+            partitions=topic.partitions,
+            replication=topic.replication,
+            configs=dict(topic.configs),
         )
     if answer in _FORBIDDEN:
         raise ConfigurationError(
-            f"There is no topic {settings.topic}, and it may not be made.",
-            setting=TOPIC_OPTION,
+            f"There is no topic {topic.name}, and it may not be made.",
+            setting=topic.setting,
             remedy="Make it, or use ?create_topic=on and let the user create it.",
         )
     if answer in _IMPOSSIBLE:
         raise ConfigurationError(
-            f"The topic {settings.topic} cannot be made: {said or answer.__name__}",
-            setting=TOPIC_OPTION,
+            f"The topic {topic.name} cannot be made: {said or answer.__name__}",
+            setting=topic.setting,
             remedy="See ?partitions=, &replication=, &retention_seconds= and "
             "&max_message_bytes=, or make it yourself.",
         )
@@ -81,40 +143,27 @@ async def _made(admin: Admin, settings: KafkaSettings) -> bool:
     return True
 
 
-def _wanted(settings: KafkaSettings) -> dict[str, str]:
-    wanted = {_LARGEST: str(settings.max_message_bytes)}
-    if settings.retention is not None:
-        wanted[_RETENTION] = _retention(settings.retention)
-    return wanted
-
-
 def _retention(retention: timedelta) -> str:
     return "-1" if retention == FOREVER else str(retention // _MILLISECOND)
 
 
-async def _differences(admin: Admin, settings: KafkaSettings) -> list[str]:
-    partitions, replication = await admin.shape(settings.topic)
+async def _differences(admin: Admin, topic: Topic) -> list[str]:
+    partitions, replication = await admin.shape(topic.name)
     found = {"partitions": str(partitions), "replication": str(replication)}
     try:
-        found |= await admin.configs(settings.topic, [_RETENTION, _LARGEST, _CLEANUP])
+        found |= await admin.configs(topic.name, [_RETENTION, _LARGEST, _CLEANUP])
     except errors.KafkaError as error:
         # Not every broker can tell, and not every user may ask.
-        log.debug("cannot see how %s is configured: %s", settings.topic, error)
-    return [*_unlike(settings, found)]
+        log.debug("cannot see how %s is configured: %s", topic.name, error)
+    return [*_unlike(topic, found)]
 
 
-def _unlike(settings: KafkaSettings, found: Mapping[str, str]) -> Iterator[str]:
-    retention = settings.retention
-    wanted = {
-        "partitions": ("partitions", str(settings.partitions)),
-        "replication": ("replication", str(settings.replication)),
-        "retention": (_RETENTION, _retention(retention) if retention else ""),
-        "max_message_bytes": (_LARGEST, str(settings.max_message_bytes)),
-    }
-    for attribute in sorted(settings.stated & set(wanted)):
-        name, value = wanted[attribute]
+def _unlike(topic: Topic, found: Mapping[str, str]) -> Iterator[str]:
+    for name, value in topic.stated.items():
         if name in found and found[name] != value:
             yield f"its {name} is {found[name]} instead of {value}"
-    if "compact" in found.get(_CLEANUP, ""):
-        policy = found[_CLEANUP]
+    policy = found.get(_CLEANUP, "")
+    if "compact" in policy and not topic.compacted:
         yield f"its {_CLEANUP} is {policy}, which removes all but the last event of a memory"
+    if policy and topic.compacted and policy != "compact":
+        yield f"its {_CLEANUP} is {policy}, which removes letters by their age or size"

@@ -1,13 +1,18 @@
-"""An event as a record of Kafka."""
+"""An event as a record of Kafka, and a record as a delivery."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
-from sfm_core.model.cloudevents import MEDIA_TYPE, cloudevent
+from sfm_core.errors import CorruptDataError
+from sfm_core.model.cloudevents import MEDIA_TYPE, cloudevent, parse_cloudevent
 from sfm_core.model.events import Event
+from sfm_core.protocols.source import Delivery
+from sfm_eventing_kafka._record import Header, Received, Record
+from sfm_eventing_kafka.settings import LARGEST_EVENT_BYTES
 
 _NAMESPACES: Final = "/namespaces/"
 # Attributes that are headers, too, so that a consumer need not parse what it does not want.
@@ -21,17 +26,21 @@ _HEADERS: Final = (
     "version",
     "dataschema",
 )
-_TYPE_HEADER: Final = ("content-type", MEDIA_TYPE.encode())
+_TYPE_HEADER: Final[Header] = ("content-type", MEDIA_TYPE.encode())
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 
-class Record(NamedTuple):
-    """What is sent."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaDelivery(Delivery):
+    """A delivery with the record that it came as, which a dead letter keeps.
 
-    key: bytes
-    value: bytes
-    headers: list[tuple[str, bytes]]
+    Attributes:
+        record: The record.
+    """
+
+    record: Received = field(repr=False, compare=False)
 
 
 def key_of(event: Event) -> bytes:
@@ -55,5 +64,39 @@ def record_of(event: Event) -> Record:
     """Return an event as it is sent: CloudEvents in structured mode, its attributes as headers."""
     document = cloudevent(event)
     told = [name for name in _HEADERS if name in document]
-    headers = [(f"ce_{name}", str(document[name]).encode()) for name in told]
+    headers: list[Header] = [(f"ce_{name}", str(document[name]).encode()) for name in told]
     return Record(key_of(event), _encode(document), [_TYPE_HEADER, *headers])
+
+
+def delivery_of(record: Received) -> KafkaDelivery:
+    """Return a record as a delivery, whatever there is in it.
+
+    Args:
+        record: What was read.
+
+    Returns:
+        With the event; or without, and with the reason why it is none.
+    """
+    place = f"{record.topic}/{record.partition}@{record.offset}"
+    value = record.value
+    if value is None:
+        return KafkaDelivery(place=place, event=None, problem="It has no value.", record=record)
+    if len(value) > LARGEST_EVENT_BYTES:
+        problem = f"Its {len(value)} bytes are more than an event can have."
+        return KafkaDelivery(place=place, event=None, problem=problem, record=record)
+    try:
+        event = parse_cloudevent(_decode(value))
+    except CorruptDataError as error:
+        return KafkaDelivery(place=place, event=None, problem=error.message, record=record)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        problem = f"It is no JSON: {error}."
+        return KafkaDelivery(place=place, event=None, problem=problem, record=record)
+    return KafkaDelivery(place=place, event=event, record=record)
+
+
+def record_in(delivery: Delivery) -> Record:
+    """Return what a delivery came as; as a sink would have sent it, where that is not known."""
+    if isinstance(delivery, KafkaDelivery):
+        record = delivery.record
+        return Record(record.key, record.value, [*record.headers])
+    return Record(None, None, []) if delivery.event is None else record_of(delivery.event)

@@ -15,6 +15,7 @@ from sfm_eventing_kafka.options import Compression, Mechanism, Security
 SCHEME: Final = "kafka"
 DEFAULT_PORT: Final = 9092
 DEFAULT_TOPIC: Final = "memory.events"
+DEFAULT_GROUP: Final = "soma-consumer-group"
 # The largest event there can be: a payload of a mebibyte, and what is around it.
 LARGEST_EVENT_BYTES: Final = 2 * 1_048_576
 FOREVER: Final = timedelta.max
@@ -50,8 +51,12 @@ class KafkaSettings:
         replication: How many brokers have each partition of it; `None` leaves it to them.
         retention: How long it keeps events; `None` leaves it to the brokers.
         max_message_bytes: The largest event that it takes.
-        stated: Which of the last four somebody asked for; the others are not compared with
-            those of a topic that is there.
+        stated: Which of all these the URL says. What it does not say about a topic is not
+            compared with one that is there.
+        group: Which group of consumers a source belongs to.
+        session: For how long a member of the group may be silent before the others take over,
+            and how long one that is asked to hand over may take to finish what it has in hand.
+        dead_letter_topic: Where dead letters go; "" for the topic of the events with `.dlq`.
     """
 
     servers: tuple[str, ...]
@@ -73,6 +78,14 @@ class KafkaSettings:
     retention: timedelta | None = None
     max_message_bytes: int = LARGEST_EVENT_BYTES
     stated: frozenset[str] = frozenset()
+    group: str = DEFAULT_GROUP
+    session: timedelta = timedelta(seconds=10)
+    dead_letter_topic: str = ""
+
+    @property
+    def letters(self) -> str:
+        """The topic of the dead letters."""
+        return self.dead_letter_topic or f"{self.topic}.dlq"
 
     @property
     def place(self) -> str:
@@ -119,13 +132,26 @@ class KafkaSettings:
         Raises:
             ConfigurationError: It cannot be the name of a topic.
         """
-        if not _TOPIC.fullmatch(topic):
-            raise ConfigurationError(
-                f"{topic!r} cannot be the name of a topic.",
-                setting="topic",
-                remedy="Use at most 249 letters, digits, dots, underscores and hyphens.",
-            )
+        check_topic(topic, "topic")
         return replace(self, topic=topic)
+
+
+def check_topic(name: str, setting: str) -> None:
+    """Refuse what cannot be the name of a topic.
+
+    Args:
+        name: What somebody wants to call one.
+        setting: Where that was said.
+
+    Raises:
+        ConfigurationError: It is empty, too long, or has other characters.
+    """
+    if not _TOPIC.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a topic.",
+            setting=setting,
+            remedy="Use at most 249 letters, digits, dots, underscores and hyphens.",
+        )
 
 
 def servers_of(text: str) -> tuple[str, ...]:
@@ -201,6 +227,12 @@ def _with_option(settings: KafkaSettings, name: str, value: str) -> KafkaSetting
 _replaced = cast(Callable[..., KafkaSettings], replace)
 
 
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError(text)
+    return text
+
+
 def _switch(text: str) -> bool:
     if text not in {"on", "off"}:
         raise ValueError(text)
@@ -239,4 +271,7 @@ _OPTIONS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "replication": ("replication", _count),
     "retention_seconds": ("retention", _retention),
     "max_message_bytes": ("max_message_bytes", _count),
+    "group": ("group", _text),
+    "session_timeout_seconds": ("session", _duration),
+    "dead_letter_topic": ("dead_letter_topic", _text),
 }

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from sfm_core.model.events import Event
 from sfm_core.porting import ServedPort, check_batch
+from sfm_eventing_kafka._brokers import Brokers
 from sfm_eventing_kafka._connection import KafkaConnection
 from sfm_eventing_kafka._errors import translated
 from sfm_eventing_kafka._stream import Stream
+from sfm_eventing_kafka._topic import events_topic
 from sfm_eventing_kafka.settings import SCHEME, KafkaSettings
 
 
@@ -21,7 +23,7 @@ class KafkaEventSink(ServedPort[KafkaConnection]):
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
-        connection = KafkaConnection(settings)
+        connection = KafkaConnection(Brokers(settings), events_topic(settings))
         super().__init__(connection, scheme=SCHEME, shared=True)
         self._settings = settings
         self._stream = Stream(connection)

@@ -9,10 +9,17 @@ from typing import Final, TypeVar
 from sfm_core.errors import ConfigurationError
 from sfm_core.registry import BackendContext
 from sfm_eventing_kafka.options import Mechanism, Security
-from sfm_eventing_kafka.settings import DEFAULT_TOPIC, KafkaSettings, servers_of
+from sfm_eventing_kafka.settings import (
+    DEFAULT_GROUP,
+    DEFAULT_TOPIC,
+    KafkaSettings,
+    check_topic,
+    servers_of,
+)
 
 SERVERS_OPTION: Final = "KAFKA_BOOTSTRAP_SERVERS"
 TOPIC_OPTION: Final = "KAFKA_MEMORY_EVENTS_TOPIC"
+GROUP_OPTION: Final = "KAFKA_CONSUMER_GROUP"
 SECURITY_OPTION: Final = "KAFKA_SECURITY_PROTOCOL"
 MECHANISM_OPTION: Final = "KAFKA_SASL_MECHANISM"
 USERNAME_OPTION: Final = "KAFKA_SASL_USERNAME"
@@ -33,7 +40,13 @@ OPTIONS: Final[Mapping[str, str]] = {
     CERT_OPTION: "File with the client's certificate.",
     KEY_OPTION: "File with the key of the client's certificate.",
 }
-"""What the factory reads beside its URL."""
+"""What the factory of a sink reads beside its URL."""
+
+SOURCE_OPTIONS: Final[Mapping[str, str]] = {
+    **OPTIONS,
+    GROUP_OPTION: f"Group of the consumers, where the URL names none. Default: {DEFAULT_GROUP}.",
+}
+"""What the factory of a source reads beside its URL."""
 
 _ValueT = TypeVar("_ValueT")
 _MemberT = TypeVar("_MemberT", Security, Mechanism)
@@ -64,6 +77,33 @@ def choose(url: str, context: BackendContext) -> KafkaSettings:
         )
     if context.secure:
         _require_security(settings)
+    return settings
+
+
+def choose_source(url: str, context: BackendContext) -> KafkaSettings:
+    """Find out which Kafka a URL means, for somebody who reads events; see `choose`.
+
+    Args:
+        url: As for `choose`.
+        context: Holds the variables.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ConfigurationError: As for `choose`, or the topic of the dead letters cannot be one.
+    """
+    settings = choose(url, context)
+    if "group" not in settings.stated:
+        group = context.options.get(GROUP_OPTION, "") or DEFAULT_GROUP
+        settings = replace(settings, group=group)
+    check_topic(settings.letters, "dead_letter_topic")
+    if settings.letters == settings.topic:
+        raise ConfigurationError(
+            f"The dead letters would go to {settings.topic}, where the events are.",
+            setting="dead_letter_topic",
+            remedy="Choose another topic for them.",
+        )
     return settings
 
 
