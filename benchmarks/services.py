@@ -8,11 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # They lie beside the tests of the backends.
-for _backend in ("postgres", "redis"):
-    sys.path.append(str(Path(__file__).parent.parent / f"sfm-backend-{_backend}" / "tests"))
+for _distribution in ("backend-postgres", "backend-redis", "eventing-kafka"):
+    sys.path.append(str(Path(__file__).parent.parent / f"sfm-{_distribution}" / "tests"))
 
 import redis_server  # noqa: E402
-from postgres_server import PostgresServer, wheel_binaries  # noqa: E402
+from kafka_brokers import ApacheKafka  # noqa: E402
+from kafka_helpers import read as read_topic  # noqa: E402
+from postgres_server import PostgresServer, make_database, wheel_binaries  # noqa: E402
+
+__all__ = ["kafka_at", "make_database", "postgres_at", "read_topic", "redis_at"]
 
 ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")
 
@@ -53,3 +57,22 @@ def postgres_at(folder: Path) -> Generator[str]:
         yield server.url
     finally:
         server.discard()
+
+
+@contextmanager
+def kafka_at(folder: Path) -> Generator[str]:
+    """Start Apache Kafka.
+
+    Args:
+        folder: A folder that is not there yet.
+
+    Yields:
+        Its address.
+    """
+    folder.mkdir()
+    broker = ApacheKafka(folder)
+    broker.start()
+    try:
+        yield broker.address
+    finally:
+        broker.stop()

@@ -16,6 +16,7 @@ pytest_plugins = (
     "tests.fix_modes",
     "tests.fix_server",
     "tests.fix_faults",
+    "tests.fix_stream",
 )
 
 _MISSING = re.compile(r"NOT TESTED: [^'\")]+")
@@ -39,6 +40,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--conversations",
         help="folder with memories.jsonl and questions.jsonl to move through the modes",
     )
+    parser.addoption(
+        "--stream-operations",
+        type=int,
+        default=400,
+        help="how much is written while the stream is disturbed; from 10000 on, as long as can be",
+    )
+    parser.addoption("--stream-seed", type=int, default=1, help="what is written then, and when")
     parser.addoption("--fault-seed", type=int, default=1, help="what is done then, and what fails")
 
 
