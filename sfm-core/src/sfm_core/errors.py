@@ -61,6 +61,16 @@ class SfmError(Exception):
         """Return the message, followed by the remedy where there is one."""
         return f"{self.message} {self.remedy}" if self.remedy else self.message
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it be copied, and be sent to another process, with all that it says."""
+        return _revived, (type(self), self.args, self.__dict__)
+
+
+def _revived(kind: type[SfmError], args: tuple[object, ...], said: dict[str, object]) -> SfmError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(said)
+    return error
+
 
 class InvalidInputError(SfmError):
     """A value from the caller is not acceptable; nothing was changed.
