@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,18 @@ class _Library(Protocol):
     def search(self, vectors: NDArray[np.float32], count: int, *, threads: int) -> _Matches: ...
     def save(self) -> bytearray: ...
     def load(self, path_or_buffer: bytes) -> None: ...
+
+
+class SavedGraph(NamedTuple):
+    """A graph as it was at one moment.
+
+    Attributes:
+        content: What `NeighborGraph.restore` reads; empty where there is no graph.
+        covered: Slots that it covers.
+    """
+
+    content: bytes | bytearray = b""
+    covered: int = 0
 
 
 class NeighborGraph:
@@ -66,10 +78,10 @@ class NeighborGraph:
         graph.covered = covered
         return graph
 
-    def save(self) -> tuple[bytes, int]:
-        """Return the graph as bytes, and how many slots it covers."""
+    def save(self) -> SavedGraph:
+        """Return the graph as it is."""
         with self._turn:
-            return bytes(self._library.save()), self.covered
+            return SavedGraph(self._library.save(), self.covered)
 
     def cover(self, slots: NDArray[np.intp], vectors: NDArray[np.float32], end: int) -> None:
         """Add slots; one thread at a time may do so.

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from sfm_backend_sqlite.index.follower import Follower, existing_changes
+from sfm_backend_sqlite.index.graph import SavedGraph
 from sfm_backend_sqlite.index.namespace import NamespaceIndex
 from sfm_backend_sqlite.index.saving import Frozen, freeze, thaw
 from sfm_backend_sqlite.index.snapshot import (
@@ -171,11 +172,16 @@ class SearchIndexes:
 
     def _save(self, index: NamespaceIndex) -> None:
         with index.lock:
-            subject = index.subject
-            due = len(index) >= self._settings.snapshot_from and index.unsaved > len(index) // 10
-            if not due or subject is None or index.seen < 0 or index.has_gaps:
+            if not self._due(index):
                 return
-            frozen = freeze(index)
+            graph = index.dense.graph
+        # Some milliseconds, in which searches that need no graph go on.
+        saved = SavedGraph() if graph is None else graph.save()
+        with index.lock:
+            subject = index.subject
+            if subject is None or index.dense.graph is not graph or not self._due(index):
+                return
+            frozen = freeze(index, saved)
             index.unsaved = 0
         folder = self._settings.index_folder
         try:
@@ -184,10 +190,16 @@ class SearchIndexes:
                 subject,
                 position=frozen.position,
                 covered=frozen.covered,
-                arrays=frozen.arrays,
+                arrays=frozen.packed(),
             )
         except OSError as error:
             _log.warning("Could not write the snapshot of an index to %s: %s", folder, error)
+
+    def _due(self, index: NamespaceIndex) -> bool:
+        """Tell whether a snapshot should be written; the caller holds the index's lock."""
+        changed = index.unsaved > len(index) // 10
+        large = len(index) >= self._settings.snapshot_from
+        return large and changed and index.seen >= 0 and not index.has_gaps
 
     def _start_tending(self, index: NamespaceIndex, collection: Collection, namespace: str) -> None:
         with self._turn:

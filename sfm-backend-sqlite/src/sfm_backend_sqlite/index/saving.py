@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm_backend_sqlite.index.graph import NeighborGraph
+from sfm_backend_sqlite.index.graph import NeighborGraph, SavedGraph
 from sfm_backend_sqlite.index.namespace import Columns, NamespaceIndex
 from sfm_backend_sqlite.index.snapshot import SnapshotError
 from sfm_core.search.keyword import KeywordIndex, KeywordState
@@ -23,18 +23,35 @@ class Frozen:
     Attributes:
         position: Last change that is included.
         covered: Slots that the graph covers.
-        arrays: All the rest.
+        arrays: What is kept as arrays.
+        texts: What is kept as texts, to be packed into arrays.
     """
 
     position: int
     covered: int
     arrays: Mapping[str, _Array]
+    texts: Mapping[str, Sequence[bytes | str]] = field(default_factory=dict[str, list[bytes | str]])
+
+    def packed(self) -> dict[str, _Array]:
+        """Return all of it as arrays."""
+        packed = dict(self.arrays)
+        for name, parts in self.texts.items():
+            packed |= _pack(
+                name, [part.encode() if isinstance(part, str) else part for part in parts]
+            )
+        return packed
 
 
-def freeze(index: NamespaceIndex) -> Frozen:
-    """Copy what changes in an index and refer to what does not; the caller holds its lock."""
-    columns, keyword, graph = index.columns, index.keyword.state(), index.dense.graph
-    saved, covered = graph.save() if graph else (b"", 0)
+def freeze(index: NamespaceIndex, graph: SavedGraph) -> Frozen:
+    """Copy what changes in an index and refer to what does not; the caller holds its lock.
+
+    Packing takes many times as long, and is left for when nobody waits.
+
+    Args:
+        index: The index.
+        graph: Its graph, as it was at this moment or before.
+    """
+    columns, keyword = index.columns, index.keyword.state()
     arrays: dict[str, _Array] = {
         "changes": columns.changes.view,
         "versions": columns.versions.view,
@@ -44,12 +61,14 @@ def freeze(index: NamespaceIndex) -> Frozen:
         "term_starts": keyword.starts,
         "term_numbers": keyword.terms,
         "term_weights": keyword.weights,
-        "graph": np.frombuffer(saved, np.uint8),
-        **_pack("keys", columns.keys),
-        **_pack("payloads", columns.payloads),
-        **_pack("vocabulary", [term.encode() for term in keyword.vocabulary]),
+        "graph": np.frombuffer(graph.content, np.uint8),
     }
-    return Frozen(position=index.position, covered=covered, arrays=arrays)
+    texts: dict[str, Sequence[bytes | str]] = {
+        "keys": list(columns.keys),
+        "payloads": list(columns.payloads),
+        "vocabulary": keyword.vocabulary,
+    }
+    return Frozen(position=index.position, covered=graph.covered, arrays=arrays, texts=texts)
 
 
 def thaw(index: NamespaceIndex, frozen: Frozen, existing: NDArray[np.int64]) -> None:
