@@ -11,7 +11,9 @@ FROM free WHERE outbox.id = free.id
 RETURNING outbox.id, outbox.namespace, outbox.key, outbox.attempts;
 
 -- name: acknowledge
-DELETE FROM sfm.outbox WHERE id = ANY(%(ids)s::bigint[]);
+-- Nobody has to wait for the disk: a note that a crash brings back is worked off once more.
+WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+DELETE FROM sfm.outbox USING unhurried WHERE id = ANY(%(ids)s::bigint[]);
 
 -- name: release
 UPDATE sfm.outbox
