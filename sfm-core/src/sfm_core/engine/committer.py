@@ -15,6 +15,7 @@ them was wrong, the others are no longer guesses and are committed each by itsel
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
@@ -185,6 +186,17 @@ class Committer:
             What happened, or the error of that change, in order.
         """
         return await self._coalescer.submit_many(changes)
+
+    def hand_in(self, changes: Sequence[Change]) -> asyncio.Future[list[Written | BaseException]]:
+        """Make many changes happen, each by itself, and wait for it later or not at all.
+
+        Args:
+            changes: What is to happen.
+
+        Returns:
+            What will hold what happened, or the error of that change, in order.
+        """
+        return self._coalescer.hand_in(changes)
 
     def withdraw(self, changes: Sequence[Change]) -> None:
         """Take changes back that no group has begun with; the others happen."""

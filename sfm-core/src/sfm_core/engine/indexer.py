@@ -83,10 +83,12 @@ class Indexer:
             return True
         try:
             work = self._coalescer.hand_in(tasks)
-            async with asyncio.timeout(self._wait.total_seconds()):
-                done = await asyncio.shield(work)
-        except (TimeoutError, ClosedError):
+        except ClosedError:
             return False
+        await asyncio.wait([work], timeout=self._wait.total_seconds())
+        if not work.done():
+            return False
+        done = work.result()
         for result in done:
             if isinstance(result, BaseException):
                 # Neither the caller's fault nor a reason to fail a write that is safe.

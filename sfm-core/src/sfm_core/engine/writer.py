@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import TypeVar
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import TypeAlias
 
 from sfm_core.engine.committer import Change, Committer, Written
 from sfm_core.engine.indexer import Indexer, Task
 from sfm_core.errors import ClosedError
 
-ResultT = TypeVar("ResultT")
+Results: TypeAlias = list[Written | BaseException]
 
 
 class Writer:
@@ -24,7 +25,10 @@ class Writer:
         """Commit through `committer`, and have `indexer` follow."""
         self._committer = committer
         self._indexer = indexer
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._in_hand = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._given_up: set[asyncio.Task[bool]] = set()
         self._closed = False
 
     async def write(self, change: Change) -> tuple[Written, bool]:
@@ -39,7 +43,10 @@ class Writer:
         Raises:
             SfmError: What the plan refused with, or why the truth did not answer.
         """
-        return await self._to_the_end([change], self._write(change))
+        [written], indexed = await self.write_many([change])
+        if isinstance(written, BaseException):
+            raise written
+        return written, indexed
 
     async def write_many(
         self, changes: Sequence[Change]
@@ -52,47 +59,53 @@ class Writer:
         Returns:
             What happened, or the error of that change, in order; and whether
             the derived stores have followed all that happened already.
+
+        Raises:
+            ClosedError: The engine is closing.
         """
-        return await self._to_the_end(changes, self._write_many(changes))
+        if self._closed:
+            raise ClosedError("The engine is closing.", remedy="Send the call to a running one.")
+        with self._holding():
+            committing = self._committer.hand_in(changes)
+            try:
+                # Unlike an await of it, this leaves it alone when it is cancelled itself.
+                await asyncio.wait([committing])
+            except asyncio.CancelledError:
+                self._committer.withdraw(changes)
+                self._follow_up_later(committing)
+                raise
+            return committing.result(), await self._indexer.follow(_tasks(committing.result()))
 
     async def close(self) -> None:
         """Take no more writes, and finish those in hand."""
         self._closed = True
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._idle.wait()
+        await asyncio.gather(*self._given_up)
 
-    async def _write(self, change: Change) -> tuple[Written, bool]:
-        written = await self._committer.commit(change)
-        return written, await self._indexer.follow(_tasks(written))
-
-    async def _write_many(
-        self, changes: Sequence[Change]
-    ) -> tuple[list[Written | BaseException], bool]:
-        results = await self._committer.commit_many(changes)
-        tasks = [task for r in results if isinstance(r, Written) for task in _tasks(r)]
-        return results, await self._indexer.follow(tasks)
-
-    async def _to_the_end(
-        self, changes: Sequence[Change], work: Coroutine[object, object, ResultT]
-    ) -> ResultT:
-        if self._closed:
-            work.close()
-            raise ClosedError("The engine is closing.", remedy="Send the call to a running one.")
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
+    @contextmanager
+    def _holding(self) -> Generator[None]:
+        self._in_hand += 1
+        self._idle.clear()
         try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self._committer.withdraw(changes)
-            raise
+            yield
+        finally:
+            self._in_hand -= 1
+            if not self._in_hand:
+                self._idle.set()
 
-    def _forget(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            # The caller hears of an error; one who gave up must not be told by the event loop.
-            task.exception()
+    def _follow_up_later(self, committing: asyncio.Future[Results]) -> None:
+        task = asyncio.create_task(self._follow_up(committing))
+        self._given_up.add(task)
+        task.add_done_callback(self._given_up.discard)
+
+    async def _follow_up(self, committing: asyncio.Future[Results]) -> bool:
+        return await self._indexer.follow(_tasks(await committing))
 
 
-def _tasks(written: Written) -> list[Task]:
-    return [Task(note, written.entries.get(note.key), written.draft) for note in written.notes]
+def _tasks(results: Results) -> list[Task]:
+    return [
+        Task(note, written.entries.get(note.key), written.draft)
+        for written in results
+        if isinstance(written, Written)
+        for note in written.notes
+    ]
