@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 
 _Schema: TypeAlias = KeywordIndexParams | IntegerIndexParams | FloatIndexParams
 
-_WIDELY: Final = 128
+# Vectors with no clusters are the hard case: of the ten nearest among 100,000 sums of random
+# words, 128 found 0.79, 512 found 0.95 and this 0.97, in a few milliseconds more.
+_WIDELY: Final = 1024
 
 _SCHEMAS: Final[Mapping[str, Callable[[Index], _Schema]]] = {
     "keyword": lambda index: KeywordIndexParams(
