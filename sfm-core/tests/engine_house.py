@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,23 +29,28 @@ from sfm_core.model.keys import memory_key
 from sfm_core.model.memory import NewMemory
 from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.model.payload import Payload
+from sfm_core.model.position import WritePosition
 from sfm_core.model.query import RecallQuery
 from sfm_core.protocols.embedder import Fingerprint
 from sfm_core.protocols.kv import Commit, Write
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.protocols.vector import Collection
 from sfm_core.registry import LOCAL, BackendContext, Factory, PortName, Registration, Registry
-from sfm_core.settings import EngineSettings, Slots
+from sfm_core.settings import EngineSettings, Indexing, Slots
 from sfm_core.testing.clock import ManualClock
 from sfm_core.testing.faults import FaultPlan, faulty
 
 NS = "house"
 SETTINGS = EngineSettings()
+EVENTED = replace(SETTINGS, indexing=Indexing.EVENTED)
 EMBEDDERS = ("memory", "small", "tiny")
 INTERVAL = SETTINGS.sweep_interval
 LEASE = SETTINGS.lease
 PATIENCE = 10.0
 TURNS = 100
+STEP = timedelta(milliseconds=100)
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +290,21 @@ async def let_others_work() -> None:
     """Give others the turns that they need for what takes no thread."""
     for _ in range(TURNS):
         await asyncio.sleep(0)
+
+
+async def in_time(house: House, work: Awaitable[ResultT]) -> ResultT:
+    """Let time pass in small steps until something is done."""
+    task = asyncio.ensure_future(work)
+    await let_others_work()
+    while not task.done():
+        await house.clock.advance(STEP)
+        await let_others_work()
+    return task.result()
+
+
+async def is_reached(house: House, engine: MemoryEngine, *positions: WritePosition) -> bool:
+    """Wait for positions for as long as an engine does."""
+    return await in_time(house, engine.wait_for(*positions))
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:

@@ -192,7 +192,7 @@ class Engines(RuleBasedStateMachine):
     def delete(self, by: int, c: Coordinate) -> None:
         existed = self.do(self.engines[by].delete(NS, c))
         life = self.lives[c]
-        assert existed == life.alive(self.now)
+        assert bool(existed) == life.alive(self.now)
         if existed:
             life.word, life.version = None, life.version + 1
 
@@ -212,7 +212,7 @@ class Engines(RuleBasedStateMachine):
     def unlink(self, by: int, ends: tuple[Coordinate, Coordinate], kind: str) -> None:
         source, target = ends
         existed = self.do(self.engines[by].unlink(NS, source, target, type=kind))
-        assert existed == ((source, target, kind) in self.living_links())
+        assert bool(existed) == ((source, target, kind) in self.living_links())
         if existed:
             del self.links[source, target, kind]
 

@@ -31,7 +31,7 @@ async def test_a_stored_memory_is_read_back_as_it_was(house: House) -> None:
     async with house.open() as engine:
         stored = await engine.store(NS, new(HERE, "x", type=MemoryType.SEMANTIC, importance=0.75))
         memory = await engine.get(NS, HERE)
-    assert stored == Stored(coordinate=HERE, version=1, indexed=True)
+    assert stored == Stored(coordinate=HERE, version=1, indexed=True, position=stored.position)
     assert memory.payload == {"text": "x"}
     assert (memory.type, memory.importance) == (MemoryType.SEMANTIC, 0.75)
     assert memory.created_at == memory.updated_at == house.clock.now()
@@ -209,7 +209,7 @@ async def test_store_many_costs_few_commits(house: House) -> None:
 async def test_store_many_of_nothing_is_nothing(house: House) -> None:
     async with house.open() as engine:
         assert await engine.store_many(NS, []) == []
-        assert await engine.delete_many(NS, []) == 0
+        assert (await engine.delete_many(NS, [])).count == 0
         assert await engine.get_many(NS, []) == []
 
 
@@ -226,7 +226,7 @@ async def test_store_many_with_one_bad_value_stores_nothing_and_names_it(house: 
 async def test_delete_many_counts_what_was_there(house: House) -> None:
     async with house.open() as engine:
         await engine.store_many(NS, [new(at(n)) for n in range(5)])
-        assert await engine.delete_many(NS, [at(n) for n in (3, 4, 5, 4)]) == 2
+        assert (await engine.delete_many(NS, [at(n) for n in (3, 4, 5, 4)])).count == 2
         assert await engine.range(NS, at(0), at(9)) == [at(0), at(1), at(2)]
         assert set(await house.points()) == {at(0), at(1), at(2)}
 
@@ -235,7 +235,7 @@ async def test_deleting_a_thousand_at_once_leaves_no_point(house: House) -> None
     async with house.open() as engine:
         everywhere = [at(n) for n in range(1000)]
         await engine.store_many(NS, [new(c, "x") for c in everywhere])
-        assert await engine.delete_many(NS, everywhere) == 1000
+        assert (await engine.delete_many(NS, everywhere)).count == 1000
         assert await house.points() == {}
         assert await house.outbox_depth() == 0
 

@@ -91,6 +91,28 @@ def test_links_lead_from_memory_to_memory(sfm: Call) -> None:
     assert sfm("path", "1", "3").out == "No path leads there.\n"
 
 
+def test_questions_wait_for_what_writes_have_answered(sfm: Call) -> None:
+    whale = sfm("store", "A whale.", "--coord", "1", "--json").document
+    fox = sfm("store", "A fox.", "--coord", "2", "--json").document
+    linked = sfm("link", "1", "2", "--json").document
+    both = f"{whale['position']},{fox['position']}"
+    answer = sfm("recall", "whale", "--min-position", both, "--json").document
+    assert answer["stale"] is False
+    position = str(linked["position"])
+    near = sfm("neighbors", "1", "--min-position", position, "--json").document
+    path = sfm("path", "1", "2", "--min-position", position, "--json").document
+    assert (near["stale"], path["stale"], path["path"]) == (False, False, ["1", "2"])
+    assert sfm("unlink", "1", "2", "--json").document["position"]
+    assert sfm("delete", "1", "--json").document["position"]
+    assert sfm("delete-many", "2", "--json").document["position"]
+
+
+def test_a_position_that_was_made_up_is_refused(sfm: Call) -> None:
+    refused = sfm("recall", "whale", "--min-position", "x", "--json")
+    assert refused.status == Exit.INVALID
+    assert "min_position" in refused.err
+
+
 def test_range_and_delete_many_work_on_what_is_there(sfm: Call, tmp_path: Path) -> None:
     for coord in ("0,0", "1,1", "-5,2"):
         sfm("store", "x", "--coord", coord)
@@ -131,7 +153,10 @@ def test_store_bulk_stores_every_line(sfm: Call, tmp_path: Path) -> None:
     file = tmp_path / "bulk.jsonl"
     lines = [json.dumps({"coord": str(n), "payload": {"n": n}}) for n in range(1200)]
     file.write_text("\n".join(lines))
-    assert sfm("store-bulk", str(file)).out == "Stored 1200 memories.\n"
+    stored = sfm("store-bulk", str(file), "--json").document
+    assert stored["stored"] == 1200
+    answer = sfm("recall", "x", "--min-position", str(stored["position"]), "--json")
+    assert answer.document["stale"] is False
     assert sfm("stats", "--json").document["total_memories"] == 1200
 
 

@@ -56,7 +56,9 @@ def test_a_stop_answers_what_is_in_hand_and_closes_the_memory(serve: Serve) -> N
         ({"MEMORY_MODE": "cloud_managed", "POSTGRES_URL": "postgresql://u:p@h/d"}, "POSTGRES_SSL"),
         ({"SFM_VECTOR_URL": "theirs://x"}, "offers a vector backend for the scheme"),
         ({"SFM_KV_URL": "sqlite://host/x"}, "names a host"),
-        ({"MEMORY_MODE": "test", "UVICORN_WORKERS": "2"}, "belongs to one process"),
+        ({"MEMORY_MODE": "test", "UVICORN_WORKERS": "2"}, "UVICORN_WORKERS needs stores"),
+        ({"MEMORY_MODE": "test", "SFM_INDEXING": "evented"}, "SFM_INDEXING needs stores"),
+        ({"SFM_INDEXING": "later"}, "SFM_INDEXING"),
     ],
 )
 def test_a_start_that_cannot_work_ends_with_one_clear_line(

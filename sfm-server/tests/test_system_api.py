@@ -74,7 +74,7 @@ async def test_liveness_answers(api: httpx.AsyncClient) -> None:
 
 
 async def test_readiness_answers(api: httpx.AsyncClient) -> None:
-    assert (await api.get("/readyz")).json() == {"status": "ok", "down": []}
+    assert (await api.get("/readyz")).json() == {"status": "ok", "down": [], "hint": ""}
 
 
 async def test_health_tells_latency_and_lag_of_each_backend(api: httpx.AsyncClient) -> None:
@@ -110,7 +110,7 @@ async def test_readiness_names_what_is_down_though_requests_are_served(
 ) -> None:
     faults.vector.fail("ping", times=None)
     answer = await fragile.get("/readyz")
-    assert answer.json() == {"status": "degraded", "down": ["vector"]}
+    assert answer.json() == {"status": "degraded", "down": ["vector"], "hint": ""}
 
 
 async def test_health_tells_how_far_a_store_that_is_down_is_behind(

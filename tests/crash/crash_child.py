@@ -103,7 +103,7 @@ class Life:
         return versions
 
     async def _delete(self, task: int, keys: list[int], _mark: str) -> bool:
-        return await self._engine.delete(namespace_of(task), coordinate_of(task, keys[0]))
+        return bool(await self._engine.delete(namespace_of(task), coordinate_of(task, keys[0])))
 
     async def _weigh(self, task: int, keys: list[int], _mark: str) -> int:
         stored = await self._engine.set_importance(
@@ -118,7 +118,7 @@ class Life:
 
     async def _unlink(self, task: int, keys: list[int], _mark: str) -> bool:
         ends = [coordinate_of(task, key) for key in keys]
-        return await self._engine.unlink(namespace_of(task), *ends, type="next")
+        return bool(await self._engine.unlink(namespace_of(task), *ends, type="next"))
 
 
 def choose(choices: random.Random, mark: str) -> Operation:

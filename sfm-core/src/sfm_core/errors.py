@@ -7,6 +7,7 @@
     │   ├── InvalidCoordinateError
     │   ├── InvalidPayloadError
     │   ├── InvalidFilterError
+    │   ├── InvalidPositionError
     │   └── LimitExceededError
     ├── NotFoundError
     ├── EventsGoneError
@@ -109,6 +110,12 @@ class InvalidFilterError(InvalidInputError):
     """A filter has an unknown operator or an operand of the wrong type."""
 
     code = "invalid-filter"
+
+
+class InvalidPositionError(InvalidInputError):
+    """A position is malformed, or of a truth that this one does not go on from."""
+
+    code = "invalid-position"
 
 
 class LimitExceededError(InvalidInputError):

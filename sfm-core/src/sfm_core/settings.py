@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 
 from sfm_core.model.payload import PayloadLimits
 from sfm_core.text.composing import TextRule
@@ -71,6 +72,19 @@ class Limits:
     max_page: int = 1000
 
 
+class Indexing(StrEnum):
+    """Who has the derived stores follow what an engine writes.
+
+    Attributes:
+        INLINE: The engine itself, and it takes over what others leave.
+        EVENTED: Others. It answers when the truth has committed, embeds
+            nothing of what it writes, and builds no collection unless told to.
+    """
+
+    INLINE = "inline"
+    EVENTED = "evented"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """Everything about the engine that can be chosen.
@@ -80,8 +94,9 @@ class EngineSettings:
         limits: How much one call may ask for.
         text: Which words of a payload are indexed, and how.
         history_limit: Replaced versions to keep per memory; 0 keeps none.
+        indexing: Who has the derived stores follow what is written.
         index_wait: How long a write waits for the derived stores before it
-            answers that they will follow.
+            answers that they will follow, and how long `wait_for` waits.
         lease: For how long a process may work on an outbox note before
             others take it over.
         sweep_interval: How often left-over work is looked for.
@@ -100,6 +115,7 @@ class EngineSettings:
     limits: Limits = field(default_factory=Limits)
     text: TextRule = field(default_factory=TextRule)
     history_limit: int = 10
+    indexing: Indexing = Indexing.INLINE
     index_wait: timedelta = timedelta(seconds=10)
     lease: timedelta = timedelta(seconds=30)
     sweep_interval: timedelta = timedelta(seconds=5)
@@ -108,3 +124,8 @@ class EngineSettings:
     event_retention: timedelta = timedelta(days=7)
     turns_form_episodes: bool = True
     track_access: bool = True
+
+    @property
+    def inline(self) -> bool:
+        """Whether the engine has derived stores follow by itself."""
+        return self.indexing is Indexing.INLINE

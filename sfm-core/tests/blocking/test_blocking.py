@@ -73,6 +73,12 @@ class TestMethods:
 
         assert found.memory.coordinate == at(1)
 
+    def test_what_was_written_can_be_waited_for(self, memory: BlockingMemory) -> None:
+        stored = memory.store(NS, new(1))
+        deleted = memory.delete(NS, at(1))
+
+        assert memory.wait_for(stored.position, deleted.position)
+
     def test_an_error_of_the_engine_is_raised_to_the_caller(self, memory: BlockingMemory) -> None:
         with pytest.raises(NotFoundError):
             memory.get(NS, at(1))

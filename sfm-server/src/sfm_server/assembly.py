@@ -78,6 +78,9 @@ async def open_selection(
         BackendError: A backend cannot be opened.
     """
     selection.require_backends()
+    engine_settings = selection.engine_settings()
+    if not engine_settings.inline:
+        selection.refuse_unshared("SFM_INDEXING")
     if selection.mode.lasting:
         _make_folder(selection.settings)
     succeeds = has_succession(selection)
@@ -87,7 +90,7 @@ async def open_selection(
         slots=selection.slots,
         registry=selection.registry,
         context=selection.context(),
-        settings=selection.engine_settings(),
+        settings=engine_settings,
         decides=decides,
     ) as engine:
         if succeeds and engine.superseded_by:

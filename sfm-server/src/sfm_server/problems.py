@@ -90,6 +90,7 @@ class UnavailableError(RequestError):
 STATUSES: Mapping[type[errors.SfmError], HTTPStatus] = MappingProxyType(
     {
         errors.InvalidCoordinateError: HTTPStatus.BAD_REQUEST,
+        errors.InvalidPositionError: HTTPStatus.BAD_REQUEST,
         MalformedBodyError: HTTPStatus.BAD_REQUEST,
         UnauthorizedError: HTTPStatus.UNAUTHORIZED,
         ForbiddenPathError: HTTPStatus.FORBIDDEN,

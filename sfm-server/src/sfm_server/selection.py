@@ -63,6 +63,30 @@ class Selection:
         """Return what the engine needs to know."""
         return self.settings.engine_settings(event_log=self.events)
 
+    def refuse_unshared(self, setting: str) -> None:
+        """See that other processes can work on the same stores.
+
+        Args:
+            setting: What asks for them.
+
+        Raises:
+            ConfigurationError: A store belongs to one process.
+        """
+        registry, slots, context = self.registry, self.slots, self.context()
+        stores = (
+            ("truth", slots.kv, registry.create_kv(slots.kv, context)),
+            ("vector store", slots.vector, registry.create_vector(slots.vector, context)),
+            ("graph store", slots.graph, registry.create_graph(slots.graph, context)),
+        )
+        for name, url, store in stores:
+            if not store.shared:
+                raise ConfigurationError(
+                    f"{setting} needs stores that processes share, but the {name} {url} "
+                    "belongs to one.",
+                    setting=setting,
+                    remedy="Leave it at its default, or choose a mode whose stores can be shared.",
+                )
+
     def overrides(self) -> dict[PortName, str]:
         """Return the variables that stand above the mode, by the port that they override."""
         given: dict[PortName, str | None] = {

@@ -11,7 +11,7 @@ from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from sfm_core.model.payload import PayloadLimits
 from sfm_core.protocols import MAX_BATCH
-from sfm_core.settings import EngineSettings, Limits, RankingSettings
+from sfm_core.settings import EngineSettings, Indexing, Limits, RankingSettings
 from sfm_core.text.composing import TextRule
 
 PREFIX = "SFM_"
@@ -211,9 +211,15 @@ class Settings(BaseModel):
         le=10_000,
         description="Replaced versions to keep of each memory.",
     )
+    indexing: Literal["inline", "evented"] = Field(
+        default=_ENGINE.indexing.value,
+        description="Who indexes what is written: inline, the server itself; evented, the "
+        "consumer, after the write was answered.",
+    )
     index_wait_seconds: Seconds = Field(
         default=_ENGINE.index_wait.total_seconds(),
-        description="How long a write waits for the derived stores before it answers without them.",
+        description="How long a write waits for the derived stores before it answers without "
+        "them, and a recall for the position that it is given.",
     )
     lease_seconds: Seconds = Field(
         default=_ENGINE.lease.total_seconds(),
@@ -297,6 +303,7 @@ class Settings(BaseModel):
             limits=self._limits(),
             text=self._text(),
             history_limit=self.history_limit,
+            indexing=Indexing(self.indexing),
             index_wait=timedelta(seconds=self.index_wait_seconds),
             lease=timedelta(seconds=self.lease_seconds),
             sweep_interval=timedelta(seconds=self.sweep_interval_seconds),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Literal, cast
+
+from msgspec import UNSET, UnsetType
 
 from sfm_core.errors import InvalidInputError, NotFoundError, SfmError
 from sfm_core.model.cloudevents import cloudevent
@@ -14,6 +16,7 @@ from sfm_core.model.filters import parse_filter
 from sfm_core.model.link import Link
 from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
 from sfm_core.model.payload import Payload
+from sfm_core.model.position import joined
 from sfm_core.model.query import Recalled, RecallQuery
 from sfm_core.model.report import (
     CheckReport,
@@ -21,6 +24,7 @@ from sfm_core.model.report import (
     Health,
     ImportReport,
     PortHealth,
+    Removed,
     ReplayReport,
     Stats,
     Stored,
@@ -31,10 +35,12 @@ from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, LineErrorAnswer
 from sfm_server.schemas.collections import CollectionAnswer, CollectionRole
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
 from sfm_server.schemas.memories import (
+    DeletedAnswer,
     EpisodeAnswer,
     ItemError,
     MemoryAnswer,
     StoredAnswer,
+    StoredItem,
     StoredManyAnswer,
 )
 from sfm_server.schemas.recall import ScoredMemory
@@ -165,21 +171,31 @@ def need(found: bool, what: str) -> None:  # noqa: FBT001 - reads like a sentenc
 def stored(result: Stored) -> StoredAnswer:
     """Describe a write."""
     return StoredAnswer(
-        coord=str(result.coordinate), version=result.version, indexed=result.indexed
+        coord=str(result.coordinate),
+        version=result.version,
+        indexed=result.indexed,
+        position=str(result.position),
     )
 
 
 def stored_many(results: Sequence[Stored | SfmError]) -> StoredManyAnswer:
     """Describe the writes of a bulk request."""
+    there = [result for result in results if isinstance(result, Stored)]
     return StoredManyAnswer(
-        stored=sum(isinstance(result, Stored) for result in results),
-        results=[stored(result) if isinstance(result, Stored) else None for result in results],
+        stored=len(there),
+        results=[_item(result) if isinstance(result, Stored) else None for result in results],
         errors=[
             ItemError(item=place, code=result.code, message=str(result))
             for place, result in enumerate(results)
             if isinstance(result, SfmError)
         ],
+        position=joined(result.position for result in there),
     )
+
+
+def deleted(result: Removed) -> DeletedAnswer:
+    """Describe deletions."""
+    return DeletedAnswer(deleted=result.count, position=str(result.position))
 
 
 def memory(source: Memory, access: AccessStatistics | None = None) -> MemoryAnswer:
@@ -215,6 +231,11 @@ def scored(recalled: Recalled, *, explain: bool) -> ScoredMemory:
     )
 
 
+def linked(source: Link) -> links.LinkedAnswer:
+    """Describe a link that was written."""
+    return links.LinkedAnswer(link=link(source), position=str(source.position or ""))
+
+
 def link(source: Link) -> links.LinkAnswer:
     """Describe a link."""
     return links.LinkAnswer(
@@ -227,12 +248,15 @@ def link(source: Link) -> links.LinkAnswer:
     )
 
 
-def neighbors(found: Sequence[Link], of: Coordinate) -> links.NeighborsAnswer:
+def neighbors(
+    found: Sequence[Link], of: Coordinate, *, stale: bool | UnsetType = UNSET
+) -> links.NeighborsAnswer:
     """Pair each link of a memory with the coordinate at its other end."""
     return links.NeighborsAnswer(
         neighbors=[
             (str(one.target if one.source == of else one.source), link(one)) for one in found
-        ]
+        ],
+        stale=stale,
     )
 
 
@@ -299,7 +323,7 @@ def health(source: Health) -> HealthAnswer:
 
     return HealthAnswer(
         ok=source.ok,
-        status="ok" if source.ok else "degraded" if source.usable else "unusable",
+        status=_status(source),
         kv_store=answered(PortName.KV),
         vector_store=answered(PortName.VECTOR),
         graph_store=answered(PortName.GRAPH),
@@ -311,6 +335,8 @@ def health(source: Health) -> HealthAnswer:
         outbox_oldest_at=source.outbox_oldest_at,
         rebuilding=source.rebuilding,
         collections=[collection(state) for state in source.collections],
+        indexing=source.indexing,
+        hint=source.hint,
     )
 
 
@@ -330,6 +356,16 @@ def collection(source: CollectionState) -> CollectionAnswer:
         chosen=source.chosen,
         unusable=source.unusable,
     )
+
+
+def _item(result: Stored) -> StoredItem:
+    return StoredItem(coord=str(result.coordinate), version=result.version, indexed=result.indexed)
+
+
+def _status(source: Health) -> Literal["ok", "degraded", "unusable"]:
+    if not source.usable:
+        return "unusable"
+    return "ok" if source.ok and not source.hint else "degraded"
 
 
 def _port(source: PortHealth) -> PortAnswer:

@@ -15,6 +15,7 @@ from sfm_core.model.events import EventPage, EventType
 from sfm_core.model.link import DEFAULT_LINK_TYPE, Link
 from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
 from sfm_core.model.payload import Payload
+from sfm_core.model.position import WritePosition
 from sfm_core.model.query import Recalled, RecallQuery
 from sfm_core.model.report import (
     CheckReport,
@@ -22,6 +23,7 @@ from sfm_core.model.report import (
     Health,
     ImportReport,
     Lag,
+    Removed,
     ReplayReport,
     Stats,
     Stored,
@@ -89,13 +91,13 @@ class BlockingMemory(BlockingCalls):
 
     def delete(
         self, namespace: str, coordinate: Coordinate, *, expected_version: int | None = None
-    ) -> bool:
+    ) -> Removed:
         """See `MemoryEngine.delete`."""
         return self._call(
             lambda engine: engine.delete(namespace, coordinate, expected_version=expected_version)
         )
 
-    def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> int:
+    def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> Removed:
         """See `MemoryEngine.delete_many`."""
         return self._call(lambda engine: engine.delete_many(namespace, coordinates))
 
@@ -113,6 +115,10 @@ class BlockingMemory(BlockingCalls):
                 namespace, coordinate, importance, expected_version=expected_version
             )
         )
+
+    def wait_for(self, *positions: WritePosition) -> bool:
+        """See `MemoryEngine.wait_for`."""
+        return self._call(lambda engine: engine.wait_for(*positions))
 
     def recall(self, namespace: str, query: RecallQuery) -> list[Recalled]:
         """See `MemoryEngine.recall`."""
@@ -155,7 +161,7 @@ class BlockingMemory(BlockingCalls):
         target: Coordinate,
         *,
         type: str = DEFAULT_LINK_TYPE,
-    ) -> bool:
+    ) -> Removed:
         """See `MemoryEngine.unlink`."""
         return self._call(lambda engine: engine.unlink(namespace, source, target, type=type))
 

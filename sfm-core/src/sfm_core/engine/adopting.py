@@ -27,6 +27,8 @@ class Adopting:
     async def adopt(self) -> int:
         """Take over what nobody holds; what cannot be followed yet is left for later.
 
+        An engine that leaves indexing to others takes over nothing.
+
         Returns:
             How many notes were taken over.
 
@@ -34,6 +36,8 @@ class Adopting:
             BackendError: The truth did not answer.
         """
         adopted = 0
+        if not self._stores.settings.inline:
+            return adopted
         while notes := await self._claim():
             adopted += len(notes)
             if not await self._follow(notes) or len(notes) < CLAIM_PAGE:
@@ -74,4 +78,4 @@ class Adopting:
         )
 
     async def _follow(self, notes: list[DirtyNote]) -> bool:
-        return await self._indexer.follow([Task(note) for note in notes])
+        return bool(await self._indexer.follow([Task(note) for note in notes]))

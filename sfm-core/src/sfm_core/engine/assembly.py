@@ -13,6 +13,7 @@ from sfm_core.engine.backoff import Backoff
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
 from sfm_core.engine.committer import Committer
+from sfm_core.engine.corrections import Corrections
 from sfm_core.engine.drafts import Drafting
 from sfm_core.engine.event_token import EventTokens
 from sfm_core.engine.follow_links import LinkFollower
@@ -26,11 +27,12 @@ from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
 from sfm_core.engine.log_pages import LogPages
 from sfm_core.engine.log_watch import LogWatch
-from sfm_core.engine.manifest import read_manifest
+from sfm_core.engine.manifest import Manifest, read_manifest
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.opening import BackendMaker, open_stores
 from sfm_core.engine.operations.parts import Parts
 from sfm_core.engine.paths import PathFinding
+from sfm_core.engine.positions import Positions
 from sfm_core.engine.presence import Presence, leave_if_possible
 from sfm_core.engine.publishing import Publishing
 from sfm_core.engine.reading import Reading
@@ -47,7 +49,7 @@ from sfm_core.engine.sweeper import Sweeper
 from sfm_core.engine.transfer import Exporting, Importing
 from sfm_core.engine.truth import Truth
 from sfm_core.engine.waking import Waking
-from sfm_core.engine.writer import Writer
+from sfm_core.engine.writer import Writer, leave_to_others
 from sfm_core.errors import SfmError
 from sfm_core.registry import BackendContext, Registry
 from sfm_core.resilience import Policy
@@ -99,31 +101,27 @@ async def open_engine(
         indexes = Indexes(stores, IndexOpener(embedders, maker.embedder, stores.index))
         place = f"{without_credentials(slots.vector)} {without_credentials(slots.graph)}"
         await indexes.begin(place=place, decides=decides)
-        yield _start(stack, stores, indexes, presence, EventTokens(manifest.truth_id))
+        yield _start(stack, stores, manifest, presence, indexes)
 
 
 def _start(
-    stack: AsyncExitStack,
-    stores: Stores,
-    indexes: Indexes,
-    presence: Presence,
-    tokens: EventTokens,
+    stack: AsyncExitStack, stores: Stores, manifest: Manifest, presence: Presence, indexes: Indexes
 ) -> MemoryEngine:
     """Wire the parts, start the upkeep, and have everything closed in reverse order."""
     truth = Truth(stores.kv)
     waking = Waking(stores.kv, stores.clock, retry=stores.settings.sweep_interval)
-    committer = Committer(stores, presence, logged=waking.logged, drafting=Drafting(indexes))
+    drafting = Drafting(indexes) if stores.settings.inline else None
+    committer = Committer(stores, presence, logged=waking.logged, drafting=drafting)
     stack.push_async_callback(committer.close)
-    reaper = LinkReaper(stores, truth, committer)
-    indexer = Indexer(
-        stores, indexes, MemoryFollower(stores, truth, reaper), LinkFollower(stores, truth)
-    )
-    stack.push_async_callback(indexer.close)
+    indexer = _indexer(stack, stores, truth, indexes, committer)
     access = AccessRecorder(stores, truth, committer)
     stack.push_async_callback(_flush, access)
-    recalling = Recalling(stores, truth, indexes, indexer, access)
+    recalling = Recalling(stores, truth, indexes, Corrections(stores, indexer, committer), access)
     stack.push_async_callback(recalling.close)
-    writer = Writer(committer, indexer)
+    positions = Positions(stores, manifest, presence, indexes)
+    stack.push_async_callback(positions.close)
+    follow = indexer.follow if stores.settings.inline else leave_to_others
+    writer = Writer(committer, follow, positions)
     stack.push_async_callback(writer.close)
     remembering = Remembering(stores, truth, writer)
     forgetting = Forgetting(stores, truth, writer)
@@ -133,6 +131,7 @@ def _start(
     parts = Parts(
         stores=stores,
         presence=presence,
+        positions=positions,
         indexes=indexes,
         builder=Builder(stores, indexes, reading, checking),
         shelving=Shelving(stores, indexes),
@@ -148,11 +147,20 @@ def _start(
         exporting=Exporting(stores, truth, reading),
         importing=Importing(Restoring(stores, truth, remembering, linking), writer),
         replaying=Replaying(stores, truth, reading, presence, waking),
-        following=_following(stack, stores, truth, waking, tokens),
+        following=_following(stack, stores, truth, waking, EventTokens(manifest.truth_id)),
         relay=_relay(stores, truth, presence, waking),
     )
     _keep_up(stack, parts, waking)
     return MemoryEngine(parts)
+
+
+def _indexer(
+    stack: AsyncExitStack, stores: Stores, truth: Truth, indexes: Indexes, committer: Committer
+) -> Indexer:
+    memories = MemoryFollower(stores, truth, LinkReaper(stores, truth, committer))
+    indexer = Indexer(stores, indexes, memories, LinkFollower(stores, truth))
+    stack.push_async_callback(indexer.close)
+    return indexer
 
 
 def _following(
@@ -189,7 +197,8 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
     )
     _run(stack, sweeper.run())
     stack.push_async_callback(parts.builder.close)
-    parts.builder.kick()
+    if parts.stores.settings.inline:
+        parts.builder.kick()
 
 
 async def _flush(access: AccessRecorder) -> None:

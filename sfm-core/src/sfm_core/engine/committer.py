@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import NamedTuple, Protocol, TypeAlias
 
 from sfm_core.engine.coalescer import Coalescer
@@ -85,7 +86,7 @@ class Written:
 
     Attributes:
         version: The version of the changed entry; 0 if nothing was written.
-        notes: Outbox notes to follow up, leased to this process.
+        notes: Outbox notes to follow up, leased to this process if it is to do so.
         entries: What stands under the keys of the notes since then, as far as
             the change wrote them itself.
         draft: The vector of the memory that it wrote, if it was begun.
@@ -159,7 +160,8 @@ class Committer:
         self._logged = logged or Chime()
         self._drafting = drafting
         self._owner = stores.owner
-        self._lease = stores.settings.lease
+        # Others follow the notes up at once where this engine does not.
+        self._lease = stores.settings.lease if stores.settings.inline else timedelta()
         self._coalescer: Coalescer[Change, Written] = Coalescer(self._process, max_batch=MAX_GROUP)
 
     async def commit(self, change: Change) -> Written:

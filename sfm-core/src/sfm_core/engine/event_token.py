@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from hashlib import blake2b
 
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.events import Position
+from sfm_core.model.position import digest_of
 
 
 class EventTokens:
@@ -14,7 +14,7 @@ class EventTokens:
 
     def __init__(self, truth_id: str) -> None:
         """Make tokens of the truth that has this id."""
-        self._truth = _text(blake2b(truth_id.encode(), digest_size=9).digest())
+        self._truth = digest_of(truth_id)
 
     def token(self, position: Position) -> str:
         """Return the token of a position: letters, digits, `-`, `_` and one dot."""

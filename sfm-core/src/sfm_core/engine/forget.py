@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sfm_core.engine.committer import Change, Planned, View, Written
+from sfm_core.engine.committer import Change, Planned, View
 from sfm_core.engine.inputs import check_batch, check_expected, check_namespace
 from sfm_core.engine.remember import expect_version, memory_commit
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
-from sfm_core.engine.writer import Writer
+from sfm_core.engine.writer import Outcome, Writer
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
 from sfm_core.model.keys import expired_range, expiring_coordinate, memory_key
 from sfm_core.model.record import EMPTY_PAYLOAD, MemoryRecord
+from sfm_core.model.report import Removed
 
 SWEEP_PAGE = 500
 
@@ -29,15 +30,14 @@ class Forgetting:
 
     async def delete(
         self, namespace: str, coordinate: Coordinate, expected_version: int | None
-    ) -> bool:
+    ) -> Removed:
         """Delete one memory; see `MemoryEngine.delete`."""
         check_namespace(namespace)
         check_expected(expected_version)
         change = self._deletion(namespace, coordinate, expected_version)
-        written, _ = await self._writer.write(change)
-        return written.version > 0
+        return self._writer.removed([await self._writer.write(change)])
 
-    async def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> int:
+    async def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> Removed:
         """Delete many memories; see `MemoryEngine.delete_many`."""
         check_namespace(namespace)
         check_batch(coordinates, self._stores.settings.limits.max_batch, field="coords")
@@ -65,19 +65,18 @@ class Forgetting:
                 self._deletion(namespace, expiring_coordinate(key), None, expired_only=True)
                 for key, _ in page
             ]
-            deleted = await self._commit_all(changes)
+            deleted = (await self._commit_all(changes)).count
             swept += deleted
             if len(page) < SWEEP_PAGE or not deleted:
                 return swept
 
-    async def _commit_all(self, changes: Sequence[Change]) -> int:
-        results, _ = await self._writer.write_many(changes)
-        deleted = 0
-        for result in results:
-            if not isinstance(result, Written):
+    async def _commit_all(self, changes: Sequence[Change]) -> Removed:
+        outcomes: list[Outcome] = []
+        for result in await self._writer.write_many(changes):
+            if not isinstance(result, Outcome):
                 raise result
-            deleted += result.version > 0
-        return deleted
+            outcomes.append(result)
+        return self._writer.removed(outcomes)
 
     def _deletion(
         self,

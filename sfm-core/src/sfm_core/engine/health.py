@@ -55,8 +55,10 @@ async def check_health(
     ports = dict(zip(backends, answers, strict=True))
     place = presence.successor.place if presence.successor else ""
     ports[PortName.KV] = replace(ports[PortName.KV], vital=True, superseded_by=place)
+    hint = ""
     if outbox is not None:
         lag = _age(stores, outbox.oldest_at)
+        hint = _hint(stores, outbox.depth, lag)
         for follower in (PortName.VECTOR, PortName.GRAPH):
             ports[follower] = replace(ports[follower], lag=lag, backlog=outbox.depth)
     if behind is not None:
@@ -67,6 +69,8 @@ async def check_health(
         outbox_oldest_at=outbox.oldest_at if outbox else None,
         rebuilding=view.rebuilding,
         collections=collections,
+        indexing=stores.settings.indexing.value,
+        hint=hint,
     )
 
 
@@ -82,6 +86,16 @@ async def _ping(stores: Stores, backend: Backend) -> PortHealth:
         error = str(failure)
     latency = timedelta(seconds=stores.clock.monotonic() - start)
     return PortHealth(scheme=backend.scheme, ok=not error, latency=latency, error=error)
+
+
+def _hint(stores: Stores, depth: int, lag: timedelta) -> str:
+    """Say what to look after where those who wait for the index wait in vain."""
+    if stores.settings.inline or lag <= stores.settings.index_wait:
+        return ""
+    return (
+        f"{depth} changes wait to be found by recall, the oldest for {lag.total_seconds():.0f} s: "
+        "see that `sfm consumer` runs, with the same stores, and what its log says."
+    )
 
 
 def _behind(stores: Stores, sink: PortHealth, behind: EventLag) -> PortHealth:

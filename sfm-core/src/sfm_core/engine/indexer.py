@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import timedelta
+from enum import IntEnum
 from typing import NamedTuple
 
 from sfm_core.engine.coalescer import Coalescer
@@ -35,6 +36,20 @@ MAX_CHASES = 10
 MAX_DELAY = timedelta(minutes=5)
 MAX_UNFINISHED = 16
 """Groups of notes that nobody waits for any more. Beyond that, writers wait for one of them."""
+
+
+class Followed(IntEnum):
+    """How far derived stores have followed; the least is false.
+
+    Attributes:
+        LATER: They will, without anybody's doing.
+        SEARCHED: What this engine searches has.
+        EVERYWHERE: So has everything else that any engine may search.
+    """
+
+    LATER = 0
+    SEARCHED = 1
+    EVERYWHERE = 2
 
 
 class Task(NamedTuple):
@@ -64,36 +79,29 @@ class Indexer:
         self._wait = stores.settings.index_wait
         self._memories = memories
         self._links = links
-        self._coalescer: Coalescer[Task, bool] = Coalescer(
+        self._coalescer: Coalescer[Task, Followed] = Coalescer(
             self._process, max_batch=MAX_BATCH, concurrency=2
         )
-        self._unfinished: set[asyncio.Task[None]] = set()
+        self._unfinished: set[asyncio.Task[bool]] = set()
 
-    async def follow(self, tasks: Sequence[Task]) -> bool:
+    async def follow(self, tasks: Sequence[Task]) -> Followed:
         """Bring the derived stores up to date for notes that this process holds.
 
         Args:
             tasks: Notes from a commit or a claim.
 
         Returns:
-            Whether what is searched has followed. If not (a derived store is
-            down or slow) the notes stay in the truth and are followed up later.
+            How far all of them are followed. If they are not (a derived store
+            is down or slow) the notes stay in the truth and are followed up later.
         """
         if not tasks:
-            return True
+            return Followed.EVERYWHERE
         try:
             work = self._coalescer.hand_in(tasks)
         except ClosedError:
-            return False
+            return Followed.LATER
         await asyncio.wait([work], timeout=self._wait.total_seconds())
-        if not work.done():
-            return False
-        done = work.result()
-        for result in done:
-            if isinstance(result, BaseException):
-                # Neither the caller's fault nor a reason to fail a write that is safe.
-                log.error("a note could not be followed up", exc_info=result)
-        return all(result is True for result in done)
+        return min(map(_certain, work.result())) if work.done() else Followed.LATER
 
     async def repair(
         self, namespace: str, keys: Iterable[bytes], index: Index | None = None
@@ -138,17 +146,17 @@ class Indexer:
         await self._coalescer.close()
         await asyncio.gather(*self._unfinished, return_exceptions=True)
 
-    async def _process(self, tasks: list[Task]) -> Sequence[bool]:
-        failed: set[str] = set()
+    async def _process(self, tasks: list[Task]) -> Sequence[Followed]:
+        followed: dict[str, Followed] = {}
         by_namespace: dict[str, list[Task]] = {}
         for task in tasks:
             by_namespace.setdefault(task.note.namespace, []).append(task)
         for namespace, group in by_namespace.items():
-            failed.update(await self._settle(namespace, group))
-        return [task.note.id not in failed for task in tasks]
+            followed |= await self._settle(namespace, group)
+        return [followed[task.note.id] for task in tasks]
 
-    async def _settle(self, namespace: str, tasks: Sequence[Task]) -> list[str]:
-        """Follow up notes of one namespace; return the ids of those that could not be."""
+    async def _settle(self, namespace: str, tasks: Sequence[Task]) -> dict[str, Followed]:
+        """Follow up notes of one namespace; return how far each is followed, by its id."""
         notes = [task.note for task in tasks]
         try:
             view = await self._indexes.current()
@@ -157,16 +165,21 @@ class Indexer:
             if not error.retryable and len(notes) > 1:
                 # One entry that cannot be read must not hold up the others.
                 half = len(tasks) // 2
-                failed = await self._settle(namespace, tasks[:half])
-                return failed + await self._settle(namespace, tasks[half:])
+                first = await self._settle(namespace, tasks[:half])
+                return first | await self._settle(namespace, tasks[half:])
             log.warning(
                 "derived stores cannot follow %d keys yet: %s: %s", len(notes), error.code, error
             )
             await self._give_back(notes)
-            return [note.id for note in notes]
+            return dict.fromkeys((note.id for note in notes), Followed.LATER)
         finishing = self._finish(namespace, notes, view, applied)
-        await (finishing if view.shared else self._finish_later(finishing))
-        return []
+        if view.shared:
+            everywhere = await finishing
+        else:
+            await self._finish_later(finishing)
+            everywhere = view.responsible
+        reached = Followed.EVERYWHERE if everywhere else Followed.SEARCHED
+        return dict.fromkeys((note.id for note in notes), reached)
 
     async def _apply(self, namespace: str, tasks: Sequence[Task], index: Index) -> Applied:
         keys = [task.note.key for task in tasks]
@@ -178,7 +191,7 @@ class Indexer:
         await self._repair_links(namespace, keys)
         return applied
 
-    async def _finish_later(self, work: Coroutine[object, object, None]) -> None:
+    async def _finish_later(self, work: Coroutine[object, object, bool]) -> None:
         """Have work done that nobody waits for, unless there is much of it already."""
         task = asyncio.create_task(work)
         self._unfinished.add(task)
@@ -188,8 +201,12 @@ class Indexer:
 
     async def _finish(
         self, namespace: str, notes: Sequence[DirtyNote], view: View, applied: Applied
-    ) -> None:
-        """Look whether anything has changed, have the other collections follow, let go of notes."""
+    ) -> bool:
+        """Look whether anything has changed, have the other collections follow, let go of notes.
+
+        Returns:
+            Whether nothing is owed any more.
+        """
         keys = [note.key for note in notes]
         try:
             again = await self._memories.unsettled(applied)
@@ -208,6 +225,9 @@ class Indexer:
             await self._give_back(notes)
         except Exception:  # nobody waits for this to tell; the notes stay until their lease ends
             log.exception("%d keys are not followed yet", len(notes))
+        else:
+            return view.responsible
+        return False
 
     async def _give_back(self, notes: Sequence[DirtyNote]) -> None:
         attempts = max(note.attempts for note in notes)
@@ -233,6 +253,14 @@ class Indexer:
                 f"{len(todo)} keys change faster than they can be indexed.",
                 backend=self._kv.scheme,
             )
+
+
+def _certain(result: Followed | BaseException) -> Followed:
+    if isinstance(result, BaseException):
+        # Neither the caller's fault nor a reason to fail a write that is safe.
+        log.error("a note could not be followed up", exc_info=result)
+        return Followed.LATER
+    return result
 
 
 def _version(task: Task) -> int:

@@ -17,6 +17,7 @@ from sfm_core.model.keys import backlink_key, link_key, memory_key, parse_link_k
 from sfm_core.model.link import Link
 from sfm_core.model.names import check_name
 from sfm_core.model.record import LinkRecord, encode_record
+from sfm_core.model.report import Removed
 from sfm_core.protocols.graph import Direction
 from sfm_core.protocols.kv import Commit, Entry, Write
 
@@ -41,14 +42,15 @@ class Linking:
         """Link two memories; see `MemoryEngine.link`."""
         now = self._stores.clock.now()
         change = self.link_change(namespace, source, target, link_type, weight, updated_at=now)
-        written, _ = await self._writer.write(change)
+        outcome = await self._writer.write(change)
         return Link(
             source=source,
             target=target,
             type=link_type,
             weight=float(weight),
-            version=written.version,
+            version=outcome.version,
             updated_at=now,
+            position=outcome.position,
         )
 
     def link_change(
@@ -138,14 +140,13 @@ class Linking:
 
     async def unlink(
         self, namespace: str, source: Coordinate, target: Coordinate, link_type: str
-    ) -> bool:
+    ) -> Removed:
         """Remove a link; see `MemoryEngine.unlink`."""
         check_namespace(namespace)
         check_name(link_type, field="type")
         key = link_key(source, link_type, target)
         change = removal(self._stores, self._truth, namespace, key, dead=False)
-        written, _ = await self._writer.write(change)
-        return written.version > 0
+        return self._writer.removed([await self._writer.write(change)])
 
     async def neighbors(
         self,

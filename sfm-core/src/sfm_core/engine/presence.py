@@ -83,6 +83,11 @@ class Presence:
         self._idle.set()
 
     @property
+    def manifest(self) -> Manifest | None:
+        """What the truth says of itself; `None` before the first `renew`."""
+        return self._manifest
+
+    @property
     def successor(self) -> Successor | None:
         """The truth that has taken over, as far as this engine knows."""
         return self._manifest.superseded_by if self._manifest else None

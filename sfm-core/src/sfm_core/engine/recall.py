@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.coalescer import Coalescer
+from sfm_core.engine.corrections import Corrections
 from sfm_core.engine.index import WordIndex
-from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.inputs import check_batch, check_count, check_namespace, check_text
 from sfm_core.engine.ranking import Score, fuse, score
@@ -86,19 +85,18 @@ class Recalling:
         stores: Stores,
         truth: Truth,
         indexes: Indexes,
-        indexer: Indexer,
+        corrections: Corrections,
         access: AccessRecorder,
     ) -> None:
-        """Answer from `indexes` and `truth`; `indexer` repairs what is found stale."""
+        """Answer from `indexes` and `truth`; tell `corrections` what is found stale."""
         self._stores = stores
         self._truth = truth
         self._indexes = indexes
-        self._indexer = indexer
+        self._corrections = corrections
         self._access = access
         self._coalescer: Coalescer[tuple[str, RecallQuery], list[Recalled]] = Coalescer(
             self._process, max_batch=MAX_BATCH, concurrency=2
         )
-        self._repairs: set[asyncio.Task[None]] = set()
 
     async def recall(self, namespace: str, query: RecallQuery) -> list[Recalled]:
         """Answer one query; see `MemoryEngine.recall`."""
@@ -122,9 +120,9 @@ class Recalling:
         return answers
 
     async def close(self) -> None:
-        """Finish the questions in hand and the repairs they started."""
+        """Finish the questions in hand, and the corrections that they have asked for."""
         await self._coalescer.close()
-        await asyncio.gather(*self._repairs, return_exceptions=True)
+        await self._corrections.close()
 
     def _check(self, namespace: str, query: RecallQuery) -> None:
         limits = self._stores.settings.limits
@@ -281,7 +279,7 @@ class Recalling:
                     scored = score(living, relevance, hit, ranking, now)
                     question.best.append(_Candidate(scored, hit.coordinate, state.version, living))
         for namespace, keys in stale.items():
-            self._repair(namespace, keys)
+            self._corrections.correct(namespace, keys)
 
     async def _states(
         self, namespace: str, coordinates: Sequence[Coordinate]
@@ -308,18 +306,6 @@ class Recalling:
             )
             for one in question.best
         ]
-
-    def _repair(self, namespace: str, keys: set[bytes]) -> None:
-        """Have the index corrected where a search showed it stale; nobody waits for it."""
-        task = asyncio.create_task(self._repair_quietly(namespace, keys))
-        self._repairs.add(task)
-        task.add_done_callback(self._repairs.discard)
-
-    async def _repair_quietly(self, namespace: str, keys: set[bytes]) -> None:
-        try:
-            await self._indexer.repair(namespace, keys)
-        except SfmError as error:
-            log.info("stale points stay until the next search: %s: %s", error.code, error)
 
 
 def _terms(query: RecallQuery, analyzer: Analyzer) -> dict[str, float] | None:

@@ -10,7 +10,7 @@ from functools import partial
 
 import msgspec
 
-from sfm_core.engine.committer import Change, Planned, View, Written
+from sfm_core.engine.committer import Change, Planned, View
 from sfm_core.engine.inputs import (
     check_batch,
     check_episode,
@@ -21,7 +21,7 @@ from sfm_core.engine.inputs import (
 )
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
-from sfm_core.engine.writer import Writer
+from sfm_core.engine.writer import Outcome, Writer
 from sfm_core.errors import NotFoundError, SfmError, VersionConflictError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventNote, EventType
@@ -55,8 +55,7 @@ class Remembering:
     async def store(self, namespace: str, memory: NewMemory) -> Stored:
         """Store one memory; see `MemoryEngine.store`."""
         change = self.store_change(check_namespace(namespace), memory)
-        written, indexed = await self._writer.write(change)
-        return Stored(coordinate=memory.coordinate, version=written.version, indexed=indexed)
+        return _stored(memory.coordinate, await self._writer.write(change))
 
     async def store_many(
         self, namespace: str, memories: Sequence[NewMemory]
@@ -68,9 +67,9 @@ class Remembering:
             self.store_change(namespace, memory, field=f"items[{at}].")
             for at, memory in enumerate(memories)
         ]
-        results, indexed = await self._writer.write_many(changes)
+        results = await self._writer.write_many(changes)
         return [
-            _stored(memory.coordinate, result, indexed=indexed)
+            _result(memory.coordinate, result)
             for memory, result in zip(memories, results, strict=True)
         ]
 
@@ -102,8 +101,7 @@ class Remembering:
             return self._planned(namespace, coordinate, state, record)
 
         change = Change(namespace=namespace, keys=(key,), plan=plan)
-        written, indexed = await self._writer.write(change)
-        return Stored(coordinate=coordinate, version=written.version, indexed=indexed)
+        return _stored(coordinate, await self._writer.write(change))
 
     def store_change(self, namespace: str, memory: NewMemory, *, field: str = "") -> Change:
         """Plan the write of a memory.
@@ -322,11 +320,18 @@ def _counts(before: MemoryRecord | None, after: MemoryRecord) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _stored(
-    coordinate: Coordinate, result: Written | BaseException, *, indexed: bool
-) -> Stored | SfmError:
-    if isinstance(result, Written):
-        return Stored(coordinate=coordinate, version=result.version, indexed=indexed)
+def _stored(coordinate: Coordinate, outcome: Outcome) -> Stored:
+    return Stored(
+        coordinate=coordinate,
+        version=outcome.version,
+        indexed=outcome.indexed,
+        position=outcome.position,
+    )
+
+
+def _result(coordinate: Coordinate, result: Outcome | BaseException) -> Stored | SfmError:
+    if isinstance(result, Outcome):
+        return _stored(coordinate, result)
     if isinstance(result, SfmError):
         return result
     raise result

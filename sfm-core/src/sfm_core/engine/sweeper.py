@@ -109,7 +109,8 @@ class Sweeper:
 
     async def _collections(self) -> None:
         await self._indexes.look()
-        self._builder.kick()
+        if self._stores.settings.inline:
+            self._builder.kick()
 
     async def _expire(self) -> None:
         """Look at the next few namespaces only: what has expired is never returned anyway."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from sfm_core.engine.committer import Change, Written
+from sfm_core.engine.committer import Change
 from sfm_core.engine.inputs import check_namespace
 from sfm_core.engine.portable import (
     FORMAT,
@@ -27,7 +27,7 @@ from sfm_core.engine.reading import Reading
 from sfm_core.engine.restore import Line, LineReader, MemoryLine, OldVersion, Restoring
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_alive, link_of
-from sfm_core.engine.writer import Writer
+from sfm_core.engine.writer import Outcome, Writer
 from sfm_core.errors import BackendError, InvalidInputError, SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import (
@@ -229,9 +229,9 @@ class Importing:
     ) -> None:
         if not batch:
             return
-        results, _ = await self._writer.write_many([pending.change for pending in batch])
+        results = await self._writer.write_many([pending.change for pending in batch])
         for pending, result in zip(batch, results, strict=True):
-            if isinstance(result, BackendError) or not isinstance(result, Written | SfmError):
+            if isinstance(result, BackendError) or not isinstance(result, Outcome | SfmError):
                 raise result
             if isinstance(result, SfmError):
                 tally.fail(pending.number, str(result))

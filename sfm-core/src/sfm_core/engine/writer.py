@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from sfm_core.engine.committer import Change, Committer, Written
-from sfm_core.engine.indexer import Indexer, Task
+from sfm_core.engine.indexer import Followed, Task
+from sfm_core.engine.positions import Positions
 from sfm_core.errors import ClosedError
+from sfm_core.model.position import WritePosition
+from sfm_core.model.report import Removed
 
 Results: TypeAlias = list[Written | BaseException]
+
+Follow: TypeAlias = Callable[[Sequence[Task]], Awaitable[Followed]]
+"""Has derived stores follow up notes, and tells how far they have."""
+
+
+class Outcome(NamedTuple):
+    """A write that has happened.
+
+    Attributes:
+        version: The version of the changed entry; 0 if nothing was written.
+        indexed: Whether what this engine searches has followed.
+        position: What is still owed to derived stores.
+    """
+
+    version: int
+    indexed: bool
+    position: WritePosition
+
+
+async def leave_to_others(tasks: Sequence[Task]) -> Followed:
+    """Let the notes of a commit be, which must have no lease; see `Follow`."""
+    return Followed.LATER if tasks else Followed.EVERYWHERE
 
 
 class Writer:
@@ -21,44 +46,42 @@ class Writer:
     else its notes would wait until their lease has ended.
     """
 
-    def __init__(self, committer: Committer, indexer: Indexer) -> None:
-        """Commit through `committer`, and have `indexer` follow."""
+    def __init__(self, committer: Committer, follow: Follow, positions: Positions) -> None:
+        """Commit through `committer`, and have `follow` deal with what that leaves to do."""
         self._committer = committer
-        self._indexer = indexer
+        self._follow = follow
+        self._positions = positions
         self._in_hand = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._given_up: set[asyncio.Task[bool]] = set()
+        self._given_up: set[asyncio.Task[Followed]] = set()
         self._closed = False
 
-    async def write(self, change: Change) -> tuple[Written, bool]:
+    async def write(self, change: Change) -> Outcome:
         """Make one change happen.
 
         Args:
             change: What is to happen.
 
         Returns:
-            What happened, and whether the derived stores have followed already.
+            What happened, and how far derived stores have followed.
 
         Raises:
             SfmError: What the plan refused with, or why the truth did not answer.
         """
-        [written], indexed = await self.write_many([change])
-        if isinstance(written, BaseException):
-            raise written
-        return written, indexed
+        [outcome] = await self.write_many([change])
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
-    async def write_many(
-        self, changes: Sequence[Change]
-    ) -> tuple[list[Written | BaseException], bool]:
+    async def write_many(self, changes: Sequence[Change]) -> list[Outcome | BaseException]:
         """Make many changes happen, each by itself.
 
         Args:
             changes: What is to happen.
 
         Returns:
-            What happened, or the error of that change, in order; and whether
-            the derived stores have followed all that happened already.
+            What happened, or the error of that change, in order.
 
         Raises:
             ClosedError: The engine is closing.
@@ -74,7 +97,24 @@ class Writer:
                 self._committer.withdraw(changes)
                 self._follow_up_later(committing)
                 raise
-            return committing.result(), await self._indexer.follow(_tasks(committing.result()))
+            results = committing.result()
+            followed = await self._follow(_tasks(results))
+            return [self._outcome(r, followed) if isinstance(r, Written) else r for r in results]
+
+    def removed(self, outcomes: Sequence[Outcome]) -> Removed:
+        """Count those of several writes that have removed something.
+
+        Args:
+            outcomes: Writes that remove or do nothing.
+
+        Returns:
+            How many did, and what all of them owe.
+        """
+        owed = [note for outcome in outcomes for note in outcome.position.notes]
+        return Removed(
+            count=sum(outcome.version > 0 for outcome in outcomes),
+            position=self._positions.of(owed),
+        )
 
     async def close(self) -> None:
         """Take no more writes, and finish those in hand."""
@@ -98,8 +138,13 @@ class Writer:
         self._given_up.add(task)
         task.add_done_callback(self._given_up.discard)
 
-    async def _follow_up(self, committing: asyncio.Future[Results]) -> bool:
-        return await self._indexer.follow(_tasks(await committing))
+    async def _follow_up(self, committing: asyncio.Future[Results]) -> Followed:
+        return await self._follow(_tasks(await committing))
+
+    def _outcome(self, written: Written, followed: Followed) -> Outcome:
+        owed = () if followed is Followed.EVERYWHERE else written.notes
+        position = self._positions.of([note.id for note in owed])
+        return Outcome(written.version, followed >= Followed.SEARCHED, position)
 
 
 def _tasks(results: Results) -> list[Task]:

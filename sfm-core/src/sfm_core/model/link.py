@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.position import WritePosition
 
 DEFAULT_LINK_TYPE = "related"
 
@@ -22,6 +23,8 @@ class Link:
         weight: Cost of following it, finite and at least 0; shortest path adds them up.
         version: 1 at first, one more at each write.
         updated_at: When this version was written.
+        position: Of a link that was just written, what `wait_for` takes, to
+            follow links only when that sees it.
     """
 
     source: Coordinate
@@ -30,3 +33,4 @@ class Link:
     weight: float
     version: int
     updated_at: datetime
+    position: WritePosition | None = field(default=None, compare=False)

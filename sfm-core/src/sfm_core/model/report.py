@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.position import WritePosition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +19,30 @@ class Stored:
         version: The version that was written.
         indexed: Whether recall sees it already; if not, it will without
             anybody's doing, because the truth notes what derived stores owe.
+        position: What `wait_for` takes, to recall only when it sees this write.
     """
 
     coordinate: Coordinate
     version: int
     indexed: bool
+    position: WritePosition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What was removed from the truth; false where there was nothing.
+
+    Attributes:
+        count: How many there were.
+        position: What `wait_for` takes, to ask only when derived stores have followed.
+    """
+
+    count: int
+    position: WritePosition
+
+    def __bool__(self) -> bool:
+        """Tell whether anything was removed."""
+        return self.count > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +336,10 @@ class Health:
             the truth.
         collections: The collections, as the engine saw them last; those that
             are built with their progress.
+        indexing: Who has derived stores follow what this engine writes:
+            `inline`, itself, or `evented`, others.
+        hint: What to see to where those others are further behind than
+            `wait_for` waits; "" where they are not.
     """
 
     ports: Mapping[str, PortHealth] = field(default_factory=dict[str, PortHealth])
@@ -323,6 +347,8 @@ class Health:
     outbox_oldest_at: datetime | None = None
     rebuilding: bool = False
     collections: tuple[CollectionState, ...] = ()
+    indexing: str = "inline"
+    hint: str = ""
 
     @property
     def ok(self) -> bool:

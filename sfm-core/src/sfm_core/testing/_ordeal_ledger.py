@@ -138,7 +138,7 @@ class Ledger:
         if gone is None:
             self._links[ends] |= {False}
         else:
-            assert gone in self._links[ends]
+            assert bool(gone) in self._links[ends]
             self._links[ends] = {False}
 
     async def _read(self, engine: MemoryEngine) -> None:

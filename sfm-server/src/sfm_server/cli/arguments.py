@@ -25,6 +25,11 @@ version_option = click.option(
     type=click.IntRange(min=0),
     help="Only if the memory is at this version; 0: only if there is none.",
 )
+position_option = click.option(
+    "--min-position",
+    metavar="POSITION",
+    help="Wait for the writes that have answered this position; commas between several.",
+)
 
 
 def json_object(text: str, *, field: str) -> dict[str, object]:

@@ -10,8 +10,7 @@ from sfm_server.cli import arguments
 from sfm_server.cli.output import show, table
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
-from sfm_server.schemas.links import LinkedAnswer, NeighborsAnswer, PathAnswer
-from sfm_server.schemas.memories import Done
+from sfm_server.schemas.links import LinkedAnswer, NeighborsAnswer, PathAnswer, UnlinkedAnswer
 
 _link_type = click.option("--type", "type_name", default="related", show_default=True)
 _only_type = click.option("--type", "type_name", help="Only links of this type.")
@@ -45,11 +44,10 @@ def link(target: Target, *, source: str, target_coord: str, type_name: str, weig
 def unlink(target: Target, *, source: str, target_coord: str, type_name: str) -> None:
     """Remove the link from FROM to TO."""
 
-    async def work(client: MemoryClient) -> None:
-        await client.unlink(source, target_coord, type_name)
+    async def work(client: MemoryClient) -> UnlinkedAnswer:
+        return await client.unlink(source, target_coord, type_name)
 
-    target.run(work)
-    show(Done(), as_json=target.as_json, text=lambda: "Unlinked.")
+    show(target.run(work), as_json=target.as_json, text=lambda: "Unlinked.")
 
 
 @click.command(context_settings=arguments.NEGATIVE_NUMBERS)
@@ -57,6 +55,7 @@ def unlink(target: Target, *, source: str, target_coord: str, type_name: str) ->
 @_only_type
 @click.option("--direction", type=click.Choice(["out", "in"]), default="out", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+@arguments.position_option
 @with_target
 def neighbors(
     target: Target,
@@ -65,11 +64,18 @@ def neighbors(
     type_name: str | None,
     direction: Literal["out", "in"],
     limit: int,
+    min_position: str | None,
 ) -> None:
     """List the memories that the one at COORD is linked to, the cheapest link first."""
 
     async def work(client: MemoryClient) -> NeighborsAnswer:
-        return await client.neighbors(coord, link_type=type_name, direction=direction, limit=limit)
+        return await client.neighbors(
+            coord,
+            link_type=type_name,
+            direction=direction,
+            limit=limit,
+            min_position=min_position,
+        )
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: _neighbors(answer))
@@ -79,12 +85,20 @@ def neighbors(
 @click.argument("source", metavar="FROM")
 @click.argument("target_coord", metavar="TO")
 @_only_type
+@arguments.position_option
 @with_target
-def path(target: Target, *, source: str, target_coord: str, type_name: str | None) -> None:
+def path(
+    target: Target,
+    *,
+    source: str,
+    target_coord: str,
+    type_name: str | None,
+    min_position: str | None,
+) -> None:
     """Show the shortest path of links from FROM to TO."""
 
     async def work(client: MemoryClient) -> PathAnswer:
-        return await client.path(source, target_coord, type_name)
+        return await client.path(source, target_coord, type_name, min_position=min_position)
 
     answer = target.run(work)
     show(

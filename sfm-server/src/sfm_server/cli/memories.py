@@ -12,7 +12,6 @@ from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import Arms, Item, MemoryClient, Question
 from sfm_server.schemas.memories import (
     DeletedAnswer,
-    Done,
     HistoryAnswer,
     MemoryAnswer,
     StoredAnswer,
@@ -74,6 +73,7 @@ def store(
     help="Which searches take part.",
 )
 @click.option("--explain", is_flag=True, help="Say what each score is made of.")
+@arguments.position_option
 @with_target
 def recall(
     target: Target,
@@ -85,6 +85,7 @@ def recall(
     context: str,
     mode: Arms,
     explain: bool,
+    min_position: str | None,
 ) -> None:
     """Recall what answers QUERY best."""
     question = Question(
@@ -95,6 +96,7 @@ def recall(
         context=context,
         mode=mode,
         explain=explain,
+        min_position=min_position,
     )
 
     async def work(client: MemoryClient) -> ResultsAnswer:
@@ -145,11 +147,10 @@ def history(target: Target, *, coord: str, limit: int) -> None:
 def delete(target: Target, *, coord: str, expected_version: int | None) -> None:
     """Delete the memory at COORD and its links."""
 
-    async def work(client: MemoryClient) -> None:
-        await client.delete(coord, expected_version)
+    async def work(client: MemoryClient) -> DeletedAnswer:
+        return await client.delete(coord, expected_version)
 
-    target.run(work)
-    show(Done(), as_json=target.as_json, text=lambda: "Deleted.")
+    show(target.run(work), as_json=target.as_json, text=lambda: "Deleted.")
 
 
 @click.command("delete-many", context_settings=arguments.NEGATIVE_NUMBERS)
@@ -161,10 +162,14 @@ def delete_many(target: Target, *, coords: tuple[str, ...], path: str | None) ->
     wanted = [*coords, *(_coords_in(arguments.readable_file(path)) if path else ())]
 
     async def work(client: MemoryClient) -> DeletedAnswer:
-        deleted = 0
-        for start in range(0, len(wanted), _BATCH):
-            deleted += (await client.delete_many(wanted[start : start + _BATCH])).deleted
-        return DeletedAnswer(deleted=deleted)
+        answers = [
+            await client.delete_many(wanted[start : start + _BATCH])
+            for start in range(0, len(wanted), _BATCH)
+        ]
+        return DeletedAnswer(
+            deleted=sum(one.deleted for one in answers),
+            position=",".join(one.position for one in answers if one.position),
+        )
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: f"Deleted {answer.deleted}.")
@@ -197,9 +202,9 @@ def _coords_in(path: Path) -> list[str]:
 
 
 def _results(answer: ResultsAnswer) -> str:
+    lines = ["The index is behind: the newest may be missing."] if answer.stale is True else []
     if not answer.results:
-        return "Nothing."
-    lines: list[str] = []
+        return "\n".join([*lines, "Nothing."])
     for found in answer.results:
         lines.append(f"{found.score:.3f}  {found.coord}  {payload_text(found.payload)}")
         if found.parts:

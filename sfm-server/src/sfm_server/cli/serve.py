@@ -9,7 +9,7 @@ from socket import socket
 
 import click
 
-from sfm_core.errors import ConfigurationError, SfmError
+from sfm_core.errors import SfmError
 from sfm_server.cli.exits import Exit, exit_of
 from sfm_server.cli.logs import log_config
 from sfm_server.loading import LoadedSettings, load_settings
@@ -115,20 +115,6 @@ def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
 def _refuse_unshared(loaded: LoadedSettings) -> None:
     from sfm_server.selection import select  # noqa: PLC0415 - as above
 
-    settings = loaded.settings
-    selection = select(settings, options=loaded.options)
+    selection = select(loaded.settings, options=loaded.options)
     selection.require_backends()
-    registry, slots, context = selection.registry, selection.slots, selection.context()
-    stores = (
-        ("truth", slots.kv, registry.create_kv(slots.kv, context)),
-        ("vector store", slots.vector, registry.create_vector(slots.vector, context)),
-        ("graph store", slots.graph, registry.create_graph(slots.graph, context)),
-    )
-    for name, url, store in stores:
-        if not store.shared:
-            raise ConfigurationError(
-                f"UVICORN_WORKERS is {settings.workers}, but the {name} {url} "
-                "belongs to one process.",
-                setting="UVICORN_WORKERS",
-                remedy="Use one worker, or a mode whose stores processes can share.",
-            )
+    selection.refuse_unshared("UVICORN_WORKERS")

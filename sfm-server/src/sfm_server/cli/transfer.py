@@ -100,13 +100,17 @@ def store_bulk(target: Target, *, file: str) -> int:
     async def work(client: MemoryClient) -> StoredManyAnswer:
         stored = 0
         errors: list[ItemError] = []
+        positions: list[str] = []
         with progress_bar("Storing", len(items)) as advance:
             for start in range(0, len(items), _BATCH):
                 answer = await client.store_many(items[start : start + _BATCH])
                 stored += answer.stored
+                positions += filter(None, [answer.position])
                 errors += [replace(error, item=start + error.item) for error in answer.errors]
                 advance(len(answer.results))
-        return StoredManyAnswer(stored=stored, results=[], errors=errors)
+        return StoredManyAnswer(
+            stored=stored, results=[], errors=errors, position=",".join(positions)
+        )
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: _stored(answer))

@@ -18,7 +18,6 @@ from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
-    Done,
     HistoryAnswer,
     MemoryAnswer,
     StoredAnswer,
@@ -77,11 +76,11 @@ class HttpClient:
         path = f"/memories/{quote(coord, safe=',')}/history"
         return await self._get(path, {"limit": limit}, HistoryAnswer)
 
-    async def delete(self, coord: str, expected_version: int | None) -> None:
+    async def delete(self, coord: str, expected_version: int | None) -> DeletedAnswer:
         """Delete a memory; `NotFoundError` if there is none."""
         query = {} if expected_version is None else {"expected_version": expected_version}
         path = f"/memories/{quote(coord, safe=',')}"
-        await self._answer("DELETE", path, DeletedAnswer, query=query)
+        return await self._answer("DELETE", path, DeletedAnswer, query=query)
 
     async def delete_many(self, coords: Sequence[str]) -> DeletedAnswer:
         """Delete many memories, passing over those that do not exist."""
@@ -94,25 +93,31 @@ class HttpClient:
         body = {"from_coord": source, "to_coord": target, "type": type_name, "weight": weight}
         return await self._post("/link", body, links.LinkedAnswer)
 
-    async def unlink(self, source: str, target: str, type_name: str) -> None:
+    async def unlink(self, source: str, target: str, type_name: str) -> links.UnlinkedAnswer:
         """Remove a link; `NotFoundError` if there is none."""
         body = {"from_coord": source, "to_coord": target, "type": type_name}
-        await self._post("/unlink", body, Done)
+        return await self._post("/unlink", body, links.UnlinkedAnswer)
 
     async def neighbors(
-        self, coord: str, *, link_type: str | None, direction: Literal["out", "in"], limit: int
+        self,
+        coord: str,
+        *,
+        link_type: str | None,
+        direction: Literal["out", "in"],
+        limit: int,
+        min_position: str | None = None,
     ) -> links.NeighborsAnswer:
         """List the links at a memory."""
         query: dict[str, str | int] = {"coord": coord, "direction": direction, "limit": limit}
-        if link_type is not None:
-            query["link_type"] = link_type
+        query |= _given(link_type=link_type, min_position=min_position)
         return await self._get("/neighbors", query, links.NeighborsAnswer)
 
-    async def path(self, source: str, target: str, link_type: str | None) -> links.PathAnswer:
+    async def path(
+        self, source: str, target: str, link_type: str | None, *, min_position: str | None = None
+    ) -> links.PathAnswer:
         """Find the shortest path between two memories."""
         query = {"frm": source, "to": target}
-        if link_type is not None:
-            query["link_type"] = link_type
+        query |= _given(link_type=link_type, min_position=min_position)
         return await self._get("/shortest_path", query, links.PathAnswer)
 
     async def range(
@@ -120,8 +125,7 @@ class HttpClient:
     ) -> CoordsAnswer:
         """List the coordinates in a box."""
         query: dict[str, str | int] = {"min": low, "max": high, "limit": limit}
-        if type_name is not None:
-            query["type"] = type_name
+        query |= _given(type=type_name)
         return await self._get("/range", query, CoordsAnswer)
 
     async def stats(self) -> StatsAnswer:
@@ -287,6 +291,10 @@ def _encoded(body: object) -> bytes:
 
 def _without_none(document: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in document.items() if value is not None}
+
+
+def _given(**options: str | None) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _unreachable(http: httpx.AsyncClient, error: httpx.TransportError) -> errors.SfmError:

@@ -13,6 +13,7 @@ from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.protocols.graph import Direction
 from sfm_server import wire
 from sfm_server.clients.protocol import Item, Progress, Question
+from sfm_server.freshness import is_stale
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
@@ -69,8 +70,10 @@ class LocalClient:
             context=question.context,
             arms=question.mode,
         )
+        stale = await is_stale(self._engine, question.min_position)
         found = await self._engine.recall(self._namespace, query)
-        return ResultsAnswer(results=[wire.scored(one, explain=question.explain) for one in found])
+        results = [wire.scored(one, explain=question.explain) for one in found]
+        return ResultsAnswer(results=results, stale=stale)
 
     async def get(self, coord: str) -> MemoryAnswer:
         """Read a memory."""
@@ -83,11 +86,12 @@ class LocalClient:
         versions = await self._engine.history(self._namespace, Coordinate.parse(coord), limit=limit)
         return HistoryAnswer(versions=[wire.memory(one) for one in versions])
 
-    async def delete(self, coord: str, expected_version: int | None) -> None:
+    async def delete(self, coord: str, expected_version: int | None) -> DeletedAnswer:
         """Delete a memory; `NotFoundError` if there is none."""
         at = Coordinate.parse(coord)
         deleted = await self._engine.delete(self._namespace, at, expected_version=expected_version)
-        wire.need(deleted, f"memory at {at}")
+        wire.need(bool(deleted), f"memory at {at}")
+        return wire.deleted(deleted)
 
     async def delete_many(self, coords: Sequence[str]) -> DeletedAnswer:
         """Delete many memories, passing over those that do not exist."""
@@ -95,7 +99,7 @@ class LocalClient:
             Coordinate.parse(coord, field=f"coords[{place}]") for place, coord in enumerate(coords)
         ]
         deleted = await self._engine.delete_many(self._namespace, coordinates)
-        return DeletedAnswer(deleted=deleted)
+        return wire.deleted(deleted)
 
     async def link(
         self, source: str, target: str, type_name: str, weight: float
@@ -108,9 +112,9 @@ class LocalClient:
             type=type_name,
             weight=weight,
         )
-        return links.LinkedAnswer(link=wire.link(made))
+        return wire.linked(made)
 
-    async def unlink(self, source: str, target: str, type_name: str) -> None:
+    async def unlink(self, source: str, target: str, type_name: str) -> links.UnlinkedAnswer:
         """Remove a link; `NotFoundError` if there is none."""
         removed = await self._engine.unlink(
             self._namespace,
@@ -118,13 +122,21 @@ class LocalClient:
             Coordinate.parse(target, field="to_coord"),
             type=type_name,
         )
-        wire.need(removed, "such link")
+        wire.need(bool(removed), "such link")
+        return links.UnlinkedAnswer(position=str(removed.position))
 
     async def neighbors(
-        self, coord: str, *, link_type: str | None, direction: Literal["out", "in"], limit: int
+        self,
+        coord: str,
+        *,
+        link_type: str | None,
+        direction: Literal["out", "in"],
+        limit: int,
+        min_position: str | None = None,
     ) -> links.NeighborsAnswer:
         """List the links at a memory."""
         at = Coordinate.parse(coord)
+        stale = await is_stale(self._engine, min_position)
         found = await self._engine.neighbors(
             self._namespace,
             at,
@@ -132,17 +144,16 @@ class LocalClient:
             direction=Direction.OUT if direction == "out" else Direction.IN,
             limit=limit,
         )
-        return wire.neighbors(found, at)
+        return wire.neighbors(found, at, stale=stale)
 
-    async def path(self, source: str, target: str, link_type: str | None) -> links.PathAnswer:
+    async def path(
+        self, source: str, target: str, link_type: str | None, *, min_position: str | None = None
+    ) -> links.PathAnswer:
         """Find the shortest path between two memories."""
-        path = await self._engine.shortest_path(
-            self._namespace,
-            Coordinate.parse(source, field="frm"),
-            Coordinate.parse(target, field="to"),
-            link_type=link_type,
-        )
-        return links.PathAnswer(path=[str(one) for one in path])
+        ends = Coordinate.parse(source, field="frm"), Coordinate.parse(target, field="to")
+        stale = await is_stale(self._engine, min_position)
+        path = await self._engine.shortest_path(self._namespace, *ends, link_type=link_type)
+        return links.PathAnswer(path=[str(one) for one in path], stale=stale)
 
     async def range(
         self, low: str, high: str, *, type_name: TypeName | None, limit: int

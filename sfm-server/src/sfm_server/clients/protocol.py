@@ -61,6 +61,8 @@ class Question:
         context: What is going on now.
         mode: Which searches take part.
         explain: Whether to say what each score is made of.
+        min_position: What writes that are to be seen have answered, with
+            commas between several.
     """
 
     query: str
@@ -70,6 +72,7 @@ class Question:
     context: str = ""
     mode: Arms = "hybrid"
     explain: bool = False
+    min_position: str | None = None
 
 
 class MemoryClient(Protocol):
@@ -100,7 +103,7 @@ class MemoryClient(Protocol):
         """Read the kept versions of a memory."""
         ...
 
-    async def delete(self, coord: str, expected_version: int | None) -> None:
+    async def delete(self, coord: str, expected_version: int | None) -> DeletedAnswer:
         """Delete a memory; it is an error if there is none."""
         ...
 
@@ -114,17 +117,25 @@ class MemoryClient(Protocol):
         """Link two memories."""
         ...
 
-    async def unlink(self, source: str, target: str, type_name: str) -> None:
+    async def unlink(self, source: str, target: str, type_name: str) -> links.UnlinkedAnswer:
         """Remove a link; it is an error if there is none."""
         ...
 
     async def neighbors(
-        self, coord: str, *, link_type: str | None, direction: Literal["out", "in"], limit: int
+        self,
+        coord: str,
+        *,
+        link_type: str | None,
+        direction: Literal["out", "in"],
+        limit: int,
+        min_position: str | None = None,
     ) -> links.NeighborsAnswer:
         """List the links at a memory."""
         ...
 
-    async def path(self, source: str, target: str, link_type: str | None) -> links.PathAnswer:
+    async def path(
+        self, source: str, target: str, link_type: str | None, *, min_position: str | None = None
+    ) -> links.PathAnswer:
         """Find the shortest path between two memories."""
         ...
 

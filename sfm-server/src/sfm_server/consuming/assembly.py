@@ -47,6 +47,9 @@ def make_consumer(selection: Selection) -> Consumer:
         ConfigurationError: There is no source, no handler, or one of them cannot work.
         PluginError: Its plugin is unusable.
     """
+    # The others leave indexing to this process, and nobody else would do it for a replica.
+    inline = selection.settings.model_copy(update={"indexing": "inline"})
+    selection = replace(selection, settings=inline)
     source = source_maker(selection)
     context = selection.context()
     handlers = {name: one.make for name, one in chosen_handlers(selection).items()}

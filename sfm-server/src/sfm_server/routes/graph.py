@@ -10,15 +10,22 @@ from sfm_core import errors
 from sfm_core.protocols.graph import Direction
 from sfm_server import wire
 from sfm_server.context import BodyContext, JsonAnswer, QueryContext
+from sfm_server.freshness import is_stale
 from sfm_server.limits import JsonRoute
 from sfm_server.routes.documented import failures
 from sfm_server.routes.memories import CoordQuery, LimitQuery
 from sfm_server.schemas import links, requests
-from sfm_server.schemas.memories import Done
 
 router = APIRouter(route_class=JsonRoute, tags=["graph"])
 
 LinkTypeQuery = Annotated[str | None, Query(description="Only links of this type.")]
+PositionQuery = Annotated[
+    str | None,
+    Query(
+        description="Wait until the links have followed the writes that have answered this "
+        "position, with commas between several. If that takes too long, the answer is `stale`."
+    ),
+]
 DIRECTIONS = {"out": Direction.OUT, "in": Direction.IN}
 
 
@@ -36,10 +43,14 @@ async def link(body: requests.LinkRequest, context: BodyContext) -> JsonAnswer:
         type=body.type,
         weight=body.weight,
     )
-    return JsonAnswer(links.LinkedAnswer(link=wire.link(made)))
+    return JsonAnswer(wire.linked(made))
 
 
-@router.post("/unlink", response_model=Done, responses=failures(errors.NotFoundError, body=True))
+@router.post(
+    "/unlink",
+    response_model=links.UnlinkedAnswer,
+    responses=failures(errors.NotFoundError, body=True),
+)
 async def unlink(body: requests.UnlinkRequest, context: BodyContext) -> JsonAnswer:
     """Remove a link."""
     removed = await context.engine.unlink(
@@ -48,49 +59,55 @@ async def unlink(body: requests.UnlinkRequest, context: BodyContext) -> JsonAnsw
         wire.coordinate(body.to_coord, field="to_coord"),
         type=body.type,
     )
-    wire.need(removed, "such link")
-    return JsonAnswer(Done())
+    wire.need(bool(removed), "such link")
+    return JsonAnswer(links.UnlinkedAnswer(position=str(removed.position)))
 
 
 @router.get(
     "/neighbors",
     response_model=links.NeighborsAnswer,
-    responses=failures(errors.InvalidCoordinateError),
+    responses=failures(errors.InvalidCoordinateError, errors.InvalidPositionError),
 )
 async def neighbors(
     coord: CoordQuery,
     context: QueryContext,
     link_type: LinkTypeQuery = None,
     limit: LimitQuery = 100,
+    *,
     direction: Annotated[
         Literal["out", "in"], Query(description="Links that start there, or that lead there.")
     ] = "out",
+    min_position: PositionQuery = None,
 ) -> JsonAnswer:
     """List the memories that a memory is linked to, the cheapest link first."""
     at = wire.coordinate(coord)
-    links = await context.engine.neighbors(
+    stale = await is_stale(context.engine, min_position)
+    found = await context.engine.neighbors(
         context.fallback,
         at,
         link_type=link_type,
         direction=DIRECTIONS[direction],
         limit=limit,
     )
-    return JsonAnswer(wire.neighbors(links, at))
+    return JsonAnswer(wire.neighbors(found, at, stale=stale))
 
 
 @router.get(
     "/shortest_path",
     response_model=links.PathAnswer,
-    responses=failures(errors.InvalidCoordinateError, errors.NotFoundError),
+    responses=failures(
+        errors.InvalidCoordinateError, errors.InvalidPositionError, errors.NotFoundError
+    ),
 )
 async def shortest_path(
-    context: QueryContext, frm: CoordQuery, to: CoordQuery, link_type: LinkTypeQuery = None
+    context: QueryContext,
+    frm: CoordQuery,
+    to: CoordQuery,
+    link_type: LinkTypeQuery = None,
+    min_position: PositionQuery = None,
 ) -> JsonAnswer:
     """Find the path with the least sum of weights; empty where no path leads there."""
-    path = await context.engine.shortest_path(
-        context.fallback,
-        wire.coordinate(frm, field="frm"),
-        wire.coordinate(to, field="to"),
-        link_type=link_type,
-    )
-    return JsonAnswer(links.PathAnswer(path=[str(one) for one in path]))
+    ends = wire.coordinate(frm, field="frm"), wire.coordinate(to, field="to")
+    stale = await is_stale(context.engine, min_position)
+    path = await context.engine.shortest_path(context.fallback, *ends, link_type=link_type)
+    return JsonAnswer(links.PathAnswer(path=[str(one) for one in path], stale=stale))

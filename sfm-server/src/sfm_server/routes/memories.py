@@ -180,8 +180,8 @@ async def delete_memory(
     """Delete a memory and its links."""
     at = wire.coordinate(coord)
     deleted = await context.engine.delete(context.fallback, at, expected_version=expected_version)
-    wire.need(deleted, f"memory at {at}")
-    return JsonAnswer(DeletedAnswer(deleted=1))
+    wire.need(bool(deleted), f"memory at {at}")
+    return JsonAnswer(wire.deleted(deleted))
 
 
 @router.post(
@@ -196,7 +196,7 @@ async def delete_many(body: requests.DeleteManyRequest, context: BodyContext) ->
         wire.coordinate(coord, field=f"coords[{place}]") for place, coord in enumerate(body.coords)
     ]
     deleted = await context.engine.delete_many(context.namespace_of(body), coordinates)
-    return JsonAnswer(DeletedAnswer(deleted=deleted))
+    return JsonAnswer(wire.deleted(deleted))
 
 
 def _episode(body: requests.MemoryBody) -> Episode | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -79,7 +80,9 @@ async def ready(request: Request) -> JsonAnswer:
     found = await engine_of(request).health()
     _need_truth(found)
     down = [name for name, port in found.ports.items() if not port.ok]
-    return JsonAnswer(ReadyAnswer(status="degraded" if down else "ok", down=down))
+    whole = not down and not found.hint
+    status: Literal["ok", "degraded"] = "ok" if whole else "degraded"
+    return JsonAnswer(ReadyAnswer(status=status, down=down, hint=found.hint))
 
 
 @router.get("/metrics", response_class=Response)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from sfm_server.schemas.values import Stale, unasked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +31,57 @@ class LinkAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedAnswer:
-    """A link that was stored."""
+    """A link that was stored.
+
+    Attributes:
+        link: The link.
+        ok: Always true.
+        position: What `/neighbors` and `/shortest_path` take as `min_position`, to be
+            answered when they see it.
+    """
 
     link: LinkAnswer
     ok: bool = True
+    position: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlinkedAnswer:
+    """A link that was removed.
+
+    Attributes:
+        ok: Always true.
+        position: What `/neighbors` and `/shortest_path` take as `min_position`, to be
+            answered when they have followed.
+    """
+
+    ok: bool = True
+    position: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeighborsAnswer:
-    """Pairs of a neighbor's coordinate and the link to it, the cheapest first."""
+    """Pairs of a neighbor's coordinate and the link to it, the cheapest first.
+
+    Attributes:
+        neighbors: The pairs.
+        stale: Whether links that `min_position` names may be missing still; left out
+            where it is not given.
+    """
 
     neighbors: list[tuple[str, LinkAnswer]]
+    stale: Stale = field(default_factory=unasked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathAnswer:
-    """Coordinates from one memory to another, both included; empty where no path leads there."""
+    """Coordinates from one memory to another, both included; empty where no path leads there.
+
+    Attributes:
+        path: The coordinates.
+        stale: Whether links that `min_position` names may be missing still; left out
+            where it is not given.
+    """
 
     path: list[str]
+    stale: Stale = field(default_factory=unasked)

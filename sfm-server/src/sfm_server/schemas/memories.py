@@ -16,8 +16,8 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredAnswer:
-    """A memory that was stored.
+class StoredItem:
+    """A memory of a bulk request that was stored.
 
     Attributes:
         coord: Where it lives.
@@ -30,6 +30,17 @@ class StoredAnswer:
     version: int
     indexed: bool
     ok: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer(StoredItem):
+    """A memory that was stored.
+
+    Attributes:
+        position: What a recall takes as `min_position`, to be answered when it sees this write.
+    """
+
+    position: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +66,13 @@ class StoredManyAnswer:
         stored: How many.
         results: One entry per item, in order; null where it was left out.
         errors: Why items were left out.
+        position: What a recall takes as `min_position`, to be answered when it sees all of them.
     """
 
     stored: int
-    results: list[StoredAnswer | None]
+    results: list[StoredItem | None]
     errors: list[ItemError] = field(default_factory=list[ItemError])
+    position: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +125,15 @@ class HistoryAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedAnswer:
-    """How many memories were deleted."""
+    """How many memories were deleted.
+
+    Attributes:
+        deleted: How many.
+        ok: Always true.
+        position: What a question takes as `min_position`, to be answered when the index
+            and the links have followed.
+    """
 
     deleted: int
     ok: bool = True
+    position: str = ""

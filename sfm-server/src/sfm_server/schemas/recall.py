@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sfm_server.schemas.values import Json, TypeName
+from sfm_server.schemas.values import Json, Stale, TypeName, unasked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchesAnswer:
-    """Payloads of the memories that answer a query, the best first."""
+    """Payloads of the memories that answer a query, the best first.
+
+    Attributes:
+        matches: The payloads.
+        stale: Whether writes that `min_position` names may be missing still; left out
+            where it is not given.
+    """
 
     matches: list[Json]
+    stale: Stale = field(default_factory=unasked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchesAnswer:
-    """One list of payloads per query, in the order of the queries."""
+    """One list of payloads per query, in the order of the queries.
+
+    Attributes:
+        batches: The lists.
+        stale: Whether writes that `min_position` names may be missing still; left out
+            where it is not given.
+    """
 
     batches: list[list[Json]]
+    stale: Stale = field(default_factory=unasked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +62,16 @@ class ScoredMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsAnswer:
-    """Memories that answer a query, the best first."""
+    """Memories that answer a query, the best first.
+
+    Attributes:
+        results: The memories.
+        stale: Whether writes that `min_position` names may be missing still; left out
+            where it is not given.
+    """
 
     results: list[ScoredMemory]
+    stale: Stale = field(default_factory=unasked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,11 @@ class RecallOptions(Request):
     mode: Literal["hybrid", "dense", "keyword"] = Field(
         default="hybrid", description="Which searches take part."
     )
+    min_position: str | None = Field(
+        default=None,
+        description="Wait until the index has the writes that have answered this position, "
+        "with commas between several. If that takes too long, the answer is `stale`.",
+    )
 
 
 class RecallRequest(RecallOptions):

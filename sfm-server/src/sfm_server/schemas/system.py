@@ -66,7 +66,8 @@ class HealthAnswer:
     Attributes:
         ok: Whether every backend answered.
         status: "ok"; "degraded" where a backend does not answer without which
-            the service goes on; "unusable" where the truth does not.
+            the service goes on, or where there is a hint; "unusable" where the
+            truth does not answer.
         kv_store: Whether the truth answered.
         vector_store: Whether the vector store answered.
         graph_store: Whether the graph store answered.
@@ -79,6 +80,9 @@ class HealthAnswer:
         rebuilding: Whether a derived store is being built or compared anew.
         collections: The collections of the vector store, those that are being
             built with their progress.
+        indexing: Who has the index follow writes: "inline", this server itself,
+            or "evented", the consumer.
+        hint: What to see to where the consumer is too far behind, or "".
     """
 
     ok: bool
@@ -94,6 +98,8 @@ class HealthAnswer:
     outbox_oldest_at: datetime | None = None
     rebuilding: bool = False
     collections: list[CollectionAnswer] = field(default_factory=list[CollectionAnswer])
+    indexing: str = "inline"
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +114,15 @@ class ReadyAnswer:
     """Requests can be served.
 
     Attributes:
-        status: "ok", or "degraded" where a backend other than the truth does not answer.
+        status: "ok", or "degraded" where a backend other than the truth does not
+            answer, or where there is a hint.
         down: The ports that do not answer.
+        hint: What to see to where the consumer is too far behind, or "".
     """
 
     status: Literal["ok", "degraded"]
     down: list[str]
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import UNSET, UnsetType
+from pydantic import GetPydanticSchema
 
 TypeName = Literal["episodic", "semantic"]
 Json = Mapping[str, object]
+Stale = Annotated[
+    bool | UnsetType,
+    # It is never written unless it is a truth value.
+    GetPydanticSchema(lambda _source, schema_of: schema_of(bool)),
+]
+"""Whether writes that `min_position` names may be missing still; left out where it is not given."""
+
+
+def unasked() -> UnsetType:
+    """Return the value of a field that is left out."""
+    return UNSET

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.memory import AccessStatistics, Memory, MemoryType
+from sfm_core.model.position import WritePosition
 from sfm_core.model.query import Recalled, RecallQuery
 from sfm_core.model.report import Stats
 
@@ -75,6 +76,21 @@ class Asking(Operations):
             NotFoundError: No version is kept.
         """
         return await self._parts.reading.history(namespace, coordinate, limit)
+
+    async def wait_for(self, *positions: WritePosition) -> bool:
+        """Wait until recall, neighbors and paths see certain writes, made here or elsewhere.
+
+        Args:
+            positions: What the writes have answered as their position.
+
+        Returns:
+            Whether derived stores have followed all of them; `False` if not
+            before the engine's `index_wait` was over. What has followed stays so.
+
+        Raises:
+            InvalidPositionError: One is of a truth that this one does not go on from.
+        """
+        return await self._parts.positions.wait_for(positions)
 
     async def recall(self, namespace: str, query: RecallQuery) -> list[Recalled]:
         """Find the memories that answer a query best.

@@ -13,6 +13,7 @@ from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
 from sfm_core.engine.paths import PathFinding
+from sfm_core.engine.positions import Positions
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.recall import Recalling
@@ -30,6 +31,7 @@ class Parts:
 
     stores: Stores
     presence: Presence
+    positions: Positions
     indexes: Indexes
     builder: Builder
     shelving: Shelving

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.link import DEFAULT_LINK_TYPE, Link
+from sfm_core.model.report import Removed
 from sfm_core.protocols.graph import Direction
 
 
@@ -45,7 +46,7 @@ class Relating(Operations):
         target: Coordinate,
         *,
         type: str = DEFAULT_LINK_TYPE,
-    ) -> bool:
+    ) -> Removed:
         """Remove a link.
 
         Args:
@@ -55,7 +56,7 @@ class Relating(Operations):
             type: What it means.
 
         Returns:
-            Whether there was one.
+            Whether there was one, as a truth value.
         """
         return await self._parts.linking.unlink(namespace, source, target, type)
 

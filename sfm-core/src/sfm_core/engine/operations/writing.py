@@ -10,7 +10,7 @@ from sfm_core.errors import SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.model.payload import Payload
-from sfm_core.model.report import Stored
+from sfm_core.model.report import Removed, Stored
 
 _ANYWHERE = Coordinate((0.0,))
 
@@ -119,7 +119,7 @@ class Writing(Operations):
 
     async def delete(
         self, namespace: str, coordinate: Coordinate, *, expected_version: int | None = None
-    ) -> bool:
+    ) -> Removed:
         """Delete a memory and its links. Its history is kept.
 
         Args:
@@ -128,14 +128,15 @@ class Writing(Operations):
             expected_version: Delete only this version.
 
         Returns:
-            Whether there was one. No recall that starts afterwards returns it.
+            Whether there was one, as a truth value. No recall that starts
+            afterwards returns it.
 
         Raises:
             VersionConflictError: It is not at `expected_version`.
         """
         return await self._parts.forgetting.delete(namespace, coordinate, expected_version)
 
-    async def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> int:
+    async def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> Removed:
         """Delete many memories and their links.
 
         Args:
