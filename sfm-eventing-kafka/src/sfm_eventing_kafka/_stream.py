@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -132,15 +132,12 @@ class Stream:
             self._connection.give_up(producer)
             producer = await self._connection.producer()
         assigned = await self._assign(producer, events)
-        outcomes = await asyncio.gather(
-            *(lane.send(producer, part) for lane, part in assigned.items()),
-            return_exceptions=True,
-        )
-        for failure in outcomes:
-            if failure is not None:
-                # The broker expects of it what will not come, since nothing is left out.
-                self._connection.give_up(producer)
-                raise failure
+        try:
+            await _send(producer, assigned)
+        except Exception:
+            # The broker expects of it what will not come, since nothing is left out.
+            self._connection.give_up(producer)
+            raise
         self._acknowledged.forget(events)
 
     async def _assign(
@@ -156,6 +153,17 @@ class Stream:
         if partition not in self._lanes:
             self._lanes[partition] = _Lane(self._topic, partition, self._acknowledged)
         return self._lanes[partition]
+
+
+async def _send(producer: Producer, assigned: Mapping[_Lane, Sequence[Event]]) -> None:
+    sends = [lane.send(producer, part) for lane, part in assigned.items()]
+    if len(sends) == 1:
+        # A task would cost as much as sending one event does.
+        await sends[0]
+        return
+    for failure in await asyncio.gather(*sends, return_exceptions=True):
+        if failure is not None:
+            raise failure
 
 
 def _fill(batch: Batch, waiting: deque[Event]) -> list[str]:

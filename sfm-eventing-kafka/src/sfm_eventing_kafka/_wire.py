@@ -16,15 +16,9 @@ from sfm_eventing_kafka.settings import LARGEST_EVENT_BYTES
 
 _NAMESPACES: Final = "/namespaces/"
 # Attributes that are headers, too, so that a consumer need not parse what it does not want.
-_HEADERS: Final = (
-    "specversion",
-    "id",
-    "type",
-    "source",
-    "subject",
-    "time",
-    "version",
-    "dataschema",
+_HEADERS: Final = tuple(
+    (name, f"ce_{name}")
+    for name in ("specversion", "id", "type", "source", "subject", "time", "version", "dataschema")
 )
 _TYPE_HEADER: Final[Header] = ("content-type", MEDIA_TYPE.encode())
 
@@ -63,9 +57,11 @@ def key_of(event: Event) -> bytes:
 def record_of(event: Event) -> Record:
     """Return an event as it is sent: CloudEvents in structured mode, its attributes as headers."""
     document = cloudevent(event)
-    told = [name for name in _HEADERS if name in document]
-    headers: list[Header] = [(f"ce_{name}", str(document[name]).encode()) for name in told]
-    return Record(key_of(event), _encode(document), [_TYPE_HEADER, *headers])
+    headers: list[Header] = [_TYPE_HEADER]
+    headers += [
+        (header, str(document[name]).encode()) for name, header in _HEADERS if name in document
+    ]
+    return Record(key_of(event), _encode(document), headers)
 
 
 def delivery_of(record: Received) -> KafkaDelivery:
