@@ -122,7 +122,14 @@ async def test_a_worker_that_is_killed_costs_no_event(serve: Serve) -> None:
 
 def workers(server: Server) -> list[psutil.Process]:
     processes = psutil.Process(server.process.pid).children(recursive=True)
-    return [one for one in processes if any("spawn_main" in word for word in one.cmdline())]
+    return [one for one in processes if is_worker(one)]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return any("spawn_main" in word for word in process.cmdline())
+    except psutil.NoSuchProcess:  # killed before, and perhaps not yet reaped
+        return False
 
 
 async def follow(server: Server, done: asyncio.Event) -> list[Told]:

@@ -44,7 +44,10 @@ def main() -> None:
         # Nothing that prints may come between the answers.
         os.dup2(2, 1)
         calls: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        threading.Thread(target=_read, args=(sys.stdin.buffer, calls), daemon=True).start()
+        # Not `sys.stdin`: the interpreter closes that when it ends, and dies of a thread that reads.
+        source = os.fdopen(os.dup(0), "rb")
+        threading.Thread(target=_read, args=(source, calls), daemon=True).start()
+        del source
         worker = _start(calls, output)
         if worker is not None:
             try:
