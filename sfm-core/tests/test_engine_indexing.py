@@ -12,7 +12,7 @@ import pytest
 from engine_house import INTERVAL, LEASE, NS, SETTINGS, Faults, House, at, eventually, found, new
 from engine_house import open_house as opened_house
 
-from sfm_core.engine.indexer import MAX_UNFINISHED
+from sfm_core.engine import finishing
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import ConfigurationError, NotFoundError, SfmError
 from sfm_core.model.coordinate import Coordinate
@@ -41,7 +41,7 @@ async def engine(house: House, faults: Faults) -> AsyncIterator[MemoryEngine]:
 async def test_a_write_waits_until_recall_sees_it(house: House, engine: MemoryEngine) -> None:
     assert (await engine.store(NS, new(A, "whale"))).indexed
     assert await found(engine, "whale") == [A]
-    assert await house.outbox_depth() == 0
+    await house.nothing_waits()
 
 
 @pytest.mark.parametrize(("port", "method"), [("vector", "upsert"), ("embedder", "embed")])
@@ -56,7 +56,7 @@ async def test_a_write_is_safe_while_what_follows_it_is_down_and_is_finished_lat
         await house.sweep()
     faults.clear()
     await house.sweep(LONG)
-    assert await house.outbox_depth() == 0
+    await house.nothing_waits()
     assert await found(engine, "whale") == [A]
 
 
@@ -111,7 +111,7 @@ async def test_the_notes_of_a_process_that_died_are_adopted_after_their_lease(
         await house.sweep(INTERVAL * 2)
         assert await house.points() == {A: 1}
         assert await found(heir, "whale") == [A]
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits()
     faults.clear()
     await writer
 
@@ -174,7 +174,7 @@ async def test_a_lost_reply_of_any_step_of_indexing_does_no_harm(
         plan.lose_reply(method)
         await engine.store(NS, new(A, method))
         await house.sweep(LONG)
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits()
         assert (await engine.check()).consistent
 
 
@@ -237,7 +237,7 @@ async def test_racing_engines_leave_the_derived_stores_equal_to_the_truth(
         await house.sweep(LONG)
         report = await one.check()
         assert report.consistent, report
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits()
 
 
 async def _something(rng: random.Random, engine: MemoryEngine) -> None:
@@ -314,22 +314,38 @@ async def test_nobody_waits_for_the_last_look_and_the_acknowledgement(
     await house.nothing_waits()
 
 
-async def test_writers_wait_where_too_much_is_unfinished(
+async def test_what_has_come_meanwhile_is_finished_together(
     house: House, faults: Faults, engine: MemoryEngine
 ) -> None:
+    gate = faults.kv.hold("acknowledge")
+    await engine.store(NS, new(A, "whale"))
+    await gate.reached()
+    for number in range(5):
+        await engine.store(NS, new(at(number)))
+    gate.open()
+    await house.nothing_waits()
+    assert faults.kv.calls["acknowledge"] == 2
+
+
+async def test_writers_wait_where_too_much_is_unfinished(
+    house: House, faults: Faults, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 16
+    monkeypatch.setattr(finishing, "MAX_UNFINISHED", most)
     gate = faults.kv.hold("acknowledge", times=None)
     stored = 0
 
     async def store_all() -> None:
         nonlocal stored
-        for number in range(2 * MAX_UNFINISHED):
+        for number in range(2 * most):
             await engine.store(NS, new(at(number)))
             stored += 1
 
     work = asyncio.create_task(store_all())
-    await eventually(lambda: faults.kv.calls["acknowledge"] > MAX_UNFINISHED)
-    assert await house.outbox_depth() == MAX_UNFINISHED + 1
-    assert stored == MAX_UNFINISHED
+    while await house.outbox_depth() <= most:
+        await asyncio.sleep(0)
+    assert stored == most
     gate.open()
     await work
     await house.nothing_waits()
+

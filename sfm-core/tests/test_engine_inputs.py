@@ -125,7 +125,7 @@ async def test_a_value_that_is_not_acceptable_is_named_and_changes_nothing(
     assert refusal.value.field == field
     assert refusal.value.remedy
     assert [line async for line in engine.export()] == before
-    assert await house.outbox_depth() == 0
+    await house.nothing_waits()
 
 
 TOO_MUCH: tuple[tuple[str, Call], ...] = (
@@ -169,7 +169,7 @@ async def test_odd_payloads_come_back_as_they_were(
 ) -> None:
     await engine.store(NS, NewMemory(coordinate=A, payload=payload))
     assert (await engine.get(NS, A)).payload == payload
-    assert await house.outbox_depth() == 0
+    await house.nothing_waits()
     assert (await engine.check()).consistent
 
 
@@ -181,4 +181,4 @@ async def test_the_longest_keys_fit(house: House, engine: MemoryEngine) -> None:
     await engine.link(name, far[0], far[1], type="t" * 128)
     assert await engine.shortest_path(name, far[0], far[1]) == far
     assert (await engine.check()).consistent
-    assert await house.outbox_depth() == 0
+    await house.nothing_waits()

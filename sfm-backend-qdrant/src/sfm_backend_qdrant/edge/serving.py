@@ -11,7 +11,6 @@ import errno
 import os
 import queue
 import signal
-import sys
 import threading
 from typing import BinaryIO, Final
 
@@ -44,7 +43,7 @@ def main() -> None:
         # Nothing that prints may come between the answers.
         os.dup2(2, 1)
         calls: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        # Not `sys.stdin`: the interpreter closes that when it ends, and dies of a thread that reads.
+        # Not `sys.stdin`: the interpreter closes it when it ends, and dies of a thread that reads.
         source = os.fdopen(os.dup(0), "rb")
         threading.Thread(target=_read, args=(source, calls), daemon=True).start()
         del source

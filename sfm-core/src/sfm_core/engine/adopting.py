@@ -78,4 +78,4 @@ class Adopting:
         )
 
     async def _follow(self, notes: list[DirtyNote]) -> bool:
-        return bool(await self._indexer.follow([Task(note) for note in notes]))
+        return bool(await self._indexer.follow([Task(note, claimed=True) for note in notes]))

@@ -16,6 +16,7 @@ from sfm_core.engine.committer import Committer
 from sfm_core.engine.corrections import Corrections
 from sfm_core.engine.drafts import Drafting
 from sfm_core.engine.event_token import EventTokens
+from sfm_core.engine.finishing import Finishing
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
 from sfm_core.engine.following import Following
@@ -40,6 +41,7 @@ from sfm_core.engine.reap_links import LinkReaper
 from sfm_core.engine.recall import Recalling
 from sfm_core.engine.relay import Relay
 from sfm_core.engine.remember import Remembering
+from sfm_core.engine.repairing import Repairing
 from sfm_core.engine.replay import Replaying
 from sfm_core.engine.restore import Restoring
 from sfm_core.engine.retention import Retention
@@ -113,10 +115,12 @@ def _start(
     drafting = Drafting(indexes) if stores.settings.inline else None
     committer = Committer(stores, presence, logged=waking.logged, drafting=drafting)
     stack.push_async_callback(committer.close)
-    indexer = _indexer(stack, stores, truth, indexes, committer)
+    repairing = _repairing(stores, truth, indexes, committer)
+    indexer = _indexer(stack, stores, indexes, repairing)
     access = AccessRecorder(stores, truth, committer)
     stack.push_async_callback(_flush, access)
-    recalling = Recalling(stores, truth, indexes, Corrections(stores, indexer, committer), access)
+    corrections = Corrections(stores, repairing, committer)
+    recalling = Recalling(stores, truth, indexes, corrections, access)
     stack.push_async_callback(recalling.close)
     positions = Positions(stores, manifest, presence, indexes)
     stack.push_async_callback(positions.close)
@@ -127,7 +131,7 @@ def _start(
     forgetting = Forgetting(stores, truth, writer)
     reading = Reading(stores, truth, access)
     linking = Linking(stores, truth, writer)
-    checking = Checking(stores, truth, reading, indexer, indexes)
+    checking = Checking(stores, truth, reading, repairing, indexes)
     parts = Parts(
         stores=stores,
         presence=presence,
@@ -154,11 +158,16 @@ def _start(
     return MemoryEngine(parts)
 
 
-def _indexer(
-    stack: AsyncExitStack, stores: Stores, truth: Truth, indexes: Indexes, committer: Committer
-) -> Indexer:
+def _repairing(stores: Stores, truth: Truth, indexes: Indexes, committer: Committer) -> Repairing:
     memories = MemoryFollower(stores, truth, LinkReaper(stores, truth, committer))
-    indexer = Indexer(stores, indexes, memories, LinkFollower(stores, truth))
+    return Repairing(stores.kv.scheme, indexes, memories, LinkFollower(stores, truth))
+
+
+def _indexer(
+    stack: AsyncExitStack, stores: Stores, indexes: Indexes, repairing: Repairing
+) -> Indexer:
+    finishing = Finishing(stores, repairing)
+    indexer = Indexer(indexes, repairing, finishing, wait=stores.settings.index_wait)
     stack.push_async_callback(indexer.close)
     return indexer
 

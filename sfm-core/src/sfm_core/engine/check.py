@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from sfm_core.engine.counting import Counting
 from sfm_core.engine.index import Index
-from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.reading import Reading
+from sfm_core.engine.repairing import Repairing
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_alive
 from sfm_core.engine.walking import merge
@@ -67,14 +67,14 @@ class Checking:
         stores: Stores,
         truth: Truth,
         reading: Reading,
-        indexer: Indexer,
+        repairing: Repairing,
         indexes: Indexes,
     ) -> None:
-        """Compare with `truth`; repair through `indexer`."""
+        """Compare with `truth`; repair through `repairing`."""
         self._stores = stores
         self._truth = truth
         self._reading = reading
-        self._indexer = indexer
+        self._repairing = repairing
         self._indexes = indexes
         self._counting = Counting(stores, truth)
 
@@ -87,7 +87,7 @@ class Checking:
             living = self._living_memories(namespace, counted, progress)
             async for step in self._point_steps(namespace, found, living, index):
                 if repair:
-                    await self._indexer.repair(namespace, step.broken, index)
+                    await self._repairing.repair(namespace, step.broken, index)
             await self._compare_rest(namespace, found, counted, repair=repair, progress=progress)
         return CheckReport(**found, repaired=repair)
 
@@ -98,7 +98,7 @@ class Checking:
             for kind in (MEMORY, LINK):
                 async for page in self._truth.pages(namespace, kind):
                     for index in (await self._indexes.current()).followed:
-                        await self._indexer.repair(namespace, [key for key, _ in page], index)
+                        await self._repairing.repair(namespace, [key for key, _ in page], index)
                     rebuilt += len(page)
                     if progress:
                         progress(len(page))
@@ -123,7 +123,7 @@ class Checking:
         found: Counter[str] = Counter()
         living = self._living_memories(namespace, counted, None)
         async for step in self._point_steps(namespace, found, living, index):
-            await self._indexer.repair(namespace, step.broken, index)
+            await self._repairing.repair(namespace, step.broken, index)
             if progress:
                 progress(step.living)
         if edges:
@@ -159,7 +159,7 @@ class Checking:
         living = self._living_links(namespace, counted, progress)
         async for step in _steps(merge(living, self._edges(namespace)), found, names):
             if repair:
-                await self._indexer.repair(namespace, step.broken)
+                await self._repairing.repair(namespace, step.broken)
         found["counters_wrong"] += await self._counting.compare(namespace, counted, repair=repair)
 
     async def _living_memories(

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Coroutine, Iterable
 
 from sfm_core.engine.committer import Change, Committer, Planned
-from sfm_core.engine.indexer import Indexer
+from sfm_core.engine.repairing import Repairing
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import SfmError
 from sfm_core.protocols.kv import Commit
@@ -25,11 +25,11 @@ MAX_NOTED = 10_000
 class Corrections:
     """Corrects what proved stale, or asks those to do so who follow this engine's writes."""
 
-    def __init__(self, stores: Stores, indexer: Indexer, committer: Committer) -> None:
-        """Correct with `indexer`, or leave notes through `committer`."""
+    def __init__(self, stores: Stores, repairing: Repairing, committer: Committer) -> None:
+        """Correct with `repairing`, or leave notes through `committer`."""
         self._clock = stores.clock
         self._settings = stores.settings
-        self._indexer = indexer
+        self._repairing = repairing
         self._committer = committer
         self._noted: dict[tuple[str, bytes], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -37,7 +37,7 @@ class Corrections:
     def correct(self, namespace: str, keys: Iterable[bytes]) -> None:
         """Have the points of memories say what the truth says; return at once."""
         if self._settings.inline:
-            self._run(self._indexer.repair(namespace, keys))
+            self._run(self._repairing.repair(namespace, keys))
         elif due := self._due(namespace, keys):
             self._run(self._note(namespace, due))
 

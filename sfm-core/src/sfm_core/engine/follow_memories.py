@@ -84,7 +84,7 @@ class MemoryFollower:
         Raises:
             BackendError: A backend failed; part of it may be applied.
         """
-        return await self.unsettled(await self.write(namespace, keys, index, {}))
+        return await self.unsettled(namespace, [await self.write(namespace, keys, index, {})])
 
     async def write(
         self, namespace: str, keys: Sequence[bytes], index: Index, own: Mapping[bytes, OwnWrite]
@@ -131,11 +131,12 @@ class MemoryFollower:
         await self._write(applied, index, drafts)
         return applied
 
-    async def unsettled(self, applied: Applied) -> list[bytes]:
+    async def unsettled(self, namespace: str, applied: Sequence[Applied]) -> list[bytes]:
         """Look which memories have changed since they were applied, or have other neighbours.
 
         Args:
-            applied: What was applied.
+            namespace: Where the memories live.
+            applied: What was applied to one index.
 
         Returns:
             Keys of memories that have to be applied again.
@@ -143,17 +144,18 @@ class MemoryFollower:
         Raises:
             BackendError: The truth did not answer.
         """
-        before = applied.before
-        again = await self._changed(applied.namespace, applied.states)
-        members = {c: applied.states[c] for c in before}
-        now_before, _ = await self._episode_neighbours(applied.namespace, members, applied.turns)
-        return [
-            memory_key(c)
-            for c in applied.wanted
-            if c in again
-            or again & set(before.get(c, ()))
-            or before.get(c, []) != now_before.get(c, [])
-        ]
+        changed = await self._changed(namespace, applied)
+        members = {where: one.states[where] for one in applied for where in one.before}
+        turns = max((one.turns for one in applied), default=0)
+        before, _ = await self._episode_neighbours(namespace, members, turns)
+        again = {
+            where: None
+            for one in applied
+            for where in one.wanted
+            if not changed.isdisjoint([where, *one.before.get(where, ())])
+            or one.before.get(where, []) != before.get(where, [])
+        }
+        return [memory_key(where) for where in again]
 
     async def that_follow(
         self, namespace: str, places: Sequence[bytes], index: Index
@@ -263,13 +265,9 @@ class MemoryFollower:
             return None
         return self._truth.memory(namespace, coordinate, state.version, state.record).payload
 
-    async def _changed(
-        self, namespace: str, states: Mapping[Coordinate, MemoryState]
-    ) -> set[Coordinate]:
-        keys = [memory_key(coordinate) for coordinate in states]
-        entries = await self._truth.entries(namespace, keys)
-        return {
-            coordinate
-            for (coordinate, state), entry in zip(states.items(), entries, strict=True)
-            if state.version != (entry.version if entry else 0)
-        }
+    async def _changed(self, namespace: str, applied: Sequence[Applied]) -> set[Coordinate]:
+        states = [item for one in applied for item in one.states.items()]
+        wanted = list(dict.fromkeys(where for where, _ in states))
+        entries = await self._truth.entries(namespace, [memory_key(where) for where in wanted])
+        now = {w: entry.version if entry else 0 for w, entry in zip(wanted, entries, strict=True)}
+        return {where for where, state in states if state.version != now[where]}
