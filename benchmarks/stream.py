@@ -104,13 +104,18 @@ class Bench:
     async def _throughput(self, events: int) -> None:
         """Publish a log that has waited, and send the same with the driver alone."""
         topic = _topic()
+        async with self._engine("before", events=self._url(topic)) as engine:
+            # So that the topic is there.
+            await engine.store_many(SPACE, self._memories(1))
+            await self._published(engine)
         async with self._engine("throughput", events=None) as engine:
             memories = list(self._memories(events))
             for at in range(0, events, BULK):
                 await engine.store_many(SPACE, memories[at : at + BULK])
         async with self._engine("throughput", events=self._url(topic)) as engine:
             begin = time.perf_counter()
-            await self._published(engine)
+            while engine.publication.events < events:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.005)
             ours = events / (time.perf_counter() - begin)
         records = await read_topic(self._brokers, topic)
         theirs = await self._send([(r.key, r.value, list(r.headers)) for r in records])
@@ -219,10 +224,12 @@ class Bench:
     async def _engine(
         self, name: str, *, events: str | None, log: bool = True
     ) -> AsyncGenerator[MemoryEngine]:
+        # Kept from one engine to the next, which else would be busy with making them anew.
+        indexes = f"sqlite:{self._folder / name}-indexes.db"
         slots = Slots(
             kv=self._truth_of(name),
-            vector="memory:",
-            graph="memory:",
+            vector=indexes,
+            graph=indexes,
             cache="memory:",
             embedder="hashing:",
             events=events,

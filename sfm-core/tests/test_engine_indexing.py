@@ -341,11 +341,12 @@ async def test_writers_wait_where_too_much_is_unfinished(
             await engine.store(NS, new(at(number)))
             stored += 1
 
+    async def stuck() -> bool:
+        return await house.outbox_depth() > most
+
     work = asyncio.create_task(store_all())
-    while await house.outbox_depth() <= most:
-        await asyncio.sleep(0)
+    await eventually(stuck)
     assert stored == most
     gate.open()
     await work
     await house.nothing_waits()
-

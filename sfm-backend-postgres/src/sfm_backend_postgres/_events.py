@@ -8,7 +8,7 @@ from sfm_backend_postgres._port import PostgresPort
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection
 from sfm_core.errors import InvalidInputError
-from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
+from sfm_core.model.events import EVENT_TYPES, START, EventNote, LoggedEvent, Position
 from sfm_core.porting import check_limit
 from sfm_core.protocols import MAX_BATCH
 
@@ -45,7 +45,7 @@ class PostgresEventLog(PostgresPort):
                 position=Position(str(position)),
                 namespace=namespace,
                 note=EventNote(
-                    type=EventType(kind), key=key, version=version, at=at.astimezone(UTC)
+                    type=EVENT_TYPES[kind], key=key, version=version, at=at.astimezone(UTC)
                 ),
             )
             for position, namespace, kind, key, version, at in rows

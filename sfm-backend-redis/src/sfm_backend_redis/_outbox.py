@@ -9,7 +9,7 @@ from typing import cast
 
 from sfm_backend_redis._port import RedisPort, microseconds
 from sfm_core.errors import InvalidInputError
-from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
+from sfm_core.model.events import EVENT_TYPES, START, EventNote, LoggedEvent, Position
 from sfm_core.porting import check_batch, check_limit, from_microseconds
 from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
@@ -192,7 +192,7 @@ def _event(row: _LogRow) -> LoggedEvent:
         position=Position(position.decode()),
         namespace=fields[b"namespace"].decode(),
         note=EventNote(
-            type=EventType(fields[b"type"].decode()),
+            type=EVENT_TYPES[fields[b"type"].decode()],
             key=fields[b"key"],
             version=int(fields[b"version"]),
             at=from_microseconds(int(fields[b"at"])),

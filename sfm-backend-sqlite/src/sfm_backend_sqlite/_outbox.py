@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sfm_backend_sqlite._port import SqlitePort
 from sfm_core.errors import InvalidInputError
-from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
+from sfm_core.model.events import EVENT_TYPES, START, EventNote, LoggedEvent, Position
 from sfm_core.porting import check_batch, check_limit, from_microseconds, to_microseconds
 from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
@@ -143,7 +143,7 @@ class SqliteOutbox(SqlitePort):
                 position=Position(str(position)),
                 namespace=namespace,
                 note=EventNote(
-                    type=EventType(kind), key=key, version=version, at=from_microseconds(at)
+                    type=EVENT_TYPES[kind], key=key, version=version, at=from_microseconds(at)
                 ),
             )
             for position, namespace, kind, key, version, at in rows

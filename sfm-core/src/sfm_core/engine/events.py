@@ -16,7 +16,6 @@ from sfm_core.errors import CorruptDataError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import Event, EventType, LoggedEvent, event_id
 from sfm_core.model.keys import (
-    LINK,
     MEMORY,
     history_key_of,
     link_key,
@@ -25,7 +24,7 @@ from sfm_core.model.keys import (
 )
 from sfm_core.model.names import check_name
 from sfm_core.model.payload import Payload
-from sfm_core.model.record import EMPTY_PAYLOAD
+from sfm_core.model.record import EMPTY_PAYLOAD, MemoryRecord
 from sfm_core.protocols.kv import Entry
 
 log = logging.getLogger(__name__)
@@ -41,8 +40,8 @@ LARGE_GROUP = 4 * GROUP
 MAX_BYTES = 4 << 20
 """Content after which no more is read."""
 
-_PAYLOAD = frozenset({"payload"})
-_CONTENT = frozenset({"payload", "importance"})
+_PAYLOAD = ("payload",)
+_CONTENT = ("payload", "importance")
 """What a tombstone does not keep."""
 
 
@@ -157,12 +156,13 @@ def _event(
     payloads: bool,
 ) -> Event:
     note = event.note
-    version = _version(truth, event, entries, payloads=payloads)
+    about = Coordinate.from_key(note.key[1:]) if note.key[:1] == MEMORY else None
+    version = _version(truth, event, entries, about, payloads=payloads)
     return Event(
         id=event_id(event.namespace, note.key, note.version),
         type=note.type,
         source=f"{_NAMESPACES}{event.namespace}",
-        subject=subject(note.key),
+        subject=subject(note.key) if about is None else str(about),
         time=version.at if version else note.at,
         version=note.version,
         data=version.data if version else None,
@@ -180,6 +180,7 @@ def _version(
     truth: Truth,
     event: LoggedEvent,
     entries: Mapping[tuple[str, bytes], Entry | None],
+    about: Coordinate | None,
     *,
     payloads: bool,
 ) -> _Version | None:
@@ -188,9 +189,10 @@ def _version(
         if entry is None or entry.version != event.note.version:
             continue
         try:
-            if key[:1] == LINK:
+            if about is None:
                 return _link(truth, event, entry)
-            return _memory(truth, event, key, entry, payloads=payloads)
+            record = truth.memory_record(event.namespace, key, entry)
+            return _memory(truth, event, about, record, payloads=payloads)
         except CorruptDataError as error:
             # One entry that cannot be read must not keep everything after it from being told.
             log.error("an event is told without its data: %s", error)  # noqa: TRY400 - it says all
@@ -198,19 +200,18 @@ def _version(
 
 
 def _memory(
-    truth: Truth, event: LoggedEvent, key: bytes, entry: Entry, *, payloads: bool
+    truth: Truth, event: LoggedEvent, about: Coordinate, record: MemoryRecord, *, payloads: bool
 ) -> _Version | None:
-    record = truth.memory_record(event.namespace, key, entry)
     deleted = event.note.type is EventType.MEMORY_DELETED
     if record.deleted != deleted:
         return None
     if not payloads:
         record = msgspec.structs.replace(record, payload=EMPTY_PAYLOAD)
-    coordinate = Coordinate.from_key(event.note.key[1:])
-    memory = truth.memory(event.namespace, coordinate, entry.version, record)
-    left_out = _CONTENT if deleted else frozenset[str]() if payloads else _PAYLOAD
-    data = {name: value for name, value in memory_document(memory).items() if name not in left_out}
-    return _Version(record.updated_at, data | {"born": record.born})
+    data = memory_document(truth.memory(event.namespace, about, event.note.version, record))
+    for name in _CONTENT if deleted else () if payloads else _PAYLOAD:
+        del data[name]
+    data["born"] = record.born
+    return _Version(record.updated_at, data)
 
 
 def _link(truth: Truth, event: LoggedEvent, entry: Entry) -> _Version | None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
-from uuid import UUID, uuid5
+from hashlib import sha1
+from types import MappingProxyType
+from typing import Final, NewType
+from uuid import UUID
 
 from sfm_core.model.payload import Payload
 
-_EVENTS = UUID("4f0c4b3e-7d51-5d0a-9c39-6f3f0f6a5be2")
+_EVENTS: Final = UUID("4f0c4b3e-7d51-5d0a-9c39-6f3f0f6a5be2").bytes
+_VARIANTS: Final = "89ab"
 
 Position = NewType("Position", str)
 """Place in a truth's event log. Opaque: only the store that made it can order it."""
@@ -26,6 +30,10 @@ class EventType(StrEnum):
     MEMORY_DELETED = "memory.deleted"
     LINK_STORED = "link.stored"
     LINK_DELETED = "link.deleted"
+
+
+EVENT_TYPES: Final[Mapping[str, EventType]] = MappingProxyType({t.value: t for t in EventType})
+"""The types by their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,5 +127,18 @@ class EventPage:
 
 
 def event_id(namespace: str, key: bytes, version: int) -> str:
-    """Derive the id of an event from what it is about, so that a duplicate is recognisable."""
-    return str(uuid5(_EVENTS, f"{namespace}\0{key.hex()}\0{version}"))
+    """Derive the id of an event from what it is about, so that a duplicate is recognisable.
+
+    Args:
+        namespace: Where the entry is.
+        key: Key of the entry that changed.
+        version: The version that it has since.
+
+    Returns:
+        A UUID of version 5, as RFC 9562 (section 5.5) makes it of a name.
+    """
+    name = f"{namespace}\0{key.hex()}\0{version}".encode()
+    digest = sha1(_EVENTS + name, usedforsecurity=False).hexdigest()
+    # `uuid.uuid5` takes three times as long, for every event that is told.
+    variant = _VARIANTS[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
