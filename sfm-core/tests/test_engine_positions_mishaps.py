@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from random import Random
 
 import pytest
@@ -14,6 +15,7 @@ from engine_house import (
     Faults,
     House,
     at,
+    eventually,
     found,
     in_time,
     is_reached,
@@ -174,7 +176,8 @@ async def test_what_is_reached_is_seen_whatever_happens_to_those_who_follow(
             else:
                 position = (await engine.delete(NS, where)).position
             if position.notes and await is_reached(house, engine, position):
-                assert await is_seen(house, engine, where, word)
+                # One of them may still bring what it read before, which it then puts right.
+                await eventually(partial(is_seen, house, engine, where, word))
                 seen += 1
         for one in failing:
             one.clear()
