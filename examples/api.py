@@ -3,7 +3,8 @@
 
     uvicorn examples.api:app --port 9595
 
-Where `sfm serve` reads the environment, this program decides itself.
+Where `sfm serve` reads the environment, this program decides itself. Were tokens needed, a
+route without a rule would be refused.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from pathlib import Path
 
 from fastapi import Request
 
+from sfm_server.access.roles import Role
+from sfm_server.access.rules import Rule, Where
 from sfm_server.app import create_app
 from sfm_server.context import engine_of
 from sfm_server.settings import Settings
 
 settings = Settings(data_folder=Path("agent-memory"), namespace="agent")
-app = create_app(settings)
+rules = {("GET", "/hello"): Rule(role=Role.READER, where=Where.NOWHERE)}
+app = create_app(settings, rules=rules)
 
 
 @app.get("/hello")

@@ -293,3 +293,17 @@ async def test_one_unreadable_memory_fails_only_the_recall_that_meets_it(
     assert getattr(broken, "code", "") == "corrupt-data"
     with pytest.raises(NotFoundError):
         await engine.get(NS, B)
+
+
+async def test_a_point_that_strayed_from_another_namespace_shows_nothing_of_it(
+    house: House, engine: MemoryEngine
+) -> None:
+    await engine.store("theirs", NewMemory(coordinate=A, payload={"text": "canary of theirs"}))
+    await engine.store("theirs", NewMemory(coordinate=B, payload={"text": "canary of theirs"}))
+    await engine.store(NS, NewMemory(coordinate=A, payload={"text": "ours"}))
+    strayed = [point(house, A, "canary of theirs"), point(house, B, "canary of theirs")]
+    await house.vector.upsert(house.collection, strayed)
+
+    recalled = await engine.recall(NS, RecallQuery(text="canary of theirs", top_k=10))
+
+    assert [one.memory.payload for one in recalled] == [{"text": "ours"}]

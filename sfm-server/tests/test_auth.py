@@ -27,23 +27,28 @@ async def test_the_token_opens_the_door(api: httpx.AsyncClient, value: str) -> N
     assert answer.status_code == 200
 
 
+INVALID = 'Bearer error="invalid_token"'
+
+
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "challenge"),
     [
-        {},
-        {"Authorization": "Bearer wrong"},
-        {"Authorization": "Bearer s3cret2"},
-        {"Authorization": "Basic s3cret"},
-        {"Authorization": "s3cret"},
-        {"Authorization": ""},
+        ({}, "Bearer"),
+        ({"Authorization": "Bearer wrong"}, INVALID),
+        ({"Authorization": "Bearer s3cret2"}, INVALID),
+        ({"Authorization": "Basic s3cret"}, INVALID),
+        ({"Authorization": "s3cret"}, INVALID),
+        ({"Authorization": ""}, INVALID),
+        ({"Authorization": "Bearer "}, INVALID),
+        ({"Authorization": b"Bearer \xff\xfe"}, INVALID),
     ],
 )
 async def test_without_the_token_the_door_stays_shut(
-    api: httpx.AsyncClient, headers: dict[str, str]
+    api: httpx.AsyncClient, headers: dict[str, str | bytes], challenge: str
 ) -> None:
-    answer = await api.get("/stats", headers=headers)
+    answer = await api.get("/stats", headers=headers)  # type: ignore[arg-type]  # as it is sent
     assert (answer.status_code, answer.json()["type"]) == (401, "urn:sfm:error:unauthorized")
-    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["www-authenticate"] == challenge
 
 
 async def test_two_tokens_are_none(api: httpx.AsyncClient) -> None:

@@ -19,9 +19,15 @@ from starlette.types import Message, Receive, Scope, Send
 
 from sfm_core.errors import SfmError
 from sfm_server import lifespan
-from sfm_server.auth import OPEN_PATHS, TokenGate
+from sfm_server.access.authority import Authority
+from sfm_server.access.endpoints import RULES
+from sfm_server.access.rules import Rule
+from sfm_server.auth import OPEN_PATHS
+from sfm_server.limiting.ledger import Ledger
+from sfm_server.limiting.waiting import PATIENCE, Patience
 from sfm_server.loading import load_settings
-from sfm_server.metrics import Metrics, MetricsRecorder
+from sfm_server.metrics import Metrics
+from sfm_server.passage import guard
 from sfm_server.problems import (
     FieldProblem,
     InternalError,
@@ -73,8 +79,7 @@ class MemoryApp(FastAPI):
             document = cast(dict[str, object], super().openapi())
             components = cast(dict[str, dict[str, object]], document["components"])
             components["schemas"]["Problem"] = TypeAdapter(Problem).json_schema()
-            settings: Settings = self.state.settings
-            if settings.api_token is not None:
+            if self.state.authority.required:
                 components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
                 _require_token(document)
         return cast(dict[str, object], self.openapi_schema)
@@ -85,6 +90,7 @@ def create_app(
     *,
     options: Mapping[str, str] = _NOTHING,
     extra_plugins: Mapping[str, object] = MappingProxyType({}),
+    rules: Mapping[tuple[str, str], Rule] = MappingProxyType({}),
 ) -> MemoryApp:
     """Make the application.
 
@@ -95,6 +101,8 @@ def create_app(
         settings: Settings of the server.
         options: Settings of backends, by variable.
         extra_plugins: Plugins that are not installed, by name.
+        rules: What routes that are added to it ask for, by method and path
+            template. Where tokens are needed, a route without one is refused.
 
     Returns:
         An ASGI application.
@@ -110,6 +118,8 @@ def create_app(
     app.state.options = options
     app.state.extra_plugins = extra_plugins
     app.state.metrics = Metrics()
+    app.state.authority = Authority(settings)
+    app.state.ledger = Ledger(settings.rate_limit_max)
     app.state.engine = None
     app.state.failure = None
     app.state.closing = asyncio.Event()
@@ -117,9 +127,7 @@ def create_app(
         app.include_router(module.router)
     app.include_router(admin.json_router)
     _add_handlers(app)
-    if settings.api_token is not None:
-        app.add_middleware(TokenGate, token=settings.api_token.get_secret_value())
-    app.add_middleware(MetricsRecorder, metrics=app.state.metrics)
+    guard(app, {**RULES, **rules})
     return app
 
 
@@ -137,11 +145,11 @@ def from_environment() -> MemoryApp:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+async def _lifespan(app: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
     memory_app = cast(MemoryApp, app)
     try:
         async with lifespan.run(memory_app):
-            yield
+            yield {PATIENCE: Patience.of(app.state.settings)}
     except SfmError as error:
         app.state.failure = error
         raise

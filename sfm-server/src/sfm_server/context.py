@@ -11,8 +11,10 @@ from starlette.responses import Response
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import InvalidInputError
+from sfm_server.access.roles import ANYONE, Role
+from sfm_server.access.visit import Visit, visit_of
 from sfm_server.files import FileWorker
-from sfm_server.problems import UnavailableError
+from sfm_server.problems import ForbiddenError, UnavailableError
 from sfm_server.settings import Settings
 
 _encoder = msgspec.json.Encoder()
@@ -49,17 +51,44 @@ class Context:
         engine: The engine.
         settings: Settings of the server.
         files: Reads and writes files without blocking.
-        fallback: Namespace where the body names none.
+        visit: Who sends it, and what that allows.
+        named: Namespace that query or header name, or `None`.
     """
 
     engine: MemoryEngine
     settings: Settings
     files: FileWorker
-    fallback: str
+    visit: Visit
+    named: str | None
+
+    @property
+    def fallback(self) -> str:
+        """The namespace where the body names none; whoever may not use it is refused."""
+        if self.named is not None:
+            return self.visit.allowed(self.named)
+        caller = self.visit.caller or ANYONE
+        return self.visit.allowed(caller.home(self.settings.namespace))
 
     def namespace_of(self, body: _Named) -> str:
-        """Return the namespace that a body names, or the request's."""
-        return self.fallback if body.namespace is None else body.namespace
+        """Return the namespace that a body names, or the request's, if the caller may use it."""
+        return self.fallback if body.namespace is None else self.visit.allowed(body.namespace)
+
+    async def listed(self, names: list[str] | None) -> list[str] | None:
+        """Return the namespaces that a request lists, if the caller may use every one.
+
+        Args:
+            names: What it lists; `None` for all there are.
+
+        Returns:
+            The same, or what of all there are the caller may use; `None` only
+            where that is everything, now and later.
+        """
+        if names is not None:
+            return [self.visit.allowed(name) for name in names]
+        caller, role = self.visit.caller or ANYONE, self.visit.rule.role or Role.ADMIN
+        if caller.may_everywhere(role):
+            return None
+        return caller.seen(await self.engine.namespaces(), role)
 
 
 def engine_of(request: Request) -> MemoryEngine:
@@ -91,12 +120,17 @@ async def _query_context(
 
 
 def _context(request: Request, namespace: str | None) -> Context:
-    settings: Settings = request.app.state.settings
+    visit = visit_of(request.scope)
+    route: object = request.scope.get("route")
+    if visit.required and (visit.found is None or visit.found.path != getattr(route, "path", "")):
+        # The router and the table of rules must never see two different endpoints in one request.
+        raise ForbiddenError("No rule says who may use this endpoint, so nobody may.")
     return Context(
         engine=engine_of(request),
-        settings=settings,
+        settings=request.app.state.settings,
         files=request.app.state.files,
-        fallback=settings.namespace if namespace is None else namespace,
+        visit=visit,
+        named=namespace,
     )
 
 

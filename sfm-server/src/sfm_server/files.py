@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sfm_core.errors import NotFoundError
-from sfm_server.problems import ForbiddenPathError
+from sfm_server.export_folder import Replacement, open_to_read
 
 ResultT = TypeVar("ResultT")
 _CHUNK = 256 * 1024
@@ -31,20 +30,22 @@ class FileWorker:
         """Finish the operation in hand and end the thread."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    async def write_lines(self, path: Path, lines: AsyncIterable[bytes]) -> int:
-        """Write a file that is either whole or not there.
+    async def write_lines(self, folder: Path | None, path: str, lines: AsyncIterable[bytes]) -> int:
+        """Write a file of the export folder that is either whole or not there.
 
         Args:
-            path: Where it is to be; what was there is replaced.
+            folder: The export folder, if there is one.
+            path: Where in it the file is to be; what was there is replaced.
             lines: Lines without their ends.
 
         Returns:
             How many lines were written.
+
+        Raises:
+            ForbiddenPathError: The path may not be written to.
         """
-        partial = path.with_name(f".{path.name}.partial")
-        await self.run(lambda: path.parent.mkdir(parents=True, exist_ok=True))
+        target = await self.run(lambda: Replacement(folder, path))
         count = 0
-        file = await self.run(lambda: partial.open("wb"))
         try:
             block = bytearray()
             async for line in lines:
@@ -53,68 +54,30 @@ class FileWorker:
                 count += 1
                 if len(block) >= _CHUNK:
                     full, block = bytes(block), bytearray()
-                    await self.run(lambda full=full: file.write(full))  # type: ignore[misc]
-            rest = bytes(block)
-            await self.run(lambda: file.write(rest))
-            await self.run(file.close)
-            await self.run(lambda: partial.replace(path))
+                    await self.run(partial(target.file.write, full))
+            await self.run(partial(target.file.write, bytes(block)))
+            await self.run(target.finish)
         finally:
-            await self.run(file.close)
-            with suppress(FileNotFoundError):
-                await self.run(partial.unlink)
+            await self.run(target.close)
         return count
 
-    async def read_chunks(self, path: Path) -> AsyncGenerator[bytes]:
-        """Read a file part by part.
+    async def read_chunks(self, folder: Path | None, path: str) -> AsyncGenerator[bytes]:
+        """Read a file of the export folder part by part.
 
         Args:
-            path: The file.
+            folder: The export folder, if there is one.
+            path: Where in it the file is.
 
         Yields:
             Its bytes, in order.
 
         Raises:
+            ForbiddenPathError: The path may not be read.
             NotFoundError: There is no such file.
         """
+        file = await self.run(partial(open_to_read, folder, path))
         try:
-            file = await self.run(lambda: path.open("rb"))
-        except OSError as error:
-            raise NotFoundError(
-                f"There is no file {path.name} in the export folder that can be read."
-            ) from error
-        try:
-            while chunk := await self.run(lambda: file.read(_CHUNK)):
+            while chunk := await self.run(partial(file.read, _CHUNK)):
                 yield chunk
         finally:
             await self.run(file.close)
-
-
-def inside(folder: Path | None, path: str) -> Path:
-    """Return the place of a file in the export folder.
-
-    Args:
-        folder: The export folder, if there is one.
-        path: What the request names.
-
-    Returns:
-        The absolute path.
-
-    Raises:
-        ForbiddenPathError: There is no export folder, or the path leads out of it.
-    """
-    if folder is None:
-        raise ForbiddenPathError(
-            "This server reads and writes no files for requests.",
-            remedy="Stream the lines instead, or set SFM_EXPORT_FOLDER.",
-        )
-    base = folder.resolve()
-    try:
-        target = (base / path).resolve()
-    except (OSError, ValueError) as error:
-        raise ForbiddenPathError("The path is malformed.", remedy="Name a plain file.") from error
-    if target == base or not target.is_relative_to(base):
-        raise ForbiddenPathError(
-            "The path leads out of the export folder.",
-            remedy="Name a file inside it, such as backup.jsonl.",
-        )
-    return target

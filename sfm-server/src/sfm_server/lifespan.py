@@ -17,6 +17,7 @@ import msgspec
 from sfm_server.assembly import open_memory
 from sfm_server.closing import heard_in
 from sfm_server.files import FileWorker
+from sfm_server.limiting.counting import counting_in
 from sfm_server.selection import Selection
 from sfm_server.settings import Settings
 
@@ -47,12 +48,16 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
     async with AsyncExitStack() as stack:
         files = FileWorker()
         stack.callback(files.close)
+        await stack.enter_async_context(app.state.authority.watching())
         memory = await stack.enter_async_context(
             open_memory(settings, options=options, extra_plugins=extra)
         )
         app.state.files = files
         app.state.engine = memory.engine
         stack.callback(_forget_engine, app)
+        await stack.enter_async_context(
+            counting_in(app.state.ledger, memory.engine.cache, settings)
+        )
         _warn_if_open(memory.selection)
         if settings.openapi_path is not None or memory.selection.mode.lasting:
             task = asyncio.create_task(_write_openapi_soon(app, files))
@@ -64,7 +69,7 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
 
 
 def _warn_if_open(selection: Selection) -> None:
-    if selection.settings.api_token is not None:
+    if selection.settings.authenticates:
         return
     if selection.mode.secure:
         # Louder, because such a mode is chosen for services that hold each other to credentials;

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from sfm_core.errors import ConfigurationError
 from sfm_server.masking import mask
-from sfm_server.settings import PLUGIN_PREFIX, PREFIX, Settings, variable_of
+from sfm_server.setting_kinds import PREFIX
+from sfm_server.settings import PLUGIN_PREFIX, Settings, variable_of
 
 _SECRETS = frozenset({"SOMA_API_TOKEN", "SFM_WEBHOOK_SECRET"})
 DEFAULT_ENV_FILE = Path(".env")

@@ -51,9 +51,72 @@ class UnsupportedMediaTypeError(RequestError):
 
 
 class UnauthorizedError(RequestError):
-    """The request carries no valid token."""
+    """The request carries no valid token.
+
+    Attributes:
+        challenge: What the answer says under `WWW-Authenticate`.
+    """
 
     code = "unauthorized"
+
+    def __init__(self, message: str, *, challenge: str = "Bearer", remedy: str = "") -> None:
+        """Keep the challenge along with what is wrong.
+
+        Args:
+            message: What is wrong with the token.
+            challenge: How to authenticate.
+            remedy: What the caller can do.
+        """
+        super().__init__(message, remedy=remedy)
+        self.challenge = challenge
+
+
+class ForbiddenError(RequestError):
+    """The token is valid and does not allow this, or not in this namespace."""
+
+    code = "forbidden"
+
+
+class TooManyRequestsError(RequestError):
+    """The caller has sent more requests in a minute than the server takes.
+
+    Attributes:
+        wait_seconds: When the next ones will be taken.
+    """
+
+    code = "too-many-requests"
+    retryable = True
+
+    def __init__(self, message: str, *, wait_seconds: int, remedy: str = "") -> None:
+        """Keep how long to wait.
+
+        Args:
+            message: What happened.
+            wait_seconds: When the next requests will be taken.
+            remedy: What the caller can do.
+        """
+        super().__init__(message, remedy=remedy)
+        self.wait_seconds = wait_seconds
+
+
+class OverloadedError(RequestError):
+    """The server has more work of this kind in hand than it takes; nothing was done."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class RequestTimeoutError(RequestError):
+    """The request took too long to arrive; nothing was done."""
+
+    code = "request-timeout"
+    retryable = True
+
+
+class HeadTooLargeError(RequestError):
+    """The head of the request has more bytes than the server takes."""
+
+    code = "head-too-large"
 
 
 class ForbiddenPathError(RequestError):
@@ -93,20 +156,25 @@ STATUSES: Mapping[type[errors.SfmError], HTTPStatus] = MappingProxyType(
         errors.InvalidPositionError: HTTPStatus.BAD_REQUEST,
         MalformedBodyError: HTTPStatus.BAD_REQUEST,
         UnauthorizedError: HTTPStatus.UNAUTHORIZED,
+        ForbiddenError: HTTPStatus.FORBIDDEN,
         ForbiddenPathError: HTTPStatus.FORBIDDEN,
         errors.NotFoundError: HTTPStatus.NOT_FOUND,
         NoSuchRouteError: HTTPStatus.NOT_FOUND,
         MethodNotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
+        RequestTimeoutError: HTTPStatus.REQUEST_TIMEOUT,
         errors.VersionConflictError: HTTPStatus.CONFLICT,
         errors.EventsOffError: HTTPStatus.CONFLICT,
         errors.EventsGoneError: HTTPStatus.GONE,
         BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         UnsupportedMediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
+        HeadTooLargeError: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
         InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.BackendUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ReadOnlyStorageError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ClosedError: HTTPStatus.SERVICE_UNAVAILABLE,
+        OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
         UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
         errors.UnsupportedError: HTTPStatus.NOT_IMPLEMENTED,
@@ -252,7 +320,11 @@ def _field(error: errors.SfmError, faults: Sequence[FieldProblem] | None) -> str
 
 def _headers(error: errors.SfmError) -> dict[str, str]:
     if isinstance(error, UnauthorizedError):
-        return {"WWW-Authenticate": "Bearer"}
+        return {"WWW-Authenticate": error.challenge}
+    if isinstance(error, ForbiddenError):
+        return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+    if isinstance(error, TooManyRequestsError):
+        return {"Retry-After": str(error.wait_seconds)}
     if isinstance(error, BodyTooLargeError):
         # The rest of the body is never read, so the connection cannot be used again.
         return {"Connection": "close"}

@@ -4,47 +4,41 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import platformdirs
-from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from sfm_core.model.payload import PayloadLimits
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.settings import EngineSettings, Indexing, Limits, RankingSettings
 from sfm_core.text.composing import TextRule
+from sfm_server.access.settings import AccessSettings
+from sfm_server.limiting.settings import LimitSettings
+from sfm_server.setting_kinds import (
+    MODEL,
+    PREFIX,
+    Count,
+    Names,
+    Seconds,
+    Share,
+    Weight,
+    Weights,
+)
 
-PREFIX = "SFM_"
 PLUGIN_PREFIX = "SFM_PLUGIN_"
 """Begins variables that are for third parties' backends to define."""
 _ENGINE = EngineSettings()
 _RANKING = _ENGINE.ranking
 _LIMITS = _ENGINE.limits
 _TEXT = _ENGINE.text
-_MAX_SECONDS = 10 * 365 * 86_400
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Weights = Annotated[
-    tuple[Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)], ...], BeforeValidator(_split)
-]
-Share = Annotated[float, Field(ge=0, le=1)]
-Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(gt=0, le=_MAX_SECONDS)]
-Count = Annotated[int, Field(ge=1, le=2**31)]
 
 
 def _default_data_folder() -> Path:
     return Path(platformdirs.user_data_dir("somafractalmemory", appauthor=False))
 
 
-class Settings(BaseModel):
+class Settings(AccessSettings, LimitSettings):
     """Every setting of the server.
 
     A field is set by the environment variable `SFM_` + its name in capitals,
@@ -52,12 +46,7 @@ class Settings(BaseModel):
     class never does.
     """
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        populate_by_name=True,
-        alias_generator=AliasGenerator(validation_alias=lambda name: f"{PREFIX}{name.upper()}"),
-    )
+    model_config = MODEL
 
     memory_mode: str = Field(
         default="embedded",
@@ -125,11 +114,6 @@ class Settings(BaseModel):
         default="default",
         validation_alias="SOMA_NAMESPACE",
         description="Namespace of a request that names none.",
-    )
-    api_token: SecretStr | None = Field(
-        default=None,
-        validation_alias="SOMA_API_TOKEN",
-        description="Bearer token that requests must carry. Unset: no authentication.",
     )
     eventing_enabled: bool | None = Field(
         default=None,

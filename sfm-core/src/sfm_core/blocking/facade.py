@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from sfm_core.blocking.calls import BlockingCalls
+from sfm_core.engine.restore import Permits
 from sfm_core.engine.transfer import Progress
 from sfm_core.errors import SfmError
 from sfm_core.model.coordinate import Coordinate
@@ -236,6 +237,7 @@ class BlockingMemory(BlockingCalls):
         *,
         default_namespace: str,
         progress: Progress | None = None,
+        permits: Permits | None = None,
     ) -> ImportReport:
         """See `MemoryEngine.import_lines`.
 
@@ -243,13 +245,17 @@ class BlockingMemory(BlockingCalls):
             lines: One JSON object each. They are drawn in another thread.
             default_namespace: For lines that name none.
             progress: Told how many lines were dealt with, in the engine's thread.
+            permits: Tells of a namespace whether lines may be about it, in the engine's thread.
 
         Returns:
             What was imported, and which lines were left out and why.
         """
         return self._call(
             lambda engine: engine.import_lines(
-                _drawn(lines), default_namespace=default_namespace, progress=progress
+                _drawn(lines),
+                default_namespace=default_namespace,
+                progress=progress,
+                permits=permits,
             )
         )
 

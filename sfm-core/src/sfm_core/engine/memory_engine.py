@@ -10,6 +10,7 @@ from sfm_core.engine.operations.relating import Relating
 from sfm_core.engine.operations.telling import Telling
 from sfm_core.engine.operations.writing import Writing
 from sfm_core.model.report import Health, Lag, Publication
+from sfm_core.protocols.cache import Cache
 
 
 class MemoryEngine(Writing, Asking, Relating, Keeping, Telling):
@@ -37,6 +38,11 @@ class MemoryEngine(Writing, Asking, Relating, Keeping, Telling):
         """What this engine has published."""
         relay = self._parts.relay
         return relay.publication if relay else Publication()
+
+    @property
+    def cache(self) -> Cache:
+        """The open cache, for counters that processes share."""
+        return self._parts.stores.cache
 
     async def lag(self) -> Lag:
         """Tell how far what follows the truth is behind it.

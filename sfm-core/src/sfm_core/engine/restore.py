@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias, cast
@@ -63,6 +63,8 @@ class LinkLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 Line: TypeAlias = MemoryLine | LinkLine
+Permits: TypeAlias = Callable[[str], bool]
+"""Tells whether a namespace may be imported into."""
 
 _decoder: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict)
 
@@ -70,9 +72,10 @@ _decoder: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict)
 class LineReader:
     """Understands the lines of one import, one after the other."""
 
-    def __init__(self, default_namespace: str) -> None:
-        """Use `default_namespace` for lines that name none."""
+    def __init__(self, default_namespace: str, permits: Permits | None = None) -> None:
+        """Use `default_namespace` for lines that name none, and take those that `permits` says."""
         self._default = default_namespace
+        self._permits = permits
         self._is_export = False
         self._ended = False
         self._counts = {"memory": 0, "link": 0, "history": 0}
@@ -100,9 +103,13 @@ class LineReader:
         except (ValueError, RecursionError) as error:
             raise InvalidInputError(f"{error}.", field="line") from error
         self._counts[parsed.kind] += 1
-        return (
-            parsed if parsed.namespace else msgspec.structs.replace(parsed, namespace=self._default)
-        )
+        if not parsed.namespace:
+            parsed = msgspec.structs.replace(parsed, namespace=self._default)
+        if self._permits is not None and not self._permits(parsed.namespace):
+            raise InvalidInputError(
+                "The line is about a namespace that may not be imported into.", field="namespace"
+            )
+        return parsed
 
     def missing_footer(self) -> str:
         """Say what is wrong with an export that does not end as it should; "" if nothing is."""

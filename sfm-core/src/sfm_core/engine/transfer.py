@@ -24,7 +24,14 @@ from sfm_core.engine.portable import (
     memory_document,
 )
 from sfm_core.engine.reading import Reading
-from sfm_core.engine.restore import Line, LineReader, MemoryLine, OldVersion, Restoring
+from sfm_core.engine.restore import (
+    Line,
+    LineReader,
+    MemoryLine,
+    OldVersion,
+    Permits,
+    Restoring,
+)
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_alive, link_of
 from sfm_core.engine.writer import Outcome, Writer
@@ -170,11 +177,12 @@ class Importing:
         *,
         default_namespace: str,
         progress: Progress | None,
+        permits: Permits | None = None,
     ) -> ImportReport:
         """Import; see `MemoryEngine.import_lines`."""
         check_namespace(default_namespace)
         tally = _Tally()
-        reader = LineReader(default_namespace)
+        reader = LineReader(default_namespace, permits)
         batch: list[_Pending] = []
         number = 0
         async for number, line in _numbered(lines):

@@ -108,7 +108,7 @@ def _plugins(selection: Selection) -> Iterator[Finding]:
 
 
 def _token(selection: Selection) -> Iterator[Finding]:
-    if selection.mode.secure and selection.settings.api_token is None:
+    if selection.mode.secure and not selection.settings.authenticates:
         yield Finding(
             check="token",
             verdict=Verdict.WARNING,

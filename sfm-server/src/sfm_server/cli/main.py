@@ -43,6 +43,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "events dlq drop": "letters:drop",
         "migrate": "migration:migrate",
         "truths": "migration:truths",
+        "tokens new": "tokens:new",
+        "tokens list": "tokens:list_tokens",
+        "tokens revoke": "tokens:revoke",
         "plugins": "plugins:plugins",
         "modes": "modes:modes",
         "config": "config:config",
@@ -55,6 +58,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
     {
         "events": "Look at events, and look after those that are published.",
         "events dlq": "Look after dead letters: events that a consumer could not take in.",
+        "tokens": "Look after the tokens of SFM_TOKENS_FILE.",
     }
 )
 """What each group of commands is for."""

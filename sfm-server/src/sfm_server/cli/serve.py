@@ -58,6 +58,7 @@ def _serve_alone(loaded: LoadedSettings) -> int:
     import uvicorn  # noqa: PLC0415
 
     from sfm_server.app import create_app  # noqa: PLC0415
+    from sfm_server.limiting.patience import PatientProtocol  # noqa: PLC0415
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket] | None = None) -> None:
@@ -78,6 +79,10 @@ def _serve_alone(loaded: LoadedSettings) -> int:
             log_config=log_config(settings),
             timeout_graceful_shutdown=settings.shutdown_seconds,
             timeout_keep_alive=settings.keep_alive_seconds,
+            http=PatientProtocol,
+            ws="none",
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
         )
     )
     # The library ends the process itself when a start fails; our statuses say more.
@@ -91,6 +96,8 @@ def _serve_alone(loaded: LoadedSettings) -> int:
 
 def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
     import uvicorn  # noqa: PLC0415 - as above
+
+    from sfm_server.limiting.patience import PatientProtocol  # noqa: PLC0415
 
     settings = loaded.settings
     _refuse_unshared(loaded)
@@ -108,13 +115,20 @@ def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
         log_config=log_config(settings),
         timeout_graceful_shutdown=settings.shutdown_seconds,
         timeout_keep_alive=settings.keep_alive_seconds,
+        http=PatientProtocol,
+        ws="none",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
     )
     return Exit.OK
 
 
 def _refuse_unshared(loaded: LoadedSettings) -> None:
+    from sfm_server.access.authority import Authority  # noqa: PLC0415 - as above
     from sfm_server.selection import select  # noqa: PLC0415 - as above
 
     selection = select(loaded.settings, options=loaded.options)
     selection.require_backends()
     selection.refuse_unshared("UVICORN_WORKERS")
+    # Each worker would find the same wrong, and be started again and again.
+    Authority(loaded.settings).load()

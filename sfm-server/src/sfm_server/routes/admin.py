@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Request
@@ -14,7 +13,6 @@ from sfm_core.errors import NotFoundError
 from sfm_core.model.names import check_name
 from sfm_server import wire
 from sfm_server.context import BodyContext, Context, JsonAnswer, QueryContext
-from sfm_server.files import inside
 from sfm_server.limits import (
     LINES_MEDIA_TYPES,
     JsonRoute,
@@ -57,10 +55,10 @@ async def export_memories(
 
     An export that was cut off lacks its last line, whose `kind` is `footer`.
     """
-    lines = context.engine.export(_checked(namespaces))
+    lines = context.engine.export(await context.listed(_checked(namespaces)))
     # A failure before the first line can still be told by the status.
     first = await anext(lines, b"")
-    return StreamingResponse(_chunks(first, lines), media_type=LINES)
+    return StreamingResponse(_chunks(context, first, lines), media_type=LINES)
 
 
 @json_router.post(
@@ -70,11 +68,9 @@ async def export_memories(
 )
 async def export_to_file(body: requests.ExportRequest, context: BodyContext) -> JsonAnswer:
     """Write memories and links to a file of the server's export folder."""
-    folder = context.settings.export_folder
-    path = await context.files.run(lambda: inside(folder, body.path))
-    written = await context.files.write_lines(
-        path, context.engine.export(_checked(body.namespaces))
-    )
+    lines = context.engine.export(await context.listed(_checked(body.namespaces)))
+    async with aclosing(lines):
+        written = await context.files.write_lines(context.settings.export_folder, body.path, lines)
     return JsonAnswer(ExportAnswer(exported=written, path=body.path))
 
 
@@ -106,11 +102,15 @@ async def import_memories(request: Request, context: QueryContext) -> JsonAnswer
     `application/json`, the lines come from a file of the server's export folder.
     """
     if media_type(request) == "application/json":
-        chunks = context.files.read_chunks(await _import_path(request, context))
+        context.visit.everywhere()
+        path = await _import_path(request)
+        chunks = context.files.read_chunks(context.settings.export_folder, path)
     else:
         chunks = _sent_lines(request)
     lines = split_lines(chunks, limit=body_limit(request))
-    report = await context.engine.import_lines(lines, default_namespace=context.fallback)
+    report = await context.engine.import_lines(
+        lines, default_namespace=context.fallback, permits=context.visit.permits
+    )
     return JsonAnswer(wire.import_report(report))
 
 
@@ -149,7 +149,7 @@ def _checked(namespaces: list[str] | None) -> list[str] | None:
     return namespaces
 
 
-async def _import_path(request: Request, context: Context) -> Path:
+async def _import_path(request: Request) -> str:
     document = await read_json(request)
     members = cast(dict[str, object], document) if isinstance(document, dict) else {}
     path = members.get("path")
@@ -157,8 +157,7 @@ async def _import_path(request: Request, context: Context) -> Path:
         raise InvalidRequestError(
             "The body is not of the form {path}.", remedy='Send {"path": "backup.jsonl"}.'
         )
-    folder = context.settings.export_folder
-    return await context.files.run(lambda: inside(folder, path))
+    return path
 
 
 def _sent_lines(request: Request) -> AsyncGenerator[bytes]:
@@ -171,7 +170,9 @@ def _sent_lines(request: Request) -> AsyncGenerator[bytes]:
     return request.stream()
 
 
-async def _chunks(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+async def _chunks(
+    context: Context, first: bytes, lines: AsyncGenerator[bytes]
+) -> AsyncGenerator[bytes]:
     block = bytearray(first + b"\n" if first else b"")
     # Whoever stops reading must not leave a scan of the store open.
     async with aclosing(lines):
@@ -179,6 +180,9 @@ async def _chunks(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator[
             block += line
             block += b"\n"
             if len(block) >= _CHUNK:
+                if not context.visit.admitted():
+                    # Whose token was revoked meanwhile gets no more, and no footer.
+                    return
                 yield bytes(block)
                 block.clear()
     if block:

@@ -14,11 +14,14 @@ ResponseDocs = dict[int | str, dict[str, object]]
 
 _COMMON: tuple[type[errors.SfmError], ...] = (
     problems.UnauthorizedError,
+    problems.ForbiddenError,
     problems.InvalidRequestError,
+    problems.TooManyRequestsError,
     errors.BackendUnavailableError,
 )
 _WITH_BODY: tuple[type[errors.SfmError], ...] = (
     problems.MalformedBodyError,
+    problems.RequestTimeoutError,
     problems.BodyTooLargeError,
     problems.UnsupportedMediaTypeError,
     errors.StorageFullError,

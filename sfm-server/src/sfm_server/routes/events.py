@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -72,6 +72,8 @@ async def _wanted(
         bool, Query(description="Everybody's events instead of one namespace's.")
     ] = False,
 ) -> Wanted:
+    if all_namespaces:
+        context.visit.everywhere()
     return Wanted(namespace=None if all_namespaces else context.fallback, after=after, types=types)
 
 
@@ -84,6 +86,7 @@ class _Stream:
 
     first: EventPage
     rest: AsyncGenerator[EventPage]
+    admitted: Callable[[], bool]
 
 
 async def _stream(
@@ -102,7 +105,7 @@ async def _stream(
         idle=HEARTBEAT,
     )
     async with aclosing(until(request.app.state.closing, pages)) as rest:
-        yield _Stream(first=await _first(rest), rest=rest)
+        yield _Stream(first=await _first(rest), rest=rest, admitted=context.visit.admitted)
 
 
 async def _first(pages: AsyncGenerator[EventPage]) -> EventPage:
@@ -156,7 +159,9 @@ async def page(
 async def replay(body: requests.ReplayRequest, context: BodyContext) -> JsonAnswer:
     """Tell again what changed since a time; answers when it is done."""
     report = await context.engine.replay_events(
-        wire.moment(body.since, field="from"), namespaces=body.namespaces, dry_run=body.dry_run
+        wire.moment(body.since, field="from"),
+        namespaces=await context.listed(body.namespaces),
+        dry_run=body.dry_run,
     )
     return JsonAnswer(wire.replay_report(report))
 
@@ -165,6 +170,9 @@ async def _told(stream: _Stream) -> AsyncGenerator[bytes]:
     yield _message(stream.first)
     try:
         async for page in stream.rest:
+            if not stream.admitted():
+                # Who connects again with a token that was revoked hears why.
+                return
             yield _message(page)
     except errors.SfmError as error:
         # The status is sent. Who connects again where he was hears of it, if it is still so.

@@ -14,6 +14,8 @@ from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.report import Health
 from sfm_core.registry import PortName
 from sfm_server import wire
+from sfm_server.access.roles import ANYONE
+from sfm_server.access.visit import visit_of
 from sfm_server.auth import may_see_details
 from sfm_server.context import JsonAnswer, QueryContext, engine_of
 from sfm_server.metrics import CONTENT_TYPE, Metrics
@@ -51,8 +53,10 @@ async def service(request: Request) -> JsonAnswer:
 @router.get("/stats", response_model=StatsAnswer, responses=failures())
 async def stats(context: QueryContext) -> JsonAnswer:
     """Count the memories and links of a namespace."""
-    counted = await context.engine.stats(context.fallback)
-    return JsonAnswer(wire.stats(context.fallback, counted, await context.engine.namespaces()))
+    namespace = context.fallback
+    counted = await context.engine.stats(namespace)
+    seen = (context.visit.caller or ANYONE).seen(await context.engine.namespaces())
+    return JsonAnswer(wire.stats(namespace, counted, seen))
 
 
 @router.get(
@@ -63,8 +67,10 @@ async def stats(context: QueryContext) -> JsonAnswer:
 async def health(request: Request) -> JsonAnswer:
     """Ask every backend how it does; status 503 when one does not answer."""
     found = wire.health(await engine_of(request).health())
+    found = _troubled(found, request)
     if not may_see_details(request.scope):
-        found = replace(found, ports={name: _brief(port) for name, port in found.ports.items()})
+        brief = {name: _brief(port) for name, port in found.ports.items()}
+        found = replace(found, ports=brief, collections=[])
     return JsonAnswer(found, status_code=200 if found.ok else 503)
 
 
@@ -80,9 +86,9 @@ async def ready(request: Request) -> JsonAnswer:
     found = await engine_of(request).health()
     _need_truth(found)
     down = [name for name, port in found.ports.items() if not port.ok]
-    whole = not down and not found.hint
-    status: Literal["ok", "degraded"] = "ok" if whole else "degraded"
-    return JsonAnswer(ReadyAnswer(status=status, down=down, hint=found.hint))
+    hint = found.hint or visit_of(request.scope).authority.trouble
+    status: Literal["ok", "degraded"] = "degraded" if down or hint else "ok"
+    return JsonAnswer(ReadyAnswer(status=status, down=down, hint=hint))
 
 
 @router.get("/metrics", response_class=Response)
@@ -96,13 +102,22 @@ async def show_metrics(request: Request) -> Response:
 
 
 def _brief(port: PortAnswer) -> PortAnswer:
-    """Leave out the message, which may name hosts and folders."""
-    return replace(port, error="the log says why" if port.error else "")
+    """Leave out the messages, which may name hosts and folders."""
+    return replace(port, error="the log says why" if port.error else "", superseded_by="")
+
+
+def _troubled(found: HealthAnswer, request: Request) -> HealthAnswer:
+    """Say too what is wrong with where tokens come from."""
+    trouble = visit_of(request.scope).authority.trouble
+    if not trouble:
+        return found
+    status = "degraded" if found.status == "ok" else found.status
+    return replace(found, status=status, hint=" ".join(filter(None, (found.hint, trouble))))
 
 
 def _need_truth(health: Health) -> None:
     truth = health.ports[PortName.KV]
     if not truth.ok:
         raise errors.BackendUnavailableError(
-            f"The truth does not answer: {truth.error}", backend=truth.scheme
+            "The truth does not answer; the log says why.", backend=truth.scheme
         )

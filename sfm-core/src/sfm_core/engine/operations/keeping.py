@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from sfm_core.engine.operations.parts import Operations
+from sfm_core.engine.restore import Permits
 from sfm_core.engine.transfer import Progress
 from sfm_core.model.report import CheckReport, CollectionState, ImportReport
 
@@ -31,6 +32,7 @@ class Keeping(Operations):
         *,
         default_namespace: str,
         progress: Progress | None = None,
+        permits: Permits | None = None,
     ) -> ImportReport:
         """Read JSON Lines: an export, or plain lines of memories.
 
@@ -38,6 +40,7 @@ class Keeping(Operations):
             lines: One JSON object each; blank ones are passed over.
             default_namespace: For lines that name none.
             progress: Told how many lines were dealt with.
+            permits: Tells of a namespace whether lines may be about it; all may by default.
 
         Returns:
             What was imported, and which lines were left out and why. Importing
@@ -47,7 +50,7 @@ class Keeping(Operations):
             BackendError: A backend failed; what came before is imported.
         """
         return await self._parts.importing.import_lines(
-            lines, default_namespace=default_namespace, progress=progress
+            lines, default_namespace=default_namespace, progress=progress, permits=permits
         )
 
     async def follow_up(self) -> int:

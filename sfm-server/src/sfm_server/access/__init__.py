@@ -1,0 +1,1 @@
+"""Who may do what: tokens, roles, namespaces, and what each endpoint asks for."""

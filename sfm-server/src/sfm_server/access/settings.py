@@ -1,0 +1,75 @@
+"""Settings of access."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr
+
+from sfm_server.setting_kinds import MODEL, Names, split
+
+# Those with a shared secret are left out on purpose: a public key must never pass for one.
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
+
+
+class AccessSettings(BaseModel):
+    """Who may use the API."""
+
+    model_config = MODEL
+
+    api_token: SecretStr | None = Field(
+        default=None,
+        validation_alias="SOMA_API_TOKEN",
+        min_length=1,
+        description="Bearer token that may do everything. With neither it nor SFM_TOKENS_FILE: "
+        "no authentication.",
+    )
+    tokens_file: Path | None = Field(
+        default=None,
+        description="File of tokens, each with roles in namespaces; `sfm tokens` edits it, and a "
+        "change counts within seconds.",
+    )
+    jwt_keys: str | None = Field(
+        default=None,
+        description="Where the keys are that JSON Web Tokens are signed with: the URL of a JWKS, "
+        "or a file with one or with a public key as PEM. Unset: no such tokens are taken.",
+    )
+    jwt_issuer: str | None = Field(
+        default=None, description="Who must have issued a JSON Web Token (`iss`)."
+    )
+    jwt_audience: str | None = Field(
+        default=None, description="Whom a JSON Web Token must be for (`aud`)."
+    )
+    jwt_algorithms: Annotated[tuple[Algorithm, ...], BeforeValidator(split)] = Field(
+        default=("RS256", "ES256"),
+        min_length=1,
+        description="Algorithms that signatures may be made with.",
+    )
+    jwt_leeway_seconds: float = Field(
+        default=30.0, ge=0, le=3600, description="How far clocks may be apart."
+    )
+    jwt_role_claim: str = Field(
+        default="role",
+        min_length=1,
+        description="Claim that holds the role, or a list with it: reader, writer or admin.",
+    )
+    jwt_namespaces_claim: str = Field(
+        default="namespaces",
+        min_length=1,
+        description="Claim that holds the namespace, or a list of them; one that ends in * "
+        "stands for all that begin so.",
+    )
+    trusted_proxies: Names = Field(
+        default=(),
+        description="Addresses or networks of proxies whose X-Forwarded-For is believed.",
+    )
+    cors_origins: Names = Field(
+        default=(),
+        description="Origins whose pages may use the API from a browser; * for any.",
+    )
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether requests need a token at all."""
+        return not (self.api_token is None and self.tokens_file is None and self.jwt_keys is None)

@@ -1,0 +1,201 @@
+"""Opens files of the export folder, and nothing outside it, whatever anybody does meanwhile.
+
+Each part of a path is opened relative to the folder before it and without
+following links, so that a link that is put in its place between a check and
+its use leads nowhere. Only plain files that have one name are read or replaced.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from sfm_core.errors import NotFoundError
+from sfm_server.problems import ForbiddenPathError
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Replacement:
+    """A file that takes its place when it is whole, and is gone if it never is.
+
+    Attributes:
+        file: Open for writing.
+    """
+
+    def __init__(self, folder: Path | None, path: str) -> None:
+        """Begin a file in the export folder; this blocks.
+
+        Args:
+            folder: The export folder, if there is one.
+            path: Where in it the file is to be; folders on the way are made.
+
+        Raises:
+            ForbiddenPathError: There is no export folder, the path leads out of
+                it, or something else than a plain file is there.
+        """
+        parts = _parts(folder, path)
+        self._name = parts[-1]
+        self._partial = f".{secrets.token_hex(8)}.partial"
+        self._folder = _walk(folder, parts[:-1], make=True)
+        try:
+            self._refuse_what_is_no_file()
+            handle = os.open(self._partial, _WRITE, 0o600, dir_fd=self._folder)
+        except OSError as error:
+            os.close(self._folder)
+            _refuse(error)
+        except ForbiddenPathError:
+            os.close(self._folder)
+            raise
+        self.file: BinaryIO = os.fdopen(handle, "wb")
+
+    def finish(self) -> None:
+        """Put the file in its place; this blocks.
+
+        Raises:
+            ForbiddenPathError: Something else than a plain file is there.
+        """
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self._refuse_what_is_no_file()
+        try:
+            os.replace(self._partial, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except OSError as error:
+            _refuse(error)
+
+    def close(self) -> None:
+        """Leave nothing behind that is not whole; this blocks."""
+        self.file.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._partial, dir_fd=self._folder)
+        os.close(self._folder)
+
+    def _refuse_what_is_no_file(self) -> None:
+        try:
+            found = os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            _refuse(error)
+        _need_plain(found)
+
+
+def open_to_read(folder: Path | None, path: str) -> BinaryIO:
+    """Open a file of the export folder; this blocks.
+
+    Args:
+        folder: The export folder, if there is one.
+        path: Where in it the file is.
+
+    Returns:
+        The open file.
+
+    Raises:
+        ForbiddenPathError: There is no export folder, the path leads out of
+            it, or it is no plain file.
+        NotFoundError: There is no such file, or it may not be read.
+    """
+    parts = _parts(folder, path)
+    with _opened(folder, parts[:-1]) as parent:
+        try:
+            handle = os.open(parts[-1], _READ, dir_fd=parent)
+        except OSError as error:
+            _refuse(error)
+    try:
+        _need_plain(os.fstat(handle))
+    except ForbiddenPathError:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
+
+
+def _parts(folder: Path | None, path: str) -> list[str]:
+    if folder is None:
+        raise ForbiddenPathError(
+            "This server reads and writes no files for requests.",
+            remedy="Stream the lines instead, or set SFM_EXPORT_FOLDER.",
+        )
+    if path.startswith("/"):
+        raise _outside()
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    if not parts or ".." in parts:
+        raise _outside()
+    try:
+        os.fsencode(path)
+    except ValueError as error:
+        raise _malformed() from error
+    if "\0" in path or path.endswith("/"):
+        raise _malformed()
+    return parts
+
+
+@contextmanager
+def _opened(folder: Path | None, parts: list[str]) -> Generator[int]:
+    handle = _walk(folder, parts, make=False)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _walk(folder: Path | None, parts: list[str], *, make: bool) -> int:
+    """Go down from the export folder and return the last folder, open."""
+    assert folder is not None  # noqa: S101 - `_parts` has seen to that
+    try:
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
+        # Where the export folder itself is, an operator has said, who may use links.
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        _refuse(error)
+    for part in parts:
+        below = handle
+        try:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, 0o700, dir_fd=below)
+            handle = os.open(part, _FOLDER, dir_fd=below)
+        except OSError as error:
+            _refuse(error)
+        finally:
+            os.close(below)
+    return handle
+
+
+def _need_plain(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise ForbiddenPathError(
+            "The path names no plain file.",
+            remedy="Name a file that is no link, folder, pipe or device.",
+        )
+
+
+def _refuse(error: OSError) -> NoReturn:
+    if error.errno in {errno.ENOENT, errno.EACCES}:
+        raise NotFoundError(
+            "There is no such file in the export folder that can be used."
+        ) from error
+    if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+        raise _outside() from error
+    if error.errno in {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENXIO, errno.EISDIR}:
+        raise _malformed() from error
+    raise error
+
+
+def _outside() -> ForbiddenPathError:
+    return ForbiddenPathError(
+        "The path leads out of the export folder.",
+        remedy="Name a file inside it, such as backup.jsonl; links are not followed.",
+    )
+
+
+def _malformed() -> ForbiddenPathError:
+    return ForbiddenPathError("The path is malformed.", remedy="Name a plain file.")

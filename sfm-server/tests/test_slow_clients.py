@@ -1,0 +1,161 @@
+"""Clients that hold a connection and do not use it, as they are seen by a real server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Generator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from fix_serving import Server, start
+
+PATIENCE_SECONDS = 20
+HEAD = b"POST /store HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """A server that waits for nobody."""
+    environ = {
+        "MEMORY_MODE": "test",
+        "EVENTING_ENABLED": "true",
+        "SFM_HEAD_SECONDS": "0.5",
+        "SFM_BODY_SECONDS": "0.5",
+        "SFM_SLOW_READER_SECONDS": "1",
+        "SFM_MAX_CONNECTIONS": "8",
+    }
+    running = start(tmp_path_factory.mktemp("impatient"), environ=environ)
+    yield running
+    log = running.stop()
+    assert "Traceback" not in log
+
+
+@pytest.fixture
+def connection(impatient: Server) -> Generator[socket.socket]:
+    with connect(impatient) as made:
+        yield made
+
+
+def connect(server: Server) -> socket.socket:
+    port = urlsplit(server.url).port
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+
+
+def rest(connection: socket.socket) -> bytes:
+    """Return what comes until the server closes."""
+    found = b""
+    try:
+        while part := connection.recv(65536):
+            found += part
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def problem(answer: bytes) -> tuple[bytes, str]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    assert b"connection: close" in head
+    return head.split(b" ")[1], json.loads(body)["type"]
+
+
+def drip(connection: socket.socket, content: bytes) -> None:
+    """Send a byte now and then, until the server has had enough."""
+
+    def send() -> None:
+        for place in range(len(content)):
+            try:
+                connection.sendall(content[place : place + 1])
+            except OSError:
+                return
+            # A clock of another process is waited for, which no test can move.
+            time.sleep(0.1)  # noqa: TID251
+
+    threading.Thread(target=send, daemon=True).start()
+
+
+def test_a_connection_that_says_nothing_is_closed(connection: socket.socket) -> None:
+    assert rest(connection) == b""
+
+
+def test_a_head_that_trickles_in_is_cut_off(connection: socket.socket) -> None:
+    drip(connection, HEAD * 100)
+    assert problem(rest(connection)) == (b"408", "urn:sfm:error:request-timeout")
+
+
+def test_a_body_that_trickles_in_is_cut_off(connection: socket.socket) -> None:
+    connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
+    drip(connection, b" " * 1000)
+    assert problem(rest(connection)) == (b"408", "urn:sfm:error:request-timeout")
+
+
+def test_a_chunked_body_without_an_end_is_cut_off(connection: socket.socket) -> None:
+    connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    drip(connection, b"1\r\n \r\n" * 1000)
+    assert problem(rest(connection)) == (b"408", "urn:sfm:error:request-timeout")
+
+
+def test_a_head_without_an_end_is_refused(connection: socket.socket) -> None:
+    connection.sendall(b"GET / HTTP/1.1\r\n")
+    try:
+        for number in range(100_000):
+            connection.sendall(b"X-%d: %s\r\n" % (number, b"x" * 1000))
+    except OSError:
+        return
+    pytest.fail("the head went on without end")
+
+
+def test_the_second_request_of_a_connection_is_waited_for_no_longer(
+    connection: socket.socket,
+) -> None:
+    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"200 OK" in connection.recv(65536)
+    drip(connection, b"GET /healthz HTTP/1.1\r\n" + b"X: y\r\n" * 100)
+    assert problem(rest(connection)) == (b"408", "urn:sfm:error:request-timeout")
+
+
+def test_an_idle_connection_is_kept_for_the_next_request(
+    connection: socket.socket, impatient: Server
+) -> None:
+    for _ in range(3):
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in connection.recv(65536)
+        # As above; longer than a head may take.
+        time.sleep(0.8)  # noqa: TID251
+    assert httpx.get(f"{impatient.url}/healthz").is_success
+
+
+def test_who_takes_nothing_of_an_export_is_cut_off(impatient: Server) -> None:
+    text = "x" * 100_000
+    for part in range(10):
+        items = [{"coord": f"{part},{n}", "payload": {"text": text}} for n in range(16)]
+        answer = httpx.post(f"{impatient.url}/store_bulk", json={"items": items}, timeout=60)
+        assert answer.is_success
+    with socket.socket() as connection:
+        # So that little of the answer is on its way.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect(("127.0.0.1", urlsplit(impatient.url).port))
+        connection.sendall(b"GET /export_memories HTTP/1.1\r\nHost: x\r\n\r\n")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while "is cut off" not in impatient.log.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)  # noqa: TID251 - as above
+        assert len(rest(connection)) < 16_000_000
+    figures = httpx.get(f"{impatient.url}/metrics").text
+    assert "sfm_http_requests_in_flight 1.0" in figures
+
+
+def test_connections_beyond_the_limit_are_refused(impatient: Server) -> None:
+    connections = [connect(impatient) for _ in range(12)]
+    answers = [rest(one) for one in connections]
+    refused = [answer for answer in answers if answer]
+    assert len(refused) >= 4
+    assert {problem(answer) for answer in refused} == {(b"503", "urn:sfm:error:overloaded")}
+    for one in connections:
+        one.close()
+    assert httpx.get(f"{impatient.url}/healthz").is_success
