@@ -47,6 +47,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how much is written while the stream is disturbed; from 10000 on, as long as can be",
     )
     parser.addoption("--stream-seed", type=int, default=1, help="what is written then, and when")
+    parser.addoption(
+        "--tenant-operations",
+        type=int,
+        default=800,
+        help="how much tenants do who must not see anything of each other",
+    )
+    parser.addoption("--tenant-seed", type=int, default=1, help="who they are, and what they do")
     parser.addoption("--fault-seed", type=int, default=1, help="what is done then, and what fails")
 
 

@@ -88,8 +88,9 @@ class Condition:
     def _exactly(self, leaf: Compare | Contains | OneOf) -> str:
         path = self._path(leaf.path)
         elements = self._path(leaf.path, "[*]")
+        # Paths and values are parameters; what is put together are their names.
         return (
-            "EXISTS (SELECT FROM ("
+            "EXISTS (SELECT FROM ("  # nosec B608
             f"SELECT jsonb_path_query(point.payload, {path}) AS value UNION ALL "
             f"SELECT jsonb_path_query(point.payload, {elements})) AS found "
             f"WHERE {self._condition(leaf)})"
@@ -113,7 +114,7 @@ class Condition:
 
     def _contains(self, operand: JsonValue) -> str:
         held = (
-            "CASE WHEN jsonb_typeof(found.value) = 'array' THEN EXISTS (SELECT FROM "
+            "CASE WHEN jsonb_typeof(found.value) = 'array' THEN EXISTS (SELECT FROM "  # nosec B608
             "jsonb_array_elements(found.value) AS element "
             f"WHERE element = ANY({self._values((operand,))})) END"
         )

@@ -33,4 +33,4 @@ def read_entries(
 @cache
 def _select(count: int) -> str:
     marks = ", ".join("?" * count)
-    return f"SELECT key, value, version FROM entry WHERE namespace = ? AND key IN ({marks})"  # noqa: S608 - question marks only
+    return f"SELECT key, value, version FROM entry WHERE namespace = ? AND key IN ({marks})"  # noqa: S608  # nosec B608 - marks only

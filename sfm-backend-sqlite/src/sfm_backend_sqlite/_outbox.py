@@ -19,7 +19,7 @@ _CLAIM = (
     "key, attempts"
 )
 _CHUNK = 64
-_OUTSTANDING = f"SELECT id FROM outbox WHERE id IN ({', '.join('?' * _CHUNK)})"  # noqa: S608 - no input in it
+_OUTSTANDING = f"SELECT id FROM outbox WHERE id IN ({', '.join('?' * _CHUNK)})"  # noqa: S608  # nosec B608 - no input in it
 _LARGEST = 2**63 - 1
 _LONG = 20
 _RELEASE = (

@@ -136,7 +136,7 @@ def _scan_range(
         condition += " AND key < ?"
     direction = "DESC" if wanted.reverse else "ASC"
     rows: Iterable[_Row] = connection.execute(
-        f"SELECT key, value, version FROM entry WHERE {condition} "  # noqa: S608 - no input in it
+        f"SELECT key, value, version FROM entry WHERE {condition} "  # noqa: S608  # nosec B608 - no input in it
         f"ORDER BY key {direction} LIMIT ?",
         (*bounds, limit),
     )

@@ -1,0 +1,80 @@
+"""Requests that are counted in a cache, while that is there and while it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+import redis_server
+
+from tests.fix_server import ServerProcess
+
+LIMIT = 50
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[redis_server.Server]:
+    made = redis_server.Server(tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+def ask(url: str) -> tuple[int, float]:
+    began = time.monotonic()
+    # A new connection each time, so that every worker gets some.
+    status = httpx.get(url, timeout=30, trust_env=False).status_code
+    return status, time.monotonic() - began
+
+
+def many(url: str, times: int) -> tuple[Counter[int], float]:
+    """Ask several times at once, and return what was answered and the longest wait."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, [url] * times))
+    return Counter(status for status, _ in answers), max(wait for _, wait in answers)
+
+
+@pytest.mark.modes("embedded")
+def test_workers_count_together_and_alone_while_the_cache_is_away(
+    server: ServerProcess, cache: redis_server.Server
+) -> None:
+    server.variables |= {
+        "UVICORN_WORKERS": "4",
+        "SOMA_RATE_LIMIT_MAX": str(LIMIT),
+        "SFM_CACHE_URL": cache.url,
+    }
+    asyncio.run(server.start())
+    early_in_a_minute()
+
+    together, _ = many(f"{server.url}/", 100)
+    cache.kill()
+    alone, longest = many(f"{server.url}/openapi.json", 100)
+
+    assert together == {200: LIMIT, 429: 100 - LIMIT}
+    # Each worker has the whole limit, and none waits for the cache again and again.
+    assert alone[200] > LIMIT
+    assert longest < 3
+    assert "counts requests alone" in server.log
+
+    cache.start()
+    # One request of each worker finds out that it is back, no more than every few seconds.
+    deadline = time.monotonic() + 30
+    while server.log.count("over all workers again") < 1:
+        assert time.monotonic() < deadline
+        many(f"{server.url}/range?min=1&max=2", 8)
+        # Another process is waited for, whose clock no test can move.
+        time.sleep(0.5)  # noqa: TID251
+    assert server.surprises == ""
+
+
+def early_in_a_minute() -> None:
+    """Wait until counting does not begin anew in the middle of what is tested."""
+    while time.time() % 60 > 45:
+        # The clock of other processes, which no test can move.
+        time.sleep(0.2)  # noqa: TID251
