@@ -103,7 +103,7 @@ class Authority:
             raise UnauthorizedError(
                 "The request carries no valid token.",
                 challenge=_INVALID,
-                remedy="Send `Authorization: Bearer <token>` with SOMA_API_TOKEN or a token in force.",
+                remedy="Send `Authorization: Bearer <token>` as SOMA_API_TOKEN or another one.",
             )
         return known
 
