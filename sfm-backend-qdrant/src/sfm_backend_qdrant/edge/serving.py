@@ -11,8 +11,10 @@ import errno
 import os
 import queue
 import signal
+import sys
 import threading
-from typing import BinaryIO, Final
+from io import TextIOWrapper
+from typing import BinaryIO, Final, cast
 
 import msgspec
 
@@ -43,8 +45,9 @@ def main() -> None:
         # Nothing that prints may come between the answers.
         os.dup2(2, 1)
         calls: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        # Not `sys.stdin`: the interpreter closes it when it ends, and dies of a thread that reads.
-        source = os.fdopen(os.dup(0), "rb")
+        # Taken from `sys.stdin`, which the interpreter closes when it ends: it would die of the
+        # thread that still reads.
+        source = cast("TextIOWrapper", sys.stdin).detach()
         threading.Thread(target=_read, args=(source, calls), daemon=True).start()
         del source
         worker = _start(calls, output)
