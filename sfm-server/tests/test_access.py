@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -13,6 +13,7 @@ from tenant_tokens import grant, is_refused, issue
 from sfm_server.access.endpoints import RULES
 from sfm_server.access.roles import Role
 from sfm_server.access.rules import Where
+from sfm_server.access.token_file import remove_token
 from sfm_server.app import MemoryApp, create_app
 from sfm_server.settings import Settings
 
@@ -298,6 +299,19 @@ class TestWhatIsAboutSeveralNamespaces:
         assert [one["memories"] for one in answers] == [1, 2]
         named = {**body, "namespaces": [THEIRS]}
         assert is_refused(await filled.post("/events/replay", json=named, headers=tenant), 403)
+
+
+async def test_an_import_ends_with_its_token(
+    api: httpx.AsyncClient, app: MemoryApp, tokens: Path, tenant: dict[str, str]
+) -> None:
+    async def lines() -> AsyncGenerator[bytes]:
+        yield b'{"coord": "1", "payload": {}}\n'
+        remove_token(tokens, "tenant")
+        app.state.authority.look()
+        yield b'{"coord": "2", "payload": {}}\n'
+
+    headers = {**tenant, "Content-Type": "application/x-ndjson"}
+    assert is_refused(await api.post("/import_memories", content=lines(), headers=headers), 401)
 
 
 async def test_a_route_that_no_rule_names_is_refused(settings: Settings, tokens: Path) -> None:

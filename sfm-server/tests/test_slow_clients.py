@@ -93,6 +93,13 @@ def test_a_body_that_trickles_in_is_cut_off(connection: socket.socket) -> None:
     assert problem(rest(connection)) == (b"408", "urn:sfm:error:request-timeout")
 
 
+def test_a_body_that_came_fast_and_then_stands_still_is_cut_off(
+    connection: socket.socket,
+) -> None:
+    connection.sendall(HEAD + b"Content-Length: 2000000\r\n\r\n" + b" " * 1_900_000)
+    assert problem(rest(connection)) == (b"408", "urn:sfm:error:request-timeout")
+
+
 def test_a_chunked_body_without_an_end_is_cut_off(connection: socket.socket) -> None:
     connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
     drip(connection, b"1\r\n \r\n" * 1000)

@@ -26,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
         max_admin=2,
         max_waiting=1,
         max_wait_seconds=0.05,
-        max_arriving_bytes=2000,
+        max_arriving_bytes=4000,
         eventing_enabled=True,
     )
 
@@ -79,11 +79,19 @@ class TestPool:
 
     def test_bytes_that_are_given_back_can_be_taken_again(self) -> None:
         arriving = Arriving(10)
-        arriving.take(10)
+        arriving.take("a", 5)
+        arriving.take("b", 5)
         with pytest.raises(OverloadedError):
-            arriving.take(1)
-        arriving.give_back(10)
-        arriving.take(10)
+            arriving.take("c", 1)
+        arriving.give_back("a", 5)
+        arriving.take("c", 5)
+
+    def test_one_caller_gets_half_of_the_room(self) -> None:
+        arriving = Arriving(10)
+        arriving.take("a", 5)
+        with pytest.raises(OverloadedError):
+            arriving.take("a", 1)
+        arriving.take("b", 5)
 
 
 class Slowly:
@@ -149,6 +157,19 @@ async def test_bodies_that_arrive_take_bounded_room(api: httpx.AsyncClient) -> N
     body.ends.set()
     assert (await slow).is_success
     assert (await api.post("/store", json=large)).is_success
+
+
+async def test_work_that_takes_no_body_needs_a_place_too(
+    api: httpx.AsyncClient,
+) -> None:
+    body = Slowly(b"", b"")
+    lines = {"Content-Type": "application/x-ndjson"}
+    first = asyncio.create_task(api.post("/import_memories", content=body, headers=lines))
+    await body.begun.wait()
+    assert is_overloaded(await api.post("/rebuild"))
+    body.ends.set()
+    assert (await first).is_success
+    assert (await api.post("/rebuild")).is_success
 
 
 async def test_a_refused_body_gives_its_place_back(api: httpx.AsyncClient) -> None:

@@ -34,6 +34,7 @@ from sfm_server.problems import (
     InvalidRequestError,
     MethodNotAllowedError,
     NoSuchRouteError,
+    OverloadedError,
     Problem,
     RequestError,
     problem_response,
@@ -165,7 +166,8 @@ def _add_handlers(app: FastAPI) -> None:
 
 async def _sfm_error(request: Request, error: Exception) -> Response:
     known = cast(SfmError, error)
-    if status_of(type(known)).value >= _SERVER_ERRORS:
+    busy = isinstance(known, OverloadedError)
+    if status_of(type(known)).value >= _SERVER_ERRORS and not busy:
         log.warning("%s %s: %s: %s", request.method, request.url.path, known.code, known)
     return problem_response(known, request.url.path)
 

@@ -105,5 +105,5 @@ class Gate:
         if not any(route.matches(scope)[0] is Match.FULL for route in self._routes()):
             # What does not exist is told so by the router.
             return None
-        log.error("%s %s is refused: no rule says who may use it", scope["method"], scope["path"])
+        log.error("%s %r is refused: no rule says who may use it", scope["method"], scope["path"])
         return ForbiddenError("No rule says who may use this endpoint, so nobody may.")

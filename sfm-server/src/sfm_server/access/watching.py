@@ -81,7 +81,11 @@ class WatchedTokens:
         """Look at the file again and again, without blocking, until cancelled."""
         while True:
             await self._clock.sleep(INTERVAL)
-            await asyncio.to_thread(self.look)
+            try:
+                await asyncio.to_thread(self.look)
+            except Exception:
+                # Whatever it is, the next look may go well, and without any revoked tokens stay.
+                log.exception("the file of tokens could not be looked at")
 
     def _read(self) -> None:
         tokens, signature = read_tokens(self._path)

@@ -7,6 +7,7 @@ import ipaddress
 from starlette.types import Scope
 
 from sfm_server.access.visit import visit_of
+from sfm_server.limiting.ledger import KNOWN
 
 _IPV6_NETWORK = 64
 
@@ -15,7 +16,7 @@ def counted_as(scope: Scope) -> str:
     """Return whose requests are counted together: a token's, or those of an address."""
     visit = visit_of(scope)
     if visit.authority.required and visit.caller is not None:
-        return f"token {visit.caller.id}"
+        return KNOWN + visit.caller.id
     client = scope.get("client")
     return f"address {_network(client[0]) if client else ''}"
 

@@ -37,6 +37,8 @@ class _Phase(Enum):
 class PatientProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, with deadlines for what clients send and take."""
 
+    _since: float
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a first request."""
         super().connection_made(transport)
@@ -77,8 +79,9 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count what has come of a body."""
-        self._bytes += len(body)
+        """Wait longer for a body that comes, though never longer than for one that has begun."""
+        earned = self._since + len(body) / _BYTES_PER_SECOND
+        self._since = min(earned, self.loop.time())
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -123,7 +126,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self._phase is _Phase.HEAD:
             return self._patience.head_seconds
         if self._phase is _Phase.BODY:
-            return self._patience.body_seconds + self._bytes / _BYTES_PER_SECOND
+            return self._patience.body_seconds
         return float("inf")
 
     @property

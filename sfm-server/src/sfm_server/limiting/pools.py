@@ -75,25 +75,30 @@ class Pool:
 
 
 class Arriving:
-    """Bounds the bytes of bodies that are held at once."""
+    """Bounds the bytes of bodies that are held at once; one caller gets half of the room."""
 
     def __init__(self, limit: int) -> None:
         """Hold at most `limit` bytes."""
-        self._free = limit
+        self._limit = limit
+        self._held: Counter[str] = Counter()
 
-    def take(self, count: int) -> None:
-        """Hold bytes.
+    def take(self, caller: str, count: int) -> None:
+        """Hold bytes of a caller.
 
         Raises:
             OverloadedError: There is no room for them.
         """
-        if count > self._free:
+        if self._held.total() + count > self._limit:
             raise _overloaded()
-        self._free -= count
+        if self._held[caller] + count > self._limit // 2:
+            raise _overloaded()
+        self._held[caller] += count
 
-    def give_back(self, count: int) -> None:
+    def give_back(self, caller: str, count: int) -> None:
         """Hold bytes no longer."""
-        self._free += count
+        self._held[caller] -= count
+        if not self._held[caller]:
+            del self._held[caller]
 
 
 def _overloaded() -> OverloadedError:

@@ -53,7 +53,7 @@ class LimitSettings(BaseModel):
     )
     body_seconds: Seconds = Field(
         default=30.0,
-        description="How long a body may take to arrive, beside a second for every 1000 bytes.",
+        description="How long a body may stand still, or come at less than 1000 bytes a second.",
     )
     slow_reader_seconds: Seconds = Field(
         default=60.0,

@@ -17,7 +17,7 @@ class Patience:
     Attributes:
         connections: Most connections at once.
         head_seconds: Longest that a head takes to arrive.
-        body_seconds: Longest that a body takes, beside a second for 1000 bytes.
+        body_seconds: Longest that a body stands still, or comes at less than 1000 bytes a second.
         reader_seconds: Longest that a client takes nothing of its answer.
     """
 

@@ -16,14 +16,14 @@ from sfm_server.problems import OverloadedError, problem_response
 
 _HELD_FOR_LONG = frozenset({Work.STREAM, Work.ADMIN})
 """Of these, one caller gets half of the places at most."""
-_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 class _Turn:
     """One request on its way to a place: it takes one when its body is there.
 
-    A body that arrives slowly keeps no place from those that are whole; a body
-    that is worked on while it arrives needs a place from the start.
+    A body that arrives slowly keeps no place from those that are whole. Where
+    there is none to wait for, or where it is worked on while it arrives, a
+    place is needed from the start.
     """
 
     def __init__(self, pool: Pool, caller: str, arriving: Arriving, receive: Receive) -> None:
@@ -42,14 +42,14 @@ class _Turn:
         message = await self._receive()
         if message["type"] == "http.request" and not self._inside:
             count = len(message.get("body", b""))
-            self._arriving.take(count)
+            self._arriving.take(self._caller, count)
             self._held += count
             if not message.get("more_body", False):
                 await self.enter()
         return message
 
     def leave(self) -> None:
-        self._arriving.give_back(self._held)
+        self._arriving.give_back(self._caller, self._held)
         if self._inside:
             self._pool.leave(self._caller)
 
@@ -87,7 +87,7 @@ class WorkLimiter:
             return
         turn = _Turn(pool, counted_as(scope), self._arriving, receive)
         try:
-            if scope["method"] in _BODILESS or visit.rule.where is Where.LINES:
+            if visit.rule.where is not Where.BODY:
                 await turn.enter()
         except OverloadedError as error:
             await problem_response(error, scope["path"])(scope, receive, send)

@@ -24,6 +24,7 @@ from sfm_server.limits import (
 from sfm_server.problems import (
     ForbiddenPathError,
     InvalidRequestError,
+    UnauthorizedError,
     UnsupportedMediaTypeError,
 )
 from sfm_server.routes.documented import ResponseDocs, failures
@@ -107,7 +108,7 @@ async def import_memories(request: Request, context: QueryContext) -> JsonAnswer
         chunks = context.files.read_chunks(context.settings.export_folder, path)
     else:
         chunks = _sent_lines(request)
-    lines = split_lines(chunks, limit=body_limit(request))
+    lines = _admitted(context, split_lines(chunks, limit=body_limit(request)))
     report = await context.engine.import_lines(
         lines, default_namespace=context.fallback, permits=context.visit.permits
     )
@@ -168,6 +169,18 @@ def _sent_lines(request: Request) -> AsyncGenerator[bytes]:
             remedy=f"Send the lines with `Content-Type: {LINES}`.",
         )
     return request.stream()
+
+
+async def _admitted(context: Context, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Pass lines on as long as the caller's token is in force."""
+    async with aclosing(lines):
+        async for line in lines:
+            if not context.visit.admitted():
+                raise UnauthorizedError(
+                    "The token was revoked or has expired; what came before is stored.",
+                    remedy="Send the rest with another token.",
+                )
+            yield line
 
 
 async def _chunks(
