@@ -100,7 +100,7 @@ async def test_nobody_gets_in_without_a_token(api: httpx.AsyncClient) -> None:
     assert await not_refused(ask, endpoints(*set(Where) - {Where.NOWHERE}), 401) == []
 
 
-BESIDE_OURS = [
+BESIDE_OURS: list[tuple[dict[str, str], dict[str, str]]] = [
     ({"namespace": THEIRS}, {"X-SFM-Namespace": OURS}),
     ({}, {"X-SFM-Namespace": THEIRS}),
 ]
@@ -199,7 +199,7 @@ async def test_a_token_may_read_in_one_namespace_and_write_in_another(
 ) -> None:
     headers = issue(tokens, "mixed", grant("reader", "shared"), grant("writer", "own"))
     app.state.authority.look()
-    body = {"coord": "1", "payload": {}}
+    body: dict[str, object] = {"coord": "1", "payload": {}}
     written = [
         (await api.post("/store", json={**body, "namespace": name}, headers=headers)).status_code
         for name in ("own", "shared")

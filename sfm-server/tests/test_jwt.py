@@ -270,8 +270,8 @@ class _Answer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.server.content)
 
-    def log_message(self, *_: object) -> None:
-        return
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+        del format, args
 
 
 class TestPublishedKeys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -21,6 +22,7 @@ def counted_as(scope: Scope) -> str:
     return f"address {_network(client[0]) if client else ''}"
 
 
+@lru_cache(4096)
 def _network(host: str) -> str:
     """Return an address; of IPv6 the network, since whoever has one address has all of it."""
     try:

@@ -81,7 +81,7 @@ class Ledger:
         self._counter: SharedCounter | None = None
         self._block = max(1, limit // _SHARE)
         self._minute = 0
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[tuple[str, str], _Account] = {}
         self._alone_until = 0.0
 
     @property
@@ -107,15 +107,17 @@ class Ledger:
         minute = int(now // WINDOW)
         if minute != self._minute:
             self._minute, self._accounts = minute, {}
-        key = _key(caller, endpoint)
+        key = caller, endpoint
         full = len(self._accounts) >= MAX_ACCOUNTS and not caller.startswith(KNOWN)
         if full and key not in self._accounts:
             # Somebody has a great many addresses; those that are new share one account.
-            key = _key("many", endpoint)
-        account = self._accounts.setdefault(key, _Account())
+            key = "many", endpoint
+        account = self._accounts.get(key)
+        if account is None:
+            account = self._accounts[key] = _Account()
         while account.wanting:
             async with account.lock:
-                await self._claim(account, f"rate:{minute}:{key}")
+                await self._claim(account, _name(minute, *key))
         allowed = bool(account.granted)
         if allowed:
             account.granted -= 1
@@ -162,5 +164,7 @@ class Ledger:
         account.spent = not account.granted
 
 
-def _key(caller: str, endpoint: str) -> str:
-    return hashlib.sha256(f"{caller}\0{endpoint}".encode(errors="replace")).hexdigest()[:32]
+def _name(minute: int, caller: str, endpoint: str) -> str:
+    """Return what an account is called where it is shared, which tells nobody whose it is."""
+    known = hashlib.sha256(f"{caller}\0{endpoint}".encode(errors="replace")).hexdigest()
+    return f"rate:{minute}:{known[:32]}"

@@ -19,6 +19,10 @@ class RateLimiter:
         """Let through to `app` what `ledger` allows."""
         self._app = app
         self._ledger = ledger
+        self._always = (
+            (b"ratelimit-policy", b"%d;w=%d" % (ledger.limit, WINDOW)),
+            (b"ratelimit-limit", b"%d" % ledger.limit),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it with status 429."""
@@ -46,10 +50,8 @@ class RateLimiter:
         await problem_response(error, scope["path"])(scope, receive, send_with_headers)
 
     def _headers(self, verdict: Verdict) -> list[tuple[bytes, bytes]]:
-        limit = self._ledger.limit
         return [
-            (b"ratelimit-policy", b"%d;w=%d" % (limit, WINDOW)),
-            (b"ratelimit-limit", b"%d" % limit),
+            *self._always,
             (b"ratelimit-remaining", b"%d" % verdict.remaining),
             (b"ratelimit-reset", b"%d" % verdict.reset_seconds),
         ]
