@@ -58,10 +58,10 @@ class PatientProtocol(HttpToolsProtocol):
         """Take what arrives, unless a head grows without end."""
         if self.transport.is_closing():
             return
-        if self._phase is _Phase.HEAD:
-            self._bytes += len(data)
+        self._bytes += len(data)
         super().data_received(data)
-        if self._phase is _Phase.HEAD and self._bytes > MAX_HEAD_BYTES:
+        # Beside heads, also what follows a chunked body may go on without end.
+        if self._phase is not _Phase.REST and self._bytes > MAX_HEAD_BYTES:
             self._refuse(HeadTooLargeError(f"The head takes more than {MAX_HEAD_BYTES} bytes."))
         elif self._phase is _Phase.REST and not self._answering:
             # What came has ended the wait for another request, and has begun none.
@@ -80,8 +80,10 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Wait longer for a body that comes, though never longer than for one that has begun."""
-        earned = self._since + len(body) / _BYTES_PER_SECOND
-        self._since = min(earned, self.loop.time())
+        self._bytes = 0
+        if self._answering:
+            earned = self._since + len(body) / _BYTES_PER_SECOND
+            self._since = min(earned, self.loop.time())
         super().on_body(body)
 
     def on_message_complete(self) -> None:
