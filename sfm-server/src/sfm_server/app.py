@@ -40,7 +40,7 @@ from sfm_server.problems import (
     problem_response,
     status_of,
 )
-from sfm_server.routes import admin, events, graph, memories, recall, system
+from sfm_server.routes import admin, events, graph, listings, memories, memory, recall, system
 from sfm_server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def create_app(
     app.state.engine = None
     app.state.failure = None
     app.state.closing = asyncio.Event()
-    for module in (memories, recall, graph, events, system, admin):
+    for module in (memories, memory, listings, recall, graph, events, system, admin):
         app.include_router(module.router)
     app.include_router(admin.json_router)
     _add_handlers(app)
