@@ -27,13 +27,14 @@ def settings(tmp_path: Path) -> Settings:
         max_waiting=1,
         max_wait_seconds=0.05,
         max_arriving_bytes=4000,
+        max_body_bytes=2000,
         eventing_enabled=True,
     )
 
 
 class TestPool:
     async def test_who_waits_gets_the_place_that_becomes_free(self) -> None:
-        pool = Pool(1, waiting=1, patience=timedelta(seconds=5))
+        pool = Pool(1, waiting=1, patience=timedelta(seconds=5), share=9)
         await pool.enter("a")
         waiting = asyncio.create_task(pool.enter("b"))
         await asyncio.sleep(0)
@@ -41,13 +42,13 @@ class TestPool:
         await waiting
 
     async def test_nobody_waits_for_ever(self) -> None:
-        pool = Pool(1, waiting=1, patience=NO_PATIENCE)
+        pool = Pool(1, waiting=1, patience=NO_PATIENCE, share=9)
         await pool.enter("a")
         with pytest.raises(OverloadedError):
             await pool.enter("b")
 
     async def test_the_queue_is_bounded(self) -> None:
-        pool = Pool(1, waiting=1, patience=timedelta(seconds=5))
+        pool = Pool(1, waiting=1, patience=timedelta(seconds=5), share=9)
         await pool.enter("a")
         waiting = asyncio.create_task(pool.enter("b"))
         await asyncio.sleep(0)
@@ -57,7 +58,7 @@ class TestPool:
         await waiting
 
     async def test_who_gives_up_waiting_leaves_the_queue(self) -> None:
-        pool = Pool(1, waiting=1, patience=timedelta(seconds=5))
+        pool = Pool(1, waiting=1, patience=timedelta(seconds=5), share=9)
         await pool.enter("a")
         for _ in range(3):
             waiting = asyncio.create_task(pool.enter("b"))

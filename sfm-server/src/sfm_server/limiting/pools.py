@@ -12,16 +12,14 @@ from sfm_server.problems import OverloadedError
 class Pool:
     """Places for one kind of work, and a queue before them that is bounded in length and time."""
 
-    def __init__(
-        self, places: int, *, waiting: int, patience: timedelta, share: int | None = None
-    ) -> None:
+    def __init__(self, places: int, *, waiting: int, patience: timedelta, share: int) -> None:
         """Have places.
 
         Args:
             places: How many.
             waiting: How many requests may wait for one.
             patience: How long each may wait.
-            share: How many one caller may hold; all of them where it is `None`.
+            share: How many one caller may hold or wait for.
         """
         self._places = asyncio.Semaphore(places)
         self._room = waiting
@@ -39,7 +37,7 @@ class Pool:
             OverloadedError: Too many wait already, no place became free in
                 time, or the caller holds too many.
         """
-        if self._share is not None and self._held[caller] >= self._share:
+        if self._held[caller] >= self._share:
             raise _overloaded()
         self._held[caller] += 1
         try:

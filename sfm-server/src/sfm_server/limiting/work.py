@@ -11,11 +11,11 @@ from sfm_server.access.rules import Where, Work
 from sfm_server.access.visit import visit_of
 from sfm_server.limiting.counted import counted_as
 from sfm_server.limiting.pools import Arriving, Pool
-from sfm_server.limiting.settings import LimitSettings
 from sfm_server.problems import OverloadedError, problem_response
+from sfm_server.settings import Settings
 
 _HELD_FOR_LONG = frozenset({Work.STREAM, Work.ADMIN})
-"""Of these, one caller gets half of the places at most."""
+"""Of these, one caller gets half of the places at most; of others, half of places and queue."""
 
 
 class _Turn:
@@ -57,10 +57,13 @@ class _Turn:
 class WorkLimiter:
     """Lets so much work begin at once, and has the rest wait a little or refuses it."""
 
-    def __init__(self, app: ASGIApp, *, settings: LimitSettings) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         """Bound the work of `app`."""
         self._app = app
-        self._arriving = Arriving(settings.max_arriving_bytes)
+        # Half of the room has to be enough for the largest body.
+        room = max(settings.max_arriving_bytes, 2 * settings.max_body_bytes)
+        self._arriving = Arriving(room)
+        waiting = settings.max_waiting
         patience = timedelta(seconds=settings.max_wait_seconds)
         places = {
             Work.READ: settings.max_reads,
@@ -71,9 +74,9 @@ class WorkLimiter:
         self._pools: Mapping[Work, Pool] = {
             work: Pool(
                 count,
-                waiting=settings.max_waiting,
+                waiting=waiting,
                 patience=patience,
-                share=max(1, count // 2) if work in _HELD_FOR_LONG else None,
+                share=max(1, (count if work in _HELD_FOR_LONG else count + waiting) // 2),
             )
             for work, count in places.items()
         }
