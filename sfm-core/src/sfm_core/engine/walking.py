@@ -15,12 +15,11 @@ LeftT = TypeVar("LeftT")
 RightT = TypeVar("RightT")
 
 
-async def namespaces_of(*truths: KeyValueStore, after: str = "") -> list[str]:
+async def namespaces_of(*truths: KeyValueStore) -> list[str]:
     """List every namespace of some truths, but the engine's own.
 
     Args:
         truths: One truth or several.
-        after: Only names greater than this.
 
     Returns:
         Names in ascending order, each once.
@@ -30,10 +29,10 @@ async def namespaces_of(*truths: KeyValueStore, after: str = "") -> list[str]:
     """
     found: set[str] = set()
     for kv in truths:
-        last = after
-        while page := await kv.namespaces(after=last):
+        after = ""
+        while page := await kv.namespaces(after=after):
             found.update(page)
-            last = page[-1]
+            after = page[-1]
     return sorted(found)
 
 

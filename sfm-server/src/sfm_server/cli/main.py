@@ -50,6 +50,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "modes": "modes:modes",
         "config": "config:config",
         "doctor": "doctor:doctor",
+        "probe": "probe:probe",
     }
 )
 """Module and function of each command; only the chosen one is imported."""

@@ -10,14 +10,13 @@ from sfm_server.cli import arguments
 from sfm_server.cli.output import payload_text, show, table
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import Arms, Item, MemoryClient, Question
-from sfm_server.schemas.listings import CoordsAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     HistoryAnswer,
     MemoryAnswer,
     StoredAnswer,
 )
-from sfm_server.schemas.recall import ResultsAnswer
+from sfm_server.schemas.recall import CoordsAnswer, ResultsAnswer
 from sfm_server.schemas.values import TypeName
 
 
@@ -28,7 +27,6 @@ from sfm_server.schemas.values import TypeName
 @click.option("--importance", type=click.FloatRange(0, 1), help="0 (trivial) to 1 (vital).")
 @click.option("--ttl", "ttl_seconds", type=float, help="Seconds it is to live.")
 @arguments.version_option
-@arguments.key_option
 @with_target
 def store(
     target: Target,
@@ -39,7 +37,6 @@ def store(
     importance: float | None,
     ttl_seconds: float | None,
     expected_version: int | None,
-    idempotency_key: str | None,
 ) -> None:
     """Store PAYLOAD: a JSON object, plain text, or - for a JSON object on standard input."""
     item = Item(
@@ -52,7 +49,7 @@ def store(
     )
 
     async def work(client: MemoryClient) -> StoredAnswer:
-        return await client.store(item, key=idempotency_key)
+        return await client.store(item)
 
     answer = target.run(work)
     show(
@@ -146,15 +143,12 @@ def history(target: Target, *, coord: str, limit: int) -> None:
 @click.command(context_settings=arguments.NEGATIVE_NUMBERS)
 @click.argument("coord")
 @arguments.version_option
-@arguments.key_option
 @with_target
-def delete(
-    target: Target, *, coord: str, expected_version: int | None, idempotency_key: str | None
-) -> None:
+def delete(target: Target, *, coord: str, expected_version: int | None) -> None:
     """Delete the memory at COORD and its links."""
 
     async def work(client: MemoryClient) -> DeletedAnswer:
-        return await client.delete(coord, expected_version, key=idempotency_key)
+        return await client.delete(coord, expected_version)
 
     show(target.run(work), as_json=target.as_json, text=lambda: "Deleted.")
 
@@ -162,19 +156,14 @@ def delete(
 @click.command("delete-many", context_settings=arguments.NEGATIVE_NUMBERS)
 @click.argument("coords", nargs=-1)
 @click.option("--file", "path", help="File with one coordinate a line; - is standard input.")
-@arguments.key_option
 @with_target
-def delete_many(
-    target: Target, *, coords: tuple[str, ...], path: str | None, idempotency_key: str | None
-) -> None:
+def delete_many(target: Target, *, coords: tuple[str, ...], path: str | None) -> None:
     """Delete the memories at COORDS, passing over those that do not exist."""
     wanted = [*coords, *(_coords_in(arguments.readable_file(path)) if path else ())]
 
     async def work(client: MemoryClient) -> DeletedAnswer:
         answers = [
-            await client.delete_many(
-                wanted[start : start + _BATCH], key=arguments.key_of_part(idempotency_key, start)
-            )
+            await client.delete_many(wanted[start : start + _BATCH])
             for start in range(0, len(wanted), _BATCH)
         ]
         return DeletedAnswer(

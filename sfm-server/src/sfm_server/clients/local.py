@@ -11,15 +11,13 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
 from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.protocols.graph import Direction
-from sfm_server import wire, wire_links
+from sfm_server import wire
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.freshness import is_stale
-from sfm_server.idempotency import key_of
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
-from sfm_server.schemas.listings import CoordsAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     HistoryAnswer,
@@ -27,7 +25,7 @@ from sfm_server.schemas.memories import (
     StoredAnswer,
     StoredManyAnswer,
 )
-from sfm_server.schemas.recall import ResultsAnswer
+from sfm_server.schemas.recall import CoordsAnswer, ResultsAnswer
 from sfm_server.schemas.system import HealthAnswer, StatsAnswer
 from sfm_server.schemas.values import TypeName
 
@@ -40,13 +38,11 @@ class LocalClient:
         self._engine = engine
         self._namespace = namespace
 
-    async def store(self, item: Item, *, key: str | None = None) -> StoredAnswer:
+    async def store(self, item: Item) -> StoredAnswer:
         """Store a memory."""
-        memory, once = _new_memory(item), key_of(key)
+        memory = _new_memory(item)
         if item.coord is not None:
-            return wire.stored(
-                await self._engine.store(self._namespace, memory, idempotency_key=once)
-            )
+            return wire.stored(await self._engine.store(self._namespace, memory))
         result = await self._engine.remember(
             self._namespace,
             memory.payload,
@@ -54,21 +50,15 @@ class LocalClient:
             importance=memory.importance,
             ttl=memory.ttl,
             episode=memory.episode,
-            idempotency_key=once,
         )
         return wire.stored(result)
 
-    async def store_many(
-        self, items: Sequence[Item], *, key: str | None = None
-    ) -> StoredManyAnswer:
+    async def store_many(self, items: Sequence[Item]) -> StoredManyAnswer:
         """Store many memories, each at a coordinate that it names."""
         memories = [
             _new_memory(item, field=f"items[{place}].coord") for place, item in enumerate(items)
         ]
-        results = await self._engine.store_many(
-            self._namespace, memories, idempotency_key=key_of(key)
-        )
-        return wire.stored_many(results)
+        return wire.stored_many(await self._engine.store_many(self._namespace, memories))
 
     async def recall(self, question: Question) -> ResultsAnswer:
         """Recall what answers a question."""
@@ -96,35 +86,23 @@ class LocalClient:
         versions = await self._engine.history(self._namespace, Coordinate.parse(coord), limit=limit)
         return HistoryAnswer(versions=[wire.memory(one) for one in versions])
 
-    async def delete(
-        self, coord: str, expected_version: int | None, *, key: str | None = None
-    ) -> DeletedAnswer:
+    async def delete(self, coord: str, expected_version: int | None) -> DeletedAnswer:
         """Delete a memory; `NotFoundError` if there is none."""
         at = Coordinate.parse(coord)
-        deleted = await self._engine.delete(
-            self._namespace, at, expected_version=expected_version, idempotency_key=key_of(key)
-        )
+        deleted = await self._engine.delete(self._namespace, at, expected_version=expected_version)
         wire.need(bool(deleted), f"memory at {at}")
         return wire.deleted(deleted)
 
-    async def delete_many(self, coords: Sequence[str], *, key: str | None = None) -> DeletedAnswer:
+    async def delete_many(self, coords: Sequence[str]) -> DeletedAnswer:
         """Delete many memories, passing over those that do not exist."""
         coordinates = [
             Coordinate.parse(coord, field=f"coords[{place}]") for place, coord in enumerate(coords)
         ]
-        deleted = await self._engine.delete_many(
-            self._namespace, coordinates, idempotency_key=key_of(key)
-        )
+        deleted = await self._engine.delete_many(self._namespace, coordinates)
         return wire.deleted(deleted)
 
     async def link(
-        self,
-        source: str,
-        target: str,
-        type_name: str,
-        weight: float,
-        *,
-        key: str | None = None,
+        self, source: str, target: str, type_name: str, weight: float
     ) -> links.LinkedAnswer:
         """Link two memories."""
         made = await self._engine.link(
@@ -133,20 +111,16 @@ class LocalClient:
             Coordinate.parse(target, field="to_coord"),
             type=type_name,
             weight=weight,
-            idempotency_key=key_of(key),
         )
-        return wire_links.linked(made)
+        return wire.linked(made)
 
-    async def unlink(
-        self, source: str, target: str, type_name: str, *, key: str | None = None
-    ) -> links.UnlinkedAnswer:
+    async def unlink(self, source: str, target: str, type_name: str) -> links.UnlinkedAnswer:
         """Remove a link; `NotFoundError` if there is none."""
         removed = await self._engine.unlink(
             self._namespace,
             Coordinate.parse(source, field="from_coord"),
             Coordinate.parse(target, field="to_coord"),
             type=type_name,
-            idempotency_key=key_of(key),
         )
         wire.need(bool(removed), "such link")
         return links.UnlinkedAnswer(position=str(removed.position))
@@ -170,7 +144,7 @@ class LocalClient:
             direction=Direction.OUT if direction == "out" else Direction.IN,
             limit=limit,
         )
-        return wire_links.neighbors(found, at, stale=stale)
+        return wire.neighbors(found, at, stale=stale)
 
     async def path(
         self, source: str, target: str, link_type: str | None, *, min_position: str | None = None
@@ -207,15 +181,10 @@ class LocalClient:
         """Read everything as JSON Lines, without line ends."""
         return self._engine.export(namespaces)
 
-    async def import_lines(
-        self, lines: AsyncIterable[bytes], progress: Progress, *, key: str | None = None
-    ) -> ImportAnswer:
+    async def import_lines(self, lines: AsyncIterable[bytes], progress: Progress) -> ImportAnswer:
         """Store what JSON Lines say."""
         report = await self._engine.import_lines(
-            lines,
-            default_namespace=self._namespace,
-            progress=progress,
-            idempotency_key=key_of(key),
+            lines, default_namespace=self._namespace, progress=progress
         )
         return wire.import_report(report)
 

@@ -12,7 +12,6 @@ from starlette.responses import StreamingResponse
 from sfm_core.errors import NotFoundError
 from sfm_core.model.names import check_name
 from sfm_server import wire
-from sfm_server.conditions import KeyHeader
 from sfm_server.context import BodyContext, Context, JsonAnswer, QueryContext
 from sfm_server.limits import (
     LINES_MEDIA_TYPES,
@@ -97,7 +96,7 @@ async def export_to_file(body: requests.ExportRequest, context: BodyContext) -> 
         }
     },
 )
-async def import_memories(request: Request, context: QueryContext, key: KeyHeader) -> JsonAnswer:
+async def import_memories(request: Request, context: QueryContext) -> JsonAnswer:
     """Store what JSON Lines say: an export, or lines `{namespace, coord, type, payload}`.
 
     Lines that cannot be understood are listed, the rest is stored. With
@@ -111,10 +110,7 @@ async def import_memories(request: Request, context: QueryContext, key: KeyHeade
         chunks = _sent_lines(request)
     lines = _admitted(context, split_lines(chunks, limit=body_limit(request)))
     report = await context.engine.import_lines(
-        lines,
-        default_namespace=context.fallback,
-        permits=context.visit.permits,
-        idempotency_key=key,
+        lines, default_namespace=context.fallback, permits=context.visit.permits
     )
     return JsonAnswer(wire.import_report(report))
 

@@ -1,0 +1,146 @@
+"""`configure.sh` writes `.env`, keeps what was there, and refuses what cannot work."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from sfm_server.loading import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ODD = 'a=b$c `d` "e"'
+
+Done: TypeAlias = "subprocess.CompletedProcess[str]"
+
+
+class Checkout:
+    """A folder with the script and its template."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = folder / ".env"
+        for name in ("configure.sh", ".env.example"):
+            shutil.copy(ROOT / name, folder)
+
+    def configure(
+        self, *options: str, answers: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        given = options if answers is not None else ("--non-interactive", *options)
+        return subprocess.run(
+            ["sh", "./configure.sh", *given],
+            cwd=self.folder,
+            env={"PATH": "/usr/bin:/bin"},
+            input=answers or "",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def values(self) -> dict[str, str]:
+        lines = self.env.read_text(encoding="utf-8").splitlines()
+        pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+        return {name: value for name, _, value in pairs}
+
+    @property
+    def backups(self) -> list[Path]:
+        return sorted(self.folder.glob(".env.backup-*"))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_without_options_it_is_the_template(checkout: Checkout) -> None:
+    assert checkout.configure().returncode == 0
+    assert checkout.env.read_text() == (ROOT / ".env.example").read_text()
+
+
+def test_options_are_written_and_the_server_takes_them(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--mode", "evented_enterprise", "--token", "s3cret", "--workers", "2"]
+    more = ["--set", "SFM_HISTORY_LIMIT=3", "--set", "SFM_CONSUMER_HANDLERS=indexer:,replica:x=y"]
+    done = checkout.configure(*options, *more)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(checkout.folder)
+    settings = load_settings(environ={}).settings
+    assert (settings.memory_mode, settings.workers, settings.history_limit) == (
+        "evented_enterprise",
+        2,
+        3,
+    )
+    assert settings.api_token is not None
+    assert settings.api_token.get_secret_value() == "s3cret"
+    assert checkout.values["SFM_CONSUMER_HANDLERS"] == "indexer:,replica:x=y"
+
+
+def test_only_the_owner_can_read_it(checkout: Checkout) -> None:
+    checkout.configure("--token", "new")
+    assert stat.S_IMODE(checkout.env.stat().st_mode) == 0o600
+    assert len(checkout.values["SOMA_API_TOKEN"]) == 64
+
+
+def test_what_was_there_is_kept_and_goes_on_to_hold(checkout: Checkout) -> None:
+    before = 'MEMORY_MODE=embedded\nSOMA_API_TOKEN=a=b$c `d` "e"\nMINE=1\n'
+    checkout.env.write_text(before)
+    assert checkout.configure("--mode", "evented_enterprise").returncode == 0
+    assert [one.read_text() for one in checkout.backups] == [before]
+    assert checkout.values["MEMORY_MODE"] == "evented_enterprise"
+    assert checkout.values["SOMA_API_TOKEN"] == ODD
+    assert checkout.values["MINE"] == "1"
+
+
+def test_two_changes_in_a_second_keep_two_backups(checkout: Checkout) -> None:
+    for mode in ("embedded", "development", "evented_enterprise"):
+        checkout.configure("--mode", mode)
+    assert len(checkout.backups) == 2
+
+
+def test_answers_are_asked_for_and_an_empty_one_keeps_what_is_proposed(checkout: Checkout) -> None:
+    done = checkout.configure(answers="evented_enterprise\n\n3\n\n")
+    assert done.returncode == 0, done.stderr
+    assert checkout.values["MEMORY_MODE"] == "evented_enterprise"
+    assert checkout.values["UVICORN_WORKERS"] == "3"
+    assert "postgres:5433" in checkout.values["POSTGRES_URL"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--mode", "dream"], "Choose one of: embedded"),
+        (["--workers", "0"], "whole number"),
+        (["--workers", "two"], "whole number"),
+        (["--mode", "test", "--workers", "4"], "--workers 1"),
+        (["--postgres-url", "localhost"], "postgresql://user"),
+        (["--set", "lower=1"], "NAME=VALUE"),
+        (["--mode"], "needs a value"),
+        (["--token", "a\nb"], "line break"),
+        (["--colour", "red"], "no option --colour"),
+    ],
+)
+def test_what_cannot_work_is_refused_and_changes_nothing(
+    checkout: Checkout, options: list[str], named: str
+) -> None:
+    checkout.env.write_text("MEMORY_MODE=embedded\n")
+    done = checkout.configure(*options)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert checkout.env.read_text() == "MEMORY_MODE=embedded\n"
+    assert sorted(one.name for one in checkout.folder.iterdir()) == [
+        ".env",
+        ".env.example",
+        "configure.sh",
+    ]
+
+
+def test_nobody_who_answers_is_an_error_and_not_a_wait(checkout: Checkout) -> None:
+    done = checkout.configure(answers="")
+    assert done.returncode == 2
+    assert "--non-interactive" in done.stderr
