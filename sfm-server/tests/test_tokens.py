@@ -269,7 +269,13 @@ def test_a_start_without_the_file_is_refused_in_one_line(tmp_path: Path) -> None
 def test_a_running_server_keeps_up_with_the_file(serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
     header = issue(file, "first", grant("reader", "default"))
-    server = serve(SFM_TOKENS_FILE=str(file), MEMORY_MODE="test")
+    root = {"Authorization": "Bearer of-the-operator"}
+    server = serve(
+        SFM_TOKENS_FILE=str(file),
+        SOMA_API_TOKEN="of-the-operator",
+        MEMORY_MODE="test",
+        EVENTING_ENABLED="true",
+    )
 
     def ask(headers: dict[str, str]) -> httpx.Response:
         return httpx.get(f"{server.url}/stats", headers=headers)
@@ -278,9 +284,15 @@ def test_a_running_server_keeps_up_with_the_file(serve: Serve, tmp_path: Path) -
     second = issue(file, "second", grant("reader", "default"))
     while not ask(second).is_success:
         pass
-    file.unlink()
-    while ask(second).is_success:
-        pass
+    with httpx.stream("GET", f"{server.url}/events", headers=second, timeout=30) as stream:
+        told = stream.iter_lines()
+        next(told)
+        file.unlink()
+        while ask(second).is_success:
+            pass
+        body = {"coord": "1", "payload": {}}
+        assert httpx.post(f"{server.url}/store", json=body, headers=root).is_success
+        assert "memory.stored" not in "".join(told)
     assert is_refused(ask(header), 401)
     ready = httpx.get(f"{server.url}/readyz").json()
     health = httpx.get(f"{server.url}/health").json()

@@ -20,6 +20,7 @@ from tests.fix_server import PATIENCE_SECONDS, ServerProcess
 TENANTS = 8
 COORDINATES = [f"{x},{y}" for x in range(3) for y in range(4)] + ["0", "1", "-1.5", "0,0,0"]
 CANARY = re.compile(r"canary(\d+)q")
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 LINES = {"Content-Type": "application/x-ndjson"}
 PAIRS = (
     ("a", "a/b"),
@@ -71,6 +72,9 @@ class Tenant:
         intrudes = self.chance.random() < 0.2
         name = self.chance.choice(self.others) if intrudes else self.name
         headers: dict[str, bytes] = {}
+        if method in WRITES and self.chance.random() < 0.2:
+            # Everybody's keys are the same, and nobody may be answered what another was.
+            headers["Idempotency-Key"] = b'"key-%d"' % self.chance.randrange(40)
         query: dict[str, str | list[str]] = dict(parameters)
         place = self.chance.choice(["header", "here", "nowhere" if not intrudes else "here"])
         if place == "header" and name == name.strip():
@@ -86,6 +90,9 @@ class Tenant:
         self.look_at(answer, refused=intrudes)
 
     def look_at(self, answer: httpx.Response, *, refused: bool) -> None:
+        if answer.request.url.path == "/namespaces" and answer.is_success:
+            others = [name for name in answer.json()["namespaces"] if name != self.name]
+            self.leaks.extend(f"the namespace {name!r}" for name in others)
         foreign = {n for n in CANARY.findall(answer.text) if int(n) != self.number}
         if foreign:
             self.leaks.append(f"{answer.request.method} {answer.request.url}: of {foreign}")
@@ -130,10 +137,13 @@ async def read(one: Tenant) -> None:
 
 async def change(one: Tenant) -> None:
     path = f"/memories/{one.coordinate()}"
-    if one.chance.random() < 0.5:
-        await one.ask("PATCH", path, {"importance": one.chance.random()})
-    else:
-        await one.ask("DELETE", path)
+    match one.chance.randrange(3):
+        case 0:
+            await one.ask("PATCH", path, {"importance": one.chance.random()})
+        case 1:
+            await one.ask("PUT", path, {"payload": one.payload()})
+        case _:
+            await one.ask("DELETE", path)
 
 
 async def link(one: Tenant) -> None:
@@ -150,9 +160,13 @@ async def follow(one: Tenant) -> None:
 
 
 async def look_around(one: Tenant) -> None:
-    match one.chance.randrange(3):
+    match one.chance.randrange(5):
         case 0:
             await one.ask("GET", "/range", min="-9,-9", max="9,9")
+        case 2:
+            await one.ask("GET", "/memories", limit="100")
+        case 3:
+            await one.ask("GET", "/namespaces")
         case 1:
             await one.ask("GET", "/stats")
         case _:
