@@ -272,7 +272,7 @@ def test_a_running_server_keeps_up_with_the_file(serve: Serve, tmp_path: Path) -
     root = {"Authorization": "Bearer of-the-operator"}
     server = serve(
         SFM_TOKENS_FILE=str(file),
-        SOMA_API_TOKEN="of-the-operator",
+        SOMA_API_TOKEN="of-the-operator",  # noqa: S106 - it guards nothing
         MEMORY_MODE="test",
         EVENTING_ENABLED="true",
     )
