@@ -50,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--tenant-operations",
         type=int,
-        default=800,
+        default=400,
         help="how much tenants do who must not see anything of each other",
     )
     parser.addoption("--tenant-seed", type=int, default=1, help="who they are, and what they do")

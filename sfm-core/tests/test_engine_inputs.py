@@ -12,6 +12,7 @@ from engine_house import NS, House, ask, at, new, open_house
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import InvalidInputError, LimitExceededError
 from sfm_core.model.memory import Episode, NewMemory
+from sfm_core.model.patch import MemoryPatch
 from sfm_core.model.payload import JsonValue
 
 A, B = at(1), at(2)
@@ -53,6 +54,8 @@ NAMED: dict[str, Callable[[MemoryEngine, str], Awaitable[object]]] = {
     "set_importance": lambda e, n: e.set_importance(n, A, 0.5),
     "recall": lambda e, n: e.recall(n, ask("x")),
     "recall_many": lambda e, n: e.recall_many(n, []),
+    "update": lambda e, n: e.update(n, A, MemoryPatch()),
+    "list_memories": lambda e, n: e.list_memories(n),
     "range": lambda e, n: e.range(n, A, B),
     "link": lambda e, n: e.link(n, A, B),
     "unlink": lambda e, n: e.unlink(n, A, B),

@@ -31,7 +31,13 @@ async def test_a_stored_memory_is_read_back_as_it_was(house: House) -> None:
     async with house.open() as engine:
         stored = await engine.store(NS, new(HERE, "x", type=MemoryType.SEMANTIC, importance=0.75))
         memory = await engine.get(NS, HERE)
-    assert stored == Stored(coordinate=HERE, version=1, indexed=True, position=stored.position)
+    assert stored == Stored(
+        coordinate=HERE,
+        version=1,
+        indexed=True,
+        position=stored.position,
+        revision=memory.revision,
+    )
     assert memory.payload == {"text": "x"}
     assert (memory.type, memory.importance) == (MemoryType.SEMANTIC, 0.75)
     assert memory.created_at == memory.updated_at == house.clock.now()

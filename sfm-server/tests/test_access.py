@@ -288,6 +288,16 @@ class TestWhatIsAboutSeveralNamespaces:
         assert f"canary-{OURS}." in own.text
         assert f"canary-{THEIRS}." not in own.text
 
+    @pytest.mark.parametrize("limit", [1, 2, 100])
+    async def test_only_one_s_own_namespaces_are_listed(
+        self, filled: httpx.AsyncClient, tenant: dict[str, str], root: dict[str, str], limit: int
+    ) -> None:
+        asked = {"limit": limit}
+        own = await filled.get("/namespaces", params=asked, headers=tenant)
+        everybody = await filled.get("/namespaces", params=asked, headers=root)
+        assert own.json()["namespaces"] == [OURS]
+        assert everybody.json()["namespaces"] == [OURS, THEIRS][:limit]
+
     async def test_a_replay_is_of_one_s_own(
         self, filled: httpx.AsyncClient, tenant: dict[str, str], root: dict[str, str]
     ) -> None:

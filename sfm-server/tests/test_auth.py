@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 from pydantic import SecretStr
+from tenant_tokens import grant, issue
 
 from sfm_core.errors import BackendUnavailableError
 from sfm_core.hookspecs import hookimpl
 from sfm_core.inprocess.vector import InProcessVectorStore, VectorState
-from sfm_core.protocols.vector import VectorStore
+from sfm_core.protocols.vector import Collection, SearchResult, VectorQuery, VectorStore
 from sfm_core.registry import BackendContext, Register
 from sfm_server.app import create_app
 from sfm_server.auth import OPEN_PATHS
@@ -94,12 +96,42 @@ class _BrokenVectors:
 
 class _Broken(InProcessVectorStore):
     async def ping(self) -> None:
-        raise BackendUnavailableError("No answer from host-behind-the-wall.", backend="broken")
+        raise _unreachable()
+
+    async def search(
+        self, collection: Collection, queries: Sequence[VectorQuery]
+    ) -> list[SearchResult]:
+        del collection, queries
+        raise _unreachable()
+
+
+def _unreachable() -> BackendUnavailableError:
+    return BackendUnavailableError("No answer from host-behind-the-wall.", backend="broken")
 
 
 def _make_broken(url: str, context: BackendContext) -> VectorStore:
     del url, context
     return _Broken(state=VectorState())
+
+
+async def test_only_who_looks_after_the_server_is_told_what_a_backend_says(
+    settings: Settings, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens.json"
+    tenant = issue(tokens, "tenant", grant("admin", "default"))
+    root = {"Authorization": "Bearer s3cret"}
+    chosen = {"vector_url": "broken:", "tokens_file": tokens}
+    app = create_app(settings.model_copy(update=chosen), extra_plugins={"broken": _BrokenVectors()})
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://sfm") as client,
+    ):
+        answers = [
+            await client.post("/recall", json={"query": "x"}, headers=one) for one in (tenant, root)
+        ]
+    assert [one.status_code for one in answers] == [503, 503]
+    assert ["host-behind-the-wall" in one.text for one in answers] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -81,21 +81,6 @@ async def test_a_write_at_another_version_is_a_conflict(api: httpx.AsyncClient) 
     )
 
 
-async def test_importance_changes_and_the_rest_stays(api: httpx.AsyncClient) -> None:
-    await store(api)
-    await api.patch("/memories/1,2", json={"importance": 1})
-    memory = (await api.get("/memories/1,2")).json()
-    assert (memory["importance"], memory["version"], memory["payload"]) == (1.0, 2, PAYLOAD)
-
-
-async def test_history_lists_the_newest_version_first(api: httpx.AsyncClient) -> None:
-    await store(api)
-    await api.post("/store", json={"coord": "1,2", "payload": {"text": "new"}})
-    versions = (await api.get("/memories/1,2/history")).json()["versions"]
-    assert [one["version"] for one in versions] == [2, 1]
-    assert versions[1]["payload"] == PAYLOAD
-
-
 async def test_a_deleted_memory_is_gone(api: httpx.AsyncClient) -> None:
     await store(api)
     assert (await api.delete("/memories/1,2")).json()["deleted"] == 1

@@ -23,6 +23,7 @@ from sfm_server.access.roles import Role
 from sfm_server.access.token_file import read_tokens
 from sfm_server.access.token_format import decode_tokens
 from sfm_server.access.tokens import parse_grant
+from sfm_server.cli.exits import Exit
 from sfm_server.cli.main import run
 from sfm_server.problems import UnauthorizedError
 from sfm_server.settings import Settings
@@ -264,6 +265,22 @@ def test_a_start_without_the_file_is_refused_in_one_line(tmp_path: Path) -> None
     log = server.log.read_text()
     assert log.count("There is no file of tokens") == 1
     assert "Traceback" not in log
+
+
+def test_the_doctor_looks_at_the_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFM_TOKENS_FILE", str(tmp_path / "none.json"))
+    monkeypatch.setenv("MEMORY_MODE", "test")
+    assert run(["doctor", "--json"]) == Exit.FOUND_PROBLEMS
+    assert "There is no file of tokens" in capfd.readouterr().out
+
+
+def test_a_file_that_others_can_write_is_told(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    issue(file, "first", grant("writer", "a"))
+    file.chmod(0o660)
+    Authority(Settings(memory_mode="test", tokens_file=file)).load()
+    assert "can be written by others" in caplog.text
 
 
 def test_a_running_server_keeps_up_with_the_file(serve: Serve, tmp_path: Path) -> None:

@@ -76,6 +76,18 @@ async def test_only_one_of_many_who_expect_the_same_version_writes(
         assert (await look(client, "/memories/1,1"))["version"] == 1
 
 
+async def test_clients_with_one_key_make_one_memory(shared_server: ServerProcess) -> None:
+    key = {"Idempotency-Key": uuid4().hex}
+    body: Payload = {"payload": {"text": "asked for again and again"}}
+    async with shared_server.client(f"of-{uuid4().hex}") as client:
+        answers = await asyncio.gather(
+            *(client.post("/remember", json=body, headers=key) for _ in range(CLIENTS))
+        )
+        assert len({(one.json()["coord"], one.json()["version"]) for one in answers}) == 1
+        assert (await look(client, "/stats"))["total_memories"] == 1
+        assert (await ask(client, "/check", {}))["consistent"] is True
+
+
 @pytest.mark.smoke
 async def test_a_request_that_is_repeated_leaves_one_of_everything(
     shared_server: ServerProcess,

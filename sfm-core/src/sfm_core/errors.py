@@ -8,10 +8,13 @@
     │   ├── InvalidPayloadError
     │   ├── InvalidFilterError
     │   ├── InvalidPositionError
+    │   ├── InvalidCursorError
     │   └── LimitExceededError
     ├── NotFoundError
     ├── EventsGoneError
     ├── VersionConflictError
+    ├── PreconditionFailedError
+    ├── IdempotencyKeyReusedError
     ├── ConfigurationError
     │   ├── EventsOffError
     │   └── PluginError
@@ -118,6 +121,12 @@ class InvalidPositionError(InvalidInputError):
     code = "invalid-position"
 
 
+class InvalidCursorError(InvalidInputError):
+    """A cursor is malformed, or of another listing than the one that is asked for."""
+
+    code = "invalid-cursor"
+
+
 class LimitExceededError(InvalidInputError):
     """A batch, text, payload or page is larger than the configured limit."""
 
@@ -158,6 +167,18 @@ class VersionConflictError(SfmError):
         super().__init__(message, remedy=remedy)
         self.expected = expected
         self.actual = actual
+
+
+class PreconditionFailedError(SfmError):
+    """The memory is not at a revision that the caller demanded; nothing was changed."""
+
+    code = "precondition-failed"
+
+
+class IdempotencyKeyReusedError(SfmError):
+    """The idempotency key was given to another write before; nothing was changed."""
+
+    code = "idempotency-key-reused"
 
 
 class ConfigurationError(SfmError):

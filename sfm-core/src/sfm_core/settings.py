@@ -105,6 +105,8 @@ class EngineSettings:
         event_payloads: Whether events tell the payloads of memories.
         event_retention: For how long events stay in the log, for those who
             read it; what a sink has not acknowledged stays until it has.
+        idempotency_retention: For how long what a write has answered is kept
+            under its idempotency key.
         turns_form_episodes: Whether a turn of a conversation that is stored
             without an episode gets one from its coordinate: all components but
             the last name it, the last is the order.
@@ -122,6 +124,7 @@ class EngineSettings:
     event_log: bool = True
     event_payloads: bool = True
     event_retention: timedelta = timedelta(days=7)
+    idempotency_retention: timedelta = timedelta(hours=24)
     turns_form_episodes: bool = True
     track_access: bool = True
 

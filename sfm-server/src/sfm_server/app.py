@@ -17,12 +17,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from sfm_core.errors import SfmError
+from sfm_core.errors import BackendError, SfmError
 from sfm_server import lifespan
 from sfm_server.access.authority import Authority
 from sfm_server.access.endpoints import RULES
 from sfm_server.access.rules import Rule
-from sfm_server.auth import OPEN_PATHS
+from sfm_server.auth import OPEN_PATHS, may_see_details
 from sfm_server.limiting.ledger import Ledger
 from sfm_server.limiting.waiting import PATIENCE, Patience
 from sfm_server.loading import load_settings
@@ -40,7 +40,7 @@ from sfm_server.problems import (
     problem_response,
     status_of,
 )
-from sfm_server.routes import admin, events, graph, memories, recall, system
+from sfm_server.routes import admin, events, graph, listings, memories, memory, recall, system
 from sfm_server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ _DESCRIPTION = (
     "The memory of an agent: store what it lives through, recall what answers a question, "
     "link what belongs together."
 )
+_WITHHELD = "A backend could not do what was asked; the log of the server says why."
 _CLIENT_LEFT = 499
 _FORMS = frozenset({"str", "list[float]", "dict[str,any]"})
 """What the validator appends to a location where a field takes several forms."""
@@ -124,7 +125,7 @@ def create_app(
     app.state.engine = None
     app.state.failure = None
     app.state.closing = asyncio.Event()
-    for module in (memories, recall, graph, events, system, admin):
+    for module in (memories, memory, listings, recall, graph, events, system, admin):
         app.include_router(module.router)
     app.include_router(admin.json_router)
     _add_handlers(app)
@@ -169,6 +170,9 @@ async def _sfm_error(request: Request, error: Exception) -> Response:
     busy = isinstance(known, OverloadedError)
     if status_of(type(known)).value >= _SERVER_ERRORS and not busy:
         log.warning("%s %s: %s: %s", request.method, request.url.path, known.code, known)
+    if isinstance(known, BackendError) and not may_see_details(request.scope):
+        # The message may name hosts, folders and what lies beside what was asked for.
+        return problem_response(known, request.url.path, detail=_WITHHELD)
     return problem_response(known, request.url.path)
 
 

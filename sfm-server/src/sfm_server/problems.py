@@ -154,6 +154,7 @@ STATUSES: Mapping[type[errors.SfmError], HTTPStatus] = MappingProxyType(
     {
         errors.InvalidCoordinateError: HTTPStatus.BAD_REQUEST,
         errors.InvalidPositionError: HTTPStatus.BAD_REQUEST,
+        errors.InvalidCursorError: HTTPStatus.BAD_REQUEST,
         MalformedBodyError: HTTPStatus.BAD_REQUEST,
         UnauthorizedError: HTTPStatus.UNAUTHORIZED,
         ForbiddenError: HTTPStatus.FORBIDDEN,
@@ -165,11 +166,13 @@ STATUSES: Mapping[type[errors.SfmError], HTTPStatus] = MappingProxyType(
         errors.VersionConflictError: HTTPStatus.CONFLICT,
         errors.EventsOffError: HTTPStatus.CONFLICT,
         errors.EventsGoneError: HTTPStatus.GONE,
+        errors.PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
         BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         UnsupportedMediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
         TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
         HeadTooLargeError: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        errors.IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
         InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.BackendUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ReadOnlyStorageError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -239,7 +242,11 @@ def title_of(error: type[errors.SfmError]) -> str:
 
 
 def problem_of(
-    error: errors.SfmError, instance: str, *, faults: Sequence[FieldProblem] | None = None
+    error: errors.SfmError,
+    instance: str,
+    *,
+    faults: Sequence[FieldProblem] | None = None,
+    detail: str | None = None,
 ) -> Problem:
     """Describe an error.
 
@@ -247,6 +254,7 @@ def problem_of(
         error: What was raised.
         instance: Path of the request.
         faults: Every fault of the request, where there can be several.
+        detail: What to say instead of the error's own words, remedy included.
 
     Returns:
         The body of the answer.
@@ -256,10 +264,10 @@ def problem_of(
         type=f"{TYPE_PREFIX}{error.code}",
         title=title_of(type(error)),
         status=status_of(type(error)).value,
-        detail=error.message,
+        detail=error.message if detail is None else detail,
         instance=instance,
         retryable=error.retryable,
-        remedy=error.remedy,
+        remedy=error.remedy if detail is None else "",
         field=_field(error, faults),
         backend=error.backend if isinstance(error, errors.BackendError) else None,
         expected_version=None if conflict is None else conflict.expected,
@@ -269,7 +277,11 @@ def problem_of(
 
 
 def problem_response(
-    error: errors.SfmError, instance: str, *, faults: Sequence[FieldProblem] | None = None
+    error: errors.SfmError,
+    instance: str,
+    *,
+    faults: Sequence[FieldProblem] | None = None,
+    detail: str | None = None,
 ) -> Response:
     """Return the answer to a request that failed.
 
@@ -277,11 +289,12 @@ def problem_response(
         error: What was raised.
         instance: Path of the request.
         faults: Every fault of the request, where there can be several.
+        detail: What to say instead of the error's own words, remedy included.
 
     Returns:
         The answer, with the headers that its status asks for.
     """
-    problem = problem_of(error, instance, faults=faults)
+    problem = problem_of(error, instance, faults=faults, detail=detail)
     return Response(
         encode_problem(problem),
         status_code=problem.status,

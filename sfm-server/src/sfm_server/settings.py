@@ -222,6 +222,10 @@ class Settings(AccessSettings, LimitSettings):
         default="full",
         description="Whether events tell the payloads of memories; `none` keeps them back.",
     )
+    idempotency_seconds: Seconds = Field(
+        default=_ENGINE.idempotency_retention.total_seconds(),
+        description="How long the answer to a write is kept under its idempotency key.",
+    )
     turns_form_episodes: bool = Field(
         default=_ENGINE.turns_form_episodes,
         description="Whether a conversation's turn gets its episode from its coordinate.",
@@ -294,6 +298,7 @@ class Settings(AccessSettings, LimitSettings):
             event_log=event_log,
             event_payloads=self.events_payload == "full",
             event_retention=timedelta(seconds=self.event_retention_seconds),
+            idempotency_retention=timedelta(seconds=self.idempotency_seconds),
             turns_form_episodes=self.turns_form_episodes,
             track_access=self.track_access,
         )

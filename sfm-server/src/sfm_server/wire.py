@@ -6,14 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, cast
 
-from msgspec import UNSET, UnsetType
-
 from sfm_core.errors import InvalidInputError, NotFoundError, SfmError
 from sfm_core.model.cloudevents import cloudevent
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventPage
 from sfm_core.model.filters import parse_filter
-from sfm_core.model.link import Link
 from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
 from sfm_core.model.payload import Payload
 from sfm_core.model.position import joined
@@ -30,7 +27,6 @@ from sfm_core.model.report import (
     Stored,
 )
 from sfm_core.registry import PortName
-from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, LineErrorAnswer
 from sfm_server.schemas.collections import CollectionAnswer, CollectionRole
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
@@ -228,35 +224,6 @@ def scored(recalled: Recalled, *, explain: bool) -> ScoredMemory:
         version=found.version,
         created_at=found.created_at,
         parts=dict(recalled.parts) if explain else None,
-    )
-
-
-def linked(source: Link) -> links.LinkedAnswer:
-    """Describe a link that was written."""
-    return links.LinkedAnswer(link=link(source), position=str(source.position or ""))
-
-
-def link(source: Link) -> links.LinkAnswer:
-    """Describe a link."""
-    return links.LinkAnswer(
-        from_coord=str(source.source),
-        to_coord=str(source.target),
-        type=source.type,
-        weight=source.weight,
-        version=source.version,
-        updated_at=source.updated_at,
-    )
-
-
-def neighbors(
-    found: Sequence[Link], of: Coordinate, *, stale: bool | UnsetType = UNSET
-) -> links.NeighborsAnswer:
-    """Pair each link of a memory with the coordinate at its other end."""
-    return links.NeighborsAnswer(
-        neighbors=[
-            (str(one.target if one.source == of else one.source), link(one)) for one in found
-        ],
-        stale=stale,
     )
 
 

@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Seque
 from datetime import datetime, timedelta
 from itertools import islice
 
-from sfm_core.blocking.calls import BlockingCalls
+from sfm_core.blocking.writing import BlockingWriting
 from sfm_core.engine.restore import Permits
 from sfm_core.engine.transfer import Progress
-from sfm_core.errors import SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventPage, EventType
-from sfm_core.model.link import DEFAULT_LINK_TYPE, Link
-from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
-from sfm_core.model.payload import Payload
+from sfm_core.model.idempotency import IdempotencyKey
+from sfm_core.model.link import Link, LinkPlace
+from sfm_core.model.memory import AccessStatistics, Memory, MemoryType
 from sfm_core.model.position import WritePosition
 from sfm_core.model.query import Recalled, RecallQuery
 from sfm_core.model.report import (
@@ -24,10 +23,8 @@ from sfm_core.model.report import (
     Health,
     ImportReport,
     Lag,
-    Removed,
     ReplayReport,
     Stats,
-    Stored,
 )
 from sfm_core.protocols.graph import Direction
 
@@ -35,7 +32,7 @@ _PAGE = 256
 """Lines that cross between the threads at once, because each crossing costs more than a line."""
 
 
-class BlockingMemory(BlockingCalls):
+class BlockingMemory(BlockingWriting):
     """An agent's memory; every method waits for its answer.
 
     Open it with `with`. On leaving, calls that other threads still wait for are
@@ -49,31 +46,6 @@ class BlockingMemory(BlockingCalls):
         RuntimeError: It is opened although it is open.
     """
 
-    def store(self, namespace: str, memory: NewMemory) -> Stored:
-        """See `MemoryEngine.store`."""
-        return self._call(lambda engine: engine.store(namespace, memory))
-
-    def store_many(self, namespace: str, memories: Sequence[NewMemory]) -> list[Stored | SfmError]:
-        """See `MemoryEngine.store_many`."""
-        return self._call(lambda engine: engine.store_many(namespace, memories))
-
-    def remember(
-        self,
-        namespace: str,
-        payload: Payload,
-        *,
-        type: MemoryType = MemoryType.EPISODIC,
-        importance: float | None = None,
-        ttl: timedelta | None = None,
-        episode: Episode | None = None,
-    ) -> Stored:
-        """See `MemoryEngine.remember`."""
-        return self._call(
-            lambda engine: engine.remember(
-                namespace, payload, type=type, importance=importance, ttl=ttl, episode=episode
-            )
-        )
-
     def get(self, namespace: str, coordinate: Coordinate) -> Memory:
         """See `MemoryEngine.get`."""
         return self._call(lambda engine: engine.get(namespace, coordinate))
@@ -86,35 +58,17 @@ class BlockingMemory(BlockingCalls):
         """See `MemoryEngine.access`."""
         return self._call(lambda engine: engine.access(namespace, coordinate))
 
-    def history(self, namespace: str, coordinate: Coordinate, *, limit: int = 100) -> list[Memory]:
-        """See `MemoryEngine.history`."""
-        return self._call(lambda engine: engine.history(namespace, coordinate, limit=limit))
-
-    def delete(
-        self, namespace: str, coordinate: Coordinate, *, expected_version: int | None = None
-    ) -> Removed:
-        """See `MemoryEngine.delete`."""
-        return self._call(
-            lambda engine: engine.delete(namespace, coordinate, expected_version=expected_version)
-        )
-
-    def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> Removed:
-        """See `MemoryEngine.delete_many`."""
-        return self._call(lambda engine: engine.delete_many(namespace, coordinates))
-
-    def set_importance(
+    def history(
         self,
         namespace: str,
         coordinate: Coordinate,
-        importance: float,
         *,
-        expected_version: int | None = None,
-    ) -> Stored:
-        """See `MemoryEngine.set_importance`."""
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Memory]:
+        """See `MemoryEngine.history`."""
         return self._call(
-            lambda engine: engine.set_importance(
-                namespace, coordinate, importance, expected_version=expected_version
-            )
+            lambda engine: engine.history(namespace, coordinate, before=before, limit=limit)
         )
 
     def wait_for(self, *positions: WritePosition) -> bool:
@@ -136,35 +90,26 @@ class BlockingMemory(BlockingCalls):
         high: Coordinate,
         *,
         type: MemoryType | None = None,
+        after: Coordinate | None = None,
         limit: int = 1000,
     ) -> list[Coordinate]:
         """See `MemoryEngine.range`."""
-        return self._call(lambda engine: engine.range(namespace, low, high, type=type, limit=limit))
-
-    def link(
-        self,
-        namespace: str,
-        source: Coordinate,
-        target: Coordinate,
-        *,
-        type: str = DEFAULT_LINK_TYPE,
-        weight: float = 1.0,
-    ) -> Link:
-        """See `MemoryEngine.link`."""
         return self._call(
-            lambda engine: engine.link(namespace, source, target, type=type, weight=weight)
+            lambda engine: engine.range(namespace, low, high, type=type, after=after, limit=limit)
         )
 
-    def unlink(
+    def list_memories(
         self,
         namespace: str,
-        source: Coordinate,
-        target: Coordinate,
         *,
-        type: str = DEFAULT_LINK_TYPE,
-    ) -> Removed:
-        """See `MemoryEngine.unlink`."""
-        return self._call(lambda engine: engine.unlink(namespace, source, target, type=type))
+        type: MemoryType | None = None,
+        after: Coordinate | None = None,
+        limit: int = 100,
+    ) -> list[Memory]:
+        """See `MemoryEngine.list_memories`."""
+        return self._call(
+            lambda engine: engine.list_memories(namespace, type=type, after=after, limit=limit)
+        )
 
     def neighbors(
         self,
@@ -173,12 +118,18 @@ class BlockingMemory(BlockingCalls):
         *,
         link_type: str | None = None,
         direction: Direction = Direction.OUT,
+        after: LinkPlace | None = None,
         limit: int = 100,
     ) -> list[Link]:
         """See `MemoryEngine.neighbors`."""
         return self._call(
             lambda engine: engine.neighbors(
-                namespace, coordinate, link_type=link_type, direction=direction, limit=limit
+                namespace,
+                coordinate,
+                link_type=link_type,
+                direction=direction,
+                after=after,
+                limit=limit,
             )
         )
 
@@ -199,9 +150,9 @@ class BlockingMemory(BlockingCalls):
         """See `MemoryEngine.stats`."""
         return self._call(lambda engine: engine.stats(namespace))
 
-    def namespaces(self) -> list[str]:
+    def namespaces(self, *, after: str = "", limit: int | None = None) -> list[str]:
         """See `MemoryEngine.namespaces`."""
-        return self._call(lambda engine: engine.namespaces())
+        return self._call(lambda engine: engine.namespaces(after=after, limit=limit))
 
     def export(self, namespaces: Sequence[str] | None = None) -> Iterator[bytes]:
         """See `MemoryEngine.export`; the lines come as they are asked for.
@@ -238,6 +189,7 @@ class BlockingMemory(BlockingCalls):
         default_namespace: str,
         progress: Progress | None = None,
         permits: Permits | None = None,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> ImportReport:
         """See `MemoryEngine.import_lines`.
 
@@ -246,6 +198,7 @@ class BlockingMemory(BlockingCalls):
             default_namespace: For lines that name none.
             progress: Told how many lines were dealt with, in the engine's thread.
             permits: Tells of a namespace whether lines may be about it, in the engine's thread.
+            idempotency_key: Names this import, so that each line is dealt with once.
 
         Returns:
             What was imported, and which lines were left out and why.
@@ -256,6 +209,7 @@ class BlockingMemory(BlockingCalls):
                 default_namespace=default_namespace,
                 progress=progress,
                 permits=permits,
+                idempotency_key=idempotency_key,
             )
         )
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sfm_core.engine.committer import Change, Committer, Planned, View
+from sfm_core.engine.changes import Change, Planned, View
+from sfm_core.engine.committer import Committer
 from sfm_core.engine.inputs import check_namespace
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.adopting import Adopting
+from sfm_core.engine.answers import AnswerKeeper
 from sfm_core.engine.backoff import Backoff
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
@@ -149,8 +150,9 @@ def _start(
         access=access,
         checking=checking,
         exporting=Exporting(stores, truth, reading),
-        importing=Importing(Restoring(stores, truth, remembering, linking), writer),
+        importing=Importing(stores, Restoring(stores, truth, remembering, linking), writer),
         replaying=Replaying(stores, truth, reading, presence, waking),
+        answers=AnswerKeeper(stores, committer),
         following=_following(stack, stores, truth, waking, EventTokens(manifest.truth_id)),
         relay=_relay(stores, truth, presence, waking),
     )
@@ -199,6 +201,7 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
         builder=parts.builder,
         adopting=parts.adopting,
         forgetting=parts.forgetting,
+        answers=parts.answers,
         access=parts.access,
         retention=Retention(parts.stores),
         presence=parts.presence,

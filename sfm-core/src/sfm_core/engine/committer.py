@@ -16,86 +16,29 @@ them was wrong, the others are no longer guesses and are committed each by itsel
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
+from sfm_core.engine.changes import Change, Planned, Slot, View, Written
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.drafts import Draft, Drafting
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.waking import Chime
 from sfm_core.errors import BackendUnavailableError, SfmError
-from sfm_core.model.payload import Payload
 from sfm_core.protocols.kv import (
     Commit,
     CommitResult,
     Committed,
-    DirtyNote,
     Entry,
     KeyValueStore,
     Write,
 )
 from sfm_core.settings import EngineSettings
 
-View: TypeAlias = Mapping[bytes, Entry | None]
-Slot: TypeAlias = tuple[str, bytes]
-
 MAX_ROUNDS = 100
 MAX_GROUP = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """What a change wants to happen.
-
-    Attributes:
-        commit: What to write; its expectations are filled in by the committer.
-            `None` if nothing is to be written.
-        version: The version of the changed entry afterwards; 0 if there is none.
-    """
-
-    commit: Commit | None
-    version: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A write that depends on what stands in the truth.
-
-    Attributes:
-        namespace: Where it happens.
-        keys: Entries it depends on. It happens only if none of them changes
-            between planning and commit; otherwise it is planned anew.
-        plan: Plans the commit; raises an `SfmError` to refuse.
-        read_first: Whether to read before planning, rather than to assume
-            that the keys are absent.
-        payload: What the memory will say that it writes, if it writes one.
-    """
-
-    namespace: str
-    keys: tuple[bytes, ...]
-    plan: Callable[[View], Planned]
-    read_first: bool = True
-    payload: Payload | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """A change that happened.
-
-    Attributes:
-        version: The version of the changed entry; 0 if nothing was written.
-        notes: Outbox notes to follow up, leased to this process if it is to do so.
-        entries: What stands under the keys of the notes since then, as far as
-            the change wrote them itself.
-        draft: The vector of the memory that it wrote, if it was begun.
-    """
-
-    version: int
-    notes: tuple[DirtyNote, ...] = ()
-    entries: Mapping[bytes, Entry] = field(default_factory=dict[bytes, Entry])
-    draft: Draft | None = None
 
 
 @dataclass(slots=True)
@@ -274,25 +217,25 @@ class Committer:
             outcome = _outcome(change, view)
             if isinstance(outcome, Planned) and outcome.commit is not None:
                 guessed = not group.certain.issuperset(slots)
-                chains.add(_Link(at, outcome.commit, outcome.version), view, guessed=guessed)
+                chains.add(_Link(at, outcome.commit, outcome), view, guessed=guessed)
                 written = {(change.namespace, w.key): w for w in outcome.commit.writes}
                 overlay.update({slot: _entry(write) for slot, write in written.items()})
                 certain.difference_update(written)
             elif not certain.issuperset(slots):
                 unsure.append(at)
             elif isinstance(outcome, Planned):
-                group.results[at] = Written(version=outcome.version)
+                group.results[at] = _written(outcome)
             else:
                 group.results[at] = outcome
         return chains.all(), unsure
 
 
 class _Link(NamedTuple):
-    """One planned change: its place in the group, its commit, and the version it makes."""
+    """One planned change: its place in the group, and what it does."""
 
     at: int
     commit: Commit
-    version: int
+    planned: Planned
 
 
 @dataclass(slots=True, eq=False)
@@ -325,7 +268,7 @@ class _Chain:
 
     def absorb(self, other: _Chain) -> None:
         """Take over another chain, keeping the order of changes."""
-        self.links = sorted([*self.links, *other.links])
+        self.links = sorted([*self.links, *other.links], key=lambda link: link.at)
         self.expect |= other.expect
 
 
@@ -377,13 +320,17 @@ def _settle(group: _Group, chain: _Chain, result: CommitResult) -> None:
         group.learn(namespace, result.current)
         return
     notes = {note.key: note for note in result.notes}
-    for at, commit, version in chain.links:
+    for at, commit, planned in chain.links:
         mine = tuple(notes[key] for key in commit.dirty)
         written = {write.key: _entry(write) for write in commit.writes}
         entries = {key: entry for key in commit.dirty if (entry := written.get(key))}
         draft = group.drafts.get(at)
-        group.results[at] = Written(version=version, notes=mine, entries=entries, draft=draft)
+        group.results[at] = replace(_written(planned), notes=mine, entries=entries, draft=draft)
         group.learn(namespace, written)
+
+
+def _written(planned: Planned) -> Written:
+    return Written(version=planned.version, revision=planned.revision, repeats=planned.repeats)
 
 
 def _outcome(change: Change, view: View) -> Planned | SfmError:

@@ -4,7 +4,9 @@ Both are read in the order of their keys, a page at a time, and only what
 differs is written. So a copy that was interrupted goes on where it was, a
 second one writes nothing, and the memory that is needed does not grow with the
 truth. Entries travel as they are: versions, history, links, expiry, importance,
-access statistics and tombstones.
+access statistics and tombstones, and what was answered under idempotency keys,
+so that a write can be repeated after a move. The last is not part of what a truth
+holds, so no digest counts it.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ from sfm_core.engine.event_marks import note_trimmed, read_published, trimmed_th
 from sfm_core.engine.walking import PAGE, entries_of, merge, namespaces_of
 from sfm_core.errors import BackendUnavailableError, CorruptDataError
 from sfm_core.model.events import START
-from sfm_core.model.keys import LINK, MEMORY
+from sfm_core.model.keys import ANSWER, ANSWER_END, LINK, MEMORY
 from sfm_core.model.report import TruthSummary
 from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
 
 _MAX_WRITE_BYTES = 8 << 20
 _LEASE = timedelta(seconds=1)
+_NOT_HELD = frozenset({ANSWER, ANSWER_END})
 
 Progress = Callable[[int], None]
 """Called with the number of entries that were dealt with since the last call."""
@@ -175,6 +178,8 @@ async def summarise(kv: KeyValueStore, progress: Progress | None = None) -> Trut
     for namespace in await namespaces_of(kv):
         before = kinds.total()
         async for key, entry in entries_of(kv, namespace):
+            if key[:1] in _NOT_HELD:
+                continue
             kinds[key[:1]] += 1
             _feed(digest, namespace.encode(), key, struct.pack(">Q", entry.version), entry.value)
             if progress:

@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
 
-from sfm_core.engine.committer import Change, Committer, Planned
+from sfm_core.engine.changes import Change, Planned
+from sfm_core.engine.committer import Committer
 from sfm_core.engine.repairing import Repairing
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import SfmError

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sfm_core.engine.committer import Change, Planned, View
+from sfm_core.engine.changes import Change, Planned, View
+from sfm_core.engine.expecting import expect_revision, expect_version
 from sfm_core.engine.inputs import check_batch, check_expected, check_namespace
-from sfm_core.engine.remember import expect_version, memory_commit
+from sfm_core.engine.memory_commit import memory_commit
+from sfm_core.engine.once import Once
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
 from sfm_core.engine.writer import Outcome, Writer
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
+from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.keys import expired_range, expiring_coordinate, memory_key
+from sfm_core.model.precondition import Precondition
 from sfm_core.model.record import EMPTY_PAYLOAD, MemoryRecord
 from sfm_core.model.report import Removed
 
@@ -29,20 +33,34 @@ class Forgetting:
         self._writer = writer
 
     async def delete(
-        self, namespace: str, coordinate: Coordinate, expected_version: int | None
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        expected_version: int | None,
+        *,
+        precondition: Precondition | None = None,
+        key: IdempotencyKey | None = None,
     ) -> Removed:
         """Delete one memory; see `MemoryEngine.delete`."""
         check_namespace(namespace)
         check_expected(expected_version)
-        change = self._deletion(namespace, coordinate, expected_version)
-        return self._writer.removed([await self._writer.write(change)])
+        change = self._deletion(namespace, coordinate, expected_version, precondition=precondition)
+        asked = ("delete", str(coordinate), expected_version, precondition)
+        once = Once(self._stores, key, *asked)
+        return self._writer.removed([await self._writer.write(once.write(change))])
 
-    async def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> Removed:
+    async def delete_many(
+        self, namespace: str, coordinates: Sequence[Coordinate], key: IdempotencyKey | None
+    ) -> Removed:
         """Delete many memories; see `MemoryEngine.delete_many`."""
         check_namespace(namespace)
         check_batch(coordinates, self._stores.settings.limits.max_batch, field="coords")
+        once = Once(self._stores, key, "delete_many", *(map(str, coordinates) if key else ()))
         return await self._commit_all(
-            [self._deletion(namespace, coordinate, None) for coordinate in coordinates]
+            [
+                once.item(self._deletion(namespace, coordinate, None), at)
+                for at, coordinate in enumerate(coordinates)
+            ]
         )
 
     async def sweep_expired(self, namespace: str) -> int:
@@ -85,6 +103,7 @@ class Forgetting:
         expected_version: int | None,
         *,
         expired_only: bool = False,
+        precondition: Precondition | None = None,
     ) -> Change:
         key = memory_key(coordinate)
 
@@ -95,6 +114,7 @@ class Forgetting:
             record = state.record
             if record is None or record.deleted or record.alive(now) == expired_only:
                 return Planned(commit=None, version=0)
+            expect_revision(coordinate, precondition, state, now)
             settings = self._stores.settings
             commit = memory_commit(
                 namespace,

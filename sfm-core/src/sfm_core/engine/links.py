@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sfm_core.engine.committer import Change, Planned, View
+from sfm_core.engine.changes import Change, Planned, View
+from sfm_core.engine.expecting import not_found
 from sfm_core.engine.inputs import check_count, check_namespace, check_weight
+from sfm_core.engine.once import Once
 from sfm_core.engine.reap_links import removal
-from sfm_core.engine.remember import not_found
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import LinkState, Truth, link_alive, link_of
 from sfm_core.engine.writer import Writer
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventNote, EventType
-from sfm_core.model.keys import backlink_key, link_key, memory_key, parse_link_key
-from sfm_core.model.link import Link
+from sfm_core.model.idempotency import IdempotencyKey
+from sfm_core.model.keys import BACKLINK, LINK, backlink_key, link_key, memory_key, parse_link_key
+from sfm_core.model.link import Link, LinkPlace
 from sfm_core.model.names import check_name
 from sfm_core.model.record import LinkRecord, encode_record
 from sfm_core.model.report import Removed
+from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.graph import Direction
 from sfm_core.protocols.kv import Commit, Entry, Write
 
@@ -38,18 +42,20 @@ class Linking:
         target: Coordinate,
         link_type: str,
         weight: float,
+        *,
+        key: IdempotencyKey | None,
     ) -> Link:
         """Link two memories; see `MemoryEngine.link`."""
-        now = self._stores.clock.now()
-        change = self.link_change(namespace, source, target, link_type, weight, updated_at=now)
-        outcome = await self._writer.write(change)
+        once = Once(self._stores, key, "link", str(source), str(target), link_type, float(weight))
+        change = self.link_change(namespace, source, target, link_type, weight, updated_at=once.at)
+        outcome = await self._writer.write(once.write(change))
         return Link(
             source=source,
             target=target,
             type=link_type,
             weight=float(weight),
             version=outcome.version,
-            updated_at=now,
+            updated_at=outcome.repeats.at if outcome.repeats else once.at,
             position=outcome.position,
         )
 
@@ -139,14 +145,20 @@ class Linking:
         return Planned(commit=commit, version=version)
 
     async def unlink(
-        self, namespace: str, source: Coordinate, target: Coordinate, link_type: str
+        self,
+        namespace: str,
+        source: Coordinate,
+        target: Coordinate,
+        link_type: str,
+        key: IdempotencyKey | None,
     ) -> Removed:
         """Remove a link; see `MemoryEngine.unlink`."""
         check_namespace(namespace)
         check_name(link_type, field="type")
-        key = link_key(source, link_type, target)
-        change = removal(self._stores, self._truth, namespace, key, dead=False)
-        return self._writer.removed([await self._writer.write(change)])
+        link = link_key(source, link_type, target)
+        change = removal(self._stores, self._truth, namespace, link, dead=False)
+        once = Once(self._stores, key, "unlink", str(source), str(target), link_type)
+        return self._writer.removed([await self._writer.write(once.write(change))])
 
     async def neighbors(
         self,
@@ -155,6 +167,7 @@ class Linking:
         *,
         link_type: str | None,
         direction: Direction,
+        after: LinkPlace | None,
         limit: int,
     ) -> list[Link]:
         """Find the links at a memory; see `MemoryEngine.neighbors`."""
@@ -163,15 +176,40 @@ class Linking:
         if link_type is not None:
             check_name(link_type, field="link_type")
         ask = limit
-        while True:
+        while after is None and ask <= MAX_BATCH:
             [edges] = await self._stores.graph.neighbors(
                 namespace, [coordinate], direction=direction, link_type=link_type, limit=ask
             )
             keys = [link_key(edge.id.source, edge.id.type, edge.id.target) for edge in edges]
             links = await self.living(namespace, keys)
             if len(links) >= limit or len(edges) < ask:
-                return sorted(links, key=lambda link: link.weight)[:limit]
+                return _lightest(links, direction, limit)
             ask *= 4
+        prefix = (LINK if direction is Direction.OUT else BACKLINK) + coordinate.key
+        if link_type is not None:
+            prefix += link_type.encode() + b"\0"
+        return await self._after(namespace, prefix, direction, after, limit)
+
+    async def _after(
+        self,
+        namespace: str,
+        prefix: bytes,
+        direction: Direction,
+        after: LinkPlace | None,
+        limit: int,
+    ) -> list[Link]:
+        """Go through all links at a memory in the truth: a graph store finds only the lightest."""
+        outgoing = direction is Direction.OUT
+        found: list[Link] = []
+        async for page in self._truth.pages(namespace, prefix):
+            keys = [link_key(*parse_link_key(key)) for key, _ in page]
+            found += [
+                link
+                for link in await self.living(namespace, keys)
+                if after is None or link.place(outgoing=outgoing).order > after.order
+            ]
+            found = _lightest(found, direction, limit)
+        return found
 
     async def living(self, namespace: str, keys: list[bytes]) -> list[Link]:
         """Keep, of the links that a graph store offers, those that the truth holds.
@@ -194,6 +232,11 @@ class Linking:
             for key, state, (source, target) in zip(keys, states, ends, strict=True)
             if state.record is not None and link_alive(state.record, source, target, now)
         ]
+
+
+def _lightest(links: Sequence[Link], direction: Direction, limit: int) -> list[Link]:
+    outgoing = direction is Direction.OUT
+    return sorted(links, key=lambda link: link.place(outgoing=outgoing).order)[:limit]
 
 
 def _belongs(record: LinkRecord | None, source_born: int, target_born: int) -> bool:

@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
+from sfm_core.engine.expecting import not_found
 from sfm_core.engine.inputs import check_namespace
 from sfm_core.engine.links import Linking
-from sfm_core.engine.remember import not_found
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
 from sfm_core.errors import LimitExceededError, UnsupportedError

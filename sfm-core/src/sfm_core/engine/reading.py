@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.expecting import not_found
 from sfm_core.engine.inputs import check_batch, check_count, check_namespace
-from sfm_core.engine.remember import not_found
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
 from sfm_core.engine.walking import namespaces_of
 from sfm_core.errors import InvalidCoordinateError
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.keys import HISTORY, MEMORY, KeyRange, memory_key
+from sfm_core.model.keys import MEMORY, KeyRange, history_key, memory_key, successor
 from sfm_core.model.memory import Memory, MemoryType
 from sfm_core.model.report import Stats
 from sfm_core.protocols.kv import Entry
@@ -53,17 +53,22 @@ class Reading:
         self._access.touch(namespace, [memory.coordinate for memory in found if memory])
         return found
 
-    async def history(self, namespace: str, coordinate: Coordinate, limit: int) -> list[Memory]:
+    async def history(
+        self, namespace: str, coordinate: Coordinate, limit: int, before: int | None
+    ) -> list[Memory]:
         """Read the versions of a memory; see `MemoryEngine.history`."""
         check_namespace(namespace)
         check_count(limit, self._stores.settings.limits.max_page, field="limit")
         [state] = await self._truth.memories(namespace, [coordinate])
-        older = KeyRange.prefix(HISTORY + coordinate.key, reverse=True)
+        # What is the current version now may have become history when that is read.
+        end = state.version if before is None else max(0, min(before, state.version))
+        older = KeyRange(history_key(coordinate, 0), history_key(coordinate, end), reverse=True)
         [items] = await self._stores.kv.scan(namespace, [older], limit=limit)
         versions = [self._truth.memory_state(namespace, key, entry) for key, entry in items]
-        if state.record is not None and state.record.alive(self._stores.clock.now()):
+        alive = state.record is not None and state.record.alive(self._stores.clock.now())
+        if alive and (before is None or state.version < before):
             versions.insert(0, state)
-        if not versions:
+        if not versions and before is None:
             raise not_found(coordinate)
         return [
             self._truth.memory(namespace, coordinate, version.version, version.record)
@@ -78,6 +83,7 @@ class Reading:
         high: Coordinate,
         *,
         type: MemoryType | None,
+        after: Coordinate | None,
         limit: int,
     ) -> list[Coordinate]:
         """Find the memories in a box; see `MemoryEngine.range`."""
@@ -87,23 +93,42 @@ class Reading:
         now = self._stores.clock.now()
         end = memory_key(high) + b"\0"
         start = memory_key(low)
+        if after is not None:
+            start = max(start, memory_key(after) + b"\0")
         found: list[Coordinate] = []
         while start < end:
             [page] = await self._stores.kv.scan(namespace, [KeyRange(start, end)], limit=PAGE)
             for key, entry in page:
                 coordinate = Coordinate.from_key(key[1:])
-                if not coordinate.within(low, high):
-                    continue
-                record = self._truth.memory_state(namespace, key, entry).record
-                if record is None or not record.alive(now):
-                    continue
-                if type is None or record.type is type:
-                    found.append(coordinate)
-                    if len(found) == limit:
-                        return found
-            if len(page) < PAGE:
+                if coordinate.within(low, high):
+                    record = self._truth.memory_record(namespace, key, entry)
+                    if record.alive(now) and type in {None, record.type}:
+                        found.append(coordinate)
+            if len(page) < PAGE or len(found) >= limit:
                 break
             start = _next_start(page, low, high)
+        return found[:limit]
+
+    async def list_memories(
+        self, namespace: str, *, type: MemoryType | None, after: Coordinate | None, limit: int
+    ) -> list[Memory]:
+        """List memories; see `MemoryEngine.list_memories`."""
+        check_namespace(namespace)
+        check_count(limit, self._stores.settings.limits.max_page, field="limit")
+        start = MEMORY if after is None else memory_key(after) + b"\0"
+        rest: KeyRange | None = KeyRange(start, successor(MEMORY))
+        found: list[Memory] = []
+        while rest is not None:
+            [page] = await self._stores.kv.scan(namespace, [rest], limit=PAGE)
+            now = self._stores.clock.now()
+            for key, entry in page:
+                record = self._truth.memory_record(namespace, key, entry)
+                if record.alive(now) and type in {None, record.type}:
+                    at = Coordinate.from_key(key[1:])
+                    found.append(self._truth.memory(namespace, at, entry.version, record))
+                    if len(found) == limit:
+                        return found
+            rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
         return found
 
     async def stats(self, namespace: str) -> Stats:
@@ -118,9 +143,12 @@ class Reading:
             links=counters.get("links", 0),
         )
 
-    async def namespaces(self) -> list[str]:
-        """List all namespaces; see `MemoryEngine.namespaces`."""
-        return await namespaces_of(self._stores.kv)
+    async def namespaces(self, *, after: str = "", limit: int | None = None) -> list[str]:
+        """List namespaces; see `MemoryEngine.namespaces`."""
+        if limit is None:
+            return await namespaces_of(self._stores.kv, after=after)
+        check_count(limit, self._stores.settings.limits.max_page, field="limit")
+        return await self._stores.kv.namespaces(after=after, limit=limit)
 
 
 def _check_box(low: Coordinate, high: Coordinate) -> None:

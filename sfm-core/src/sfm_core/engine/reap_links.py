@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from sfm_core.engine.committer import Change, Committer, Planned, View, Written
+from sfm_core.engine.changes import Change, Planned, View, Written
+from sfm_core.engine.committer import Committer
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_alive
 from sfm_core.model.coordinate import Coordinate

@@ -9,11 +9,12 @@ from typing import Annotated, Literal, TypeAlias, cast
 
 import msgspec
 
-from sfm_core.engine.committer import Change, Planned, View
+from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.inputs import check_episode, check_namespace
 from sfm_core.engine.links import Linking
+from sfm_core.engine.memory_commit import memory_commit
 from sfm_core.engine.portable import FORMAT, FORMAT_VERSION
-from sfm_core.engine.remember import Remembering, memory_commit
+from sfm_core.engine.remember import Remembering
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.errors import InvalidInputError

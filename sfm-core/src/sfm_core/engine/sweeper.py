@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.adopting import Adopting
+from sfm_core.engine.answers import AnswerKeeper
 from sfm_core.engine.build import Builder
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexes import Indexes
@@ -40,6 +41,7 @@ class Sweeper:
         builder: Builder,
         adopting: Adopting,
         forgetting: Forgetting,
+        answers: AnswerKeeper,
         access: AccessRecorder,
         retention: Retention,
         presence: Presence,
@@ -51,6 +53,7 @@ class Sweeper:
         self._builder = builder
         self._adopting = adopting
         self._forgetting = forgetting
+        self._answers = answers
         self._access = access
         self._retention = retention
         self._presence = presence
@@ -121,6 +124,7 @@ class Sweeper:
             except CorruptDataError as error:
                 # The other namespaces, and the rest of this one, have their turn all the same.
                 log.warning("an expired memory stays in %r: %s: %s", namespace, error.code, error)
+            await self._answers.sweep(namespace)
         self._expired_up_to = page[-1] if len(page) == NAMESPACES_A_ROUND else ""
 
     async def _maintain(self) -> None:

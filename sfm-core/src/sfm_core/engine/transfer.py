@@ -10,12 +10,14 @@ content, is left as it is; and an older version never replaces a newer one.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from sfm_core.engine.committer import Change
+from sfm_core.engine.changes import Change
+from sfm_core.engine.expecting import refuse_reuse
 from sfm_core.engine.inputs import check_namespace
+from sfm_core.engine.once import Once
 from sfm_core.engine.portable import (
     FORMAT,
     FORMAT_VERSION,
@@ -37,6 +39,7 @@ from sfm_core.engine.truth import Truth, link_alive, link_of
 from sfm_core.engine.writer import Outcome, Writer
 from sfm_core.errors import BackendError, InvalidInputError, SfmError
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.keys import (
     HISTORY,
     LINK,
@@ -166,8 +169,9 @@ class _Pending:
 class Importing:
     """Reads JSON Lines."""
 
-    def __init__(self, restoring: Restoring, writer: Writer) -> None:
+    def __init__(self, stores: Stores, restoring: Restoring, writer: Writer) -> None:
         """Write through `writer` what `restoring` makes of lines."""
+        self._stores = stores
         self._restoring = restoring
         self._writer = writer
 
@@ -177,10 +181,12 @@ class Importing:
         *,
         default_namespace: str,
         progress: Progress | None,
-        permits: Permits | None = None,
+        permits: Permits | None,
+        key: IdempotencyKey | None,
     ) -> ImportReport:
         """Import; see `MemoryEngine.import_lines`."""
         check_namespace(default_namespace)
+        once = Once(self._stores, key, "import", default_namespace)
         tally = _Tally()
         reader = LineReader(default_namespace, permits)
         batch: list[_Pending] = []
@@ -189,6 +195,7 @@ class Importing:
             pending = self._understand(reader, number, line, tally, batch)
             if pending is None:
                 continue
+            pending = replace(pending, change=once.item(pending.change, number, line))
             if batch and (
                 number - batch[0].number >= PAGE or batch[-1].line.kind != pending.line.kind
             ):
@@ -238,6 +245,7 @@ class Importing:
         if not batch:
             return
         results = await self._writer.write_many([pending.change for pending in batch])
+        refuse_reuse(results)
         for pending, result in zip(batch, results, strict=True):
             if isinstance(result, BackendError) or not isinstance(result, Outcome | SfmError):
                 raise result

@@ -103,7 +103,7 @@ class Truth:
 
         Args:
             namespace: Where to read.
-            kind: First byte of their keys.
+            kind: First byte of their keys, or more of them.
 
         Yields:
             Keys and entries in byte order of the keys; no page is empty.
@@ -259,6 +259,7 @@ class Truth:
             updated_at=record.updated_at,
             expires_at=record.expires_at,
             episode=record.episode,
+            born=record.born,
         )
 
     def payload(self, namespace: str, coordinate: Coordinate, record: MemoryRecord) -> Payload:

@@ -15,11 +15,12 @@ LeftT = TypeVar("LeftT")
 RightT = TypeVar("RightT")
 
 
-async def namespaces_of(*truths: KeyValueStore) -> list[str]:
+async def namespaces_of(*truths: KeyValueStore, after: str = "") -> list[str]:
     """List every namespace of some truths, but the engine's own.
 
     Args:
         truths: One truth or several.
+        after: Only names greater than this.
 
     Returns:
         Names in ascending order, each once.
@@ -29,10 +30,10 @@ async def namespaces_of(*truths: KeyValueStore) -> list[str]:
     """
     found: set[str] = set()
     for kv in truths:
-        after = ""
-        while page := await kv.namespaces(after=after):
+        last = after
+        while page := await kv.namespaces(after=last):
             found.update(page)
-            after = page[-1]
+            last = page[-1]
     return sorted(found)
 
 

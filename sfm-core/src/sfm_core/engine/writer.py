@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
-from sfm_core.engine.committer import Change, Committer, Written
+from sfm_core.engine.changes import Change, Written
+from sfm_core.engine.committer import Committer
 from sfm_core.engine.indexer import Followed, Task
 from sfm_core.engine.positions import Positions
 from sfm_core.errors import ClosedError
+from sfm_core.model.idempotency import KeptAnswer
 from sfm_core.model.position import WritePosition
 from sfm_core.model.report import Removed
 
@@ -27,11 +29,15 @@ class Outcome(NamedTuple):
         version: The version of the changed entry; 0 if nothing was written.
         indexed: Whether what this engine searches has followed.
         position: What is still owed to derived stores.
+        revision: The revision of the memory that was written, if one was.
+        repeats: What was answered the first time, if this is a repetition.
     """
 
     version: int
     indexed: bool
     position: WritePosition
+    revision: str = ""
+    repeats: KeptAnswer | None = None
 
 
 async def leave_to_others(tasks: Sequence[Task]) -> Followed:
@@ -144,7 +150,13 @@ class Writer:
     def _outcome(self, written: Written, followed: Followed) -> Outcome:
         owed = () if followed is Followed.EVERYWHERE else written.notes
         position = self._positions.of([note.id for note in owed])
-        return Outcome(written.version, followed >= Followed.SEARCHED, position)
+        return Outcome(
+            written.version,
+            followed >= Followed.SEARCHED,
+            position,
+            written.revision,
+            written.repeats,
+        )
 
 
 def _tasks(results: Results) -> list[Task]:

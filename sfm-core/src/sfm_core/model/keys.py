@@ -10,6 +10,9 @@ kind   key                                         value
 ``e``  episode name, NUL, order (8 bytes), coord.  empty
 ``l``  source, type, NUL, target                   the link, or its tombstone
 ``r``  target, type, NUL, source                   empty: the link read backwards
+``i``  digest of an idempotency key, or with the   what was answered, for as long as
+       place of an item in a bulk write (8 bytes)  its version says (milliseconds)
+``j``  time (8 bytes, milliseconds), that digest   empty: when answers may go
 =====  ==========================================  =================================
 
 Coordinates and numbers are encoded so that bytes sort as the values do, and
@@ -33,6 +36,8 @@ EXPIRY: Final = b"x"
 EPISODE: Final = b"e"
 LINK: Final = b"l"
 BACKLINK: Final = b"r"
+ANSWER: Final = b"i"
+ANSWER_END: Final = b"j"
 
 _POINTS: Final = UUID("9b1d6f8e-5a33-5c0e-8a55-0f6a1f2d7c41")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -142,6 +147,31 @@ def parse_link_key(key: bytes) -> tuple[Coordinate, str, Coordinate]:
     return (first, link_type, second) if key[:1] == LINK else (second, link_type, first)
 
 
+def answer_key(digest: bytes, item: int | None = None) -> bytes:
+    """Return the key of what a write has answered, or of what one item of it has."""
+    return ANSWER + digest + (b"" if item is None else struct.pack(">Q", item))
+
+
+def answer_end_key(milliseconds: int, digest: bytes) -> bytes:
+    """Return the key that lists what was answered by the time when it may go."""
+    return ANSWER_END + struct.pack(">q", milliseconds) + digest
+
+
+def ended_answers(milliseconds: int) -> KeyRange:
+    """Return the range of keys that list what may go at a time."""
+    return KeyRange(ANSWER_END, answer_end_key(milliseconds + 1, b""))
+
+
+def ended_digest(key: bytes) -> bytes:
+    """Return the digest inside a key that lists when answers may go."""
+    return key[9:]
+
+
+def milliseconds_of(moment: datetime) -> int:
+    """Return a time as whole milliseconds since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
 def point_id(namespace: str, coordinate: Coordinate) -> UUID:
     """Return the id of a memory in every vector store: UUIDv5 of namespace and coordinate.
 
@@ -151,4 +181,4 @@ def point_id(namespace: str, coordinate: Coordinate) -> UUID:
 
 
 def _instant(moment: datetime) -> bytes:
-    return struct.pack(">q", (moment - _EPOCH) // _MILLISECOND)
+    return struct.pack(">q", milliseconds_of(moment))

@@ -11,6 +11,26 @@ from sfm_core.model.position import WritePosition
 DEFAULT_LINK_TYPE = "related"
 
 
+@dataclass(frozen=True, slots=True)
+class LinkPlace:
+    """Where a link stands among those at a memory, the lightest first.
+
+    Attributes:
+        weight: Its weight.
+        neighbor: The memory at its other end.
+        type: What it means.
+    """
+
+    weight: float
+    neighbor: Coordinate
+    type: str
+
+    @property
+    def order(self) -> tuple[float, bytes, bytes]:
+        """What links are ordered by: the same in every store."""
+        return self.weight, self.neighbor.key, self.type.encode()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """An edge as the truth holds it.
@@ -34,3 +54,7 @@ class Link:
     version: int
     updated_at: datetime
     position: WritePosition | None = field(default=None, compare=False)
+
+    def place(self, *, outgoing: bool) -> LinkPlace:
+        """Return where it stands among the links that leave, or reach, one memory."""
+        return LinkPlace(self.weight, self.target if outgoing else self.source, self.type)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.payload import Payload
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class MemoryType(StrEnum):
@@ -75,6 +78,8 @@ class Memory:
         updated_at: When this version was written.
         expires_at: When it ceases to exist, or `None`.
         episode: The course of events it belongs to, or `None`.
+        born: The version that this life of it began with. What is equal otherwise
+            is equal, since a copy of it may have begun with another one.
     """
 
     namespace: str
@@ -87,6 +92,35 @@ class Memory:
     updated_at: datetime
     expires_at: datetime | None = None
     episode: Episode | None = None
+    born: int = field(default=1, compare=False)
+
+    @property
+    def revision(self) -> str:
+        """Names this version of this life, among all that ever were at this coordinate."""
+        return revision_of(self.born, self.version, self.updated_at)
+
+
+def revision_of(born: int, version: int, updated_at: datetime) -> str:
+    """Return what names one version of one life of a memory.
+
+    Versions alone do not: a memory that was purged begins at 1 again, and of two
+    truths that have parted, each may have written the next one.
+
+    Args:
+        born: The version that the life began with.
+        version: The version.
+        updated_at: When it was written.
+
+    Returns:
+        Letters, digits and dots.
+    """
+    return f"{born}.{version}.{(updated_at - _EPOCH) // _MICROSECOND:x}"
+
+
+def is_first(revision: str) -> bool:
+    """Tell whether a revision is the first of its life."""
+    born, version, _ = revision.split(".")
+    return born == version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from sfm_core.model.memory import AccessStatistics, Episode, MemoryType
+from sfm_core.model.memory import AccessStatistics, Episode, MemoryType, revision_of
 from sfm_core.model.payload import JsonValue
 
 
@@ -45,6 +45,10 @@ class MemoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def alive(self, now: datetime) -> bool:
         """Tell whether the memory exists at `now`: neither deleted nor expired."""
         return not self.deleted and (self.expires_at is None or self.expires_at > now)
+
+    def revision(self, version: int) -> str:
+        """Return what names this record at its version; see `revision_of`."""
+        return revision_of(self.born, version, self.updated_at)
 
 
 class LinkRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

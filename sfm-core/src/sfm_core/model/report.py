@@ -20,12 +20,14 @@ class Stored:
         indexed: Whether recall sees it already; if not, it will without
             anybody's doing, because the truth notes what derived stores owe.
         position: What `wait_for` takes, to recall only when it sees this write.
+        revision: Names what was written; see `Memory.revision`.
     """
 
     coordinate: Coordinate
     version: int
     indexed: bool
     position: WritePosition
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import stat
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from sfm_server.access.token_file import Signature, read_tokens, signature_of
 
 log = logging.getLogger(__name__)
 
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 INTERVAL = timedelta(seconds=1)
 """How often the file is looked at."""
 
@@ -89,6 +91,8 @@ class WatchedTokens:
 
     def _read(self) -> None:
         tokens, signature = read_tokens(self._path)
+        if self._path.stat().st_mode & _WRITABLE_BY_OTHERS:
+            log.warning("%s can be written by others than its owner", self._path)
         self._callers = {one.sha256: one.caller() for one in tokens}
         self._signature = signature
         self.trouble = ""

@@ -25,6 +25,11 @@ version_option = click.option(
     type=click.IntRange(min=0),
     help="Only if the memory is at this version; 0: only if there is none.",
 )
+key_option = click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="Names this write, so that it happens once however often it is asked for.",
+)
 position_option = click.option(
     "--min-position",
     metavar="POSITION",
@@ -74,6 +79,19 @@ def payload(text: str) -> dict[str, object]:
     if text == "-" or text.lstrip().startswith("{"):
         return json_object(text, field="payload")
     return {"text": text}
+
+
+def key_of_part(key: str | None, part: int) -> str | None:
+    """Return the idempotency key of one of several requests that a command makes.
+
+    Args:
+        key: The key of the command, if there is one.
+        part: Which of its requests; the same in every run.
+
+    Returns:
+        The key of the request.
+    """
+    return key if key is None or not part else f"{key}/{part}"
 
 
 def readable_file(path: str) -> Path:

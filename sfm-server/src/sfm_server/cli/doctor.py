@@ -11,6 +11,7 @@ import click
 
 from sfm_core.errors import SfmError
 from sfm_core.plugins import PluginState
+from sfm_server.access.authority import Authority
 from sfm_server.cli.exits import Exit
 from sfm_server.cli.output import progress_bar, show
 from sfm_server.cli.slots import Finding, Verdict, look_at_consumption, look_at_slots
@@ -108,6 +109,10 @@ def _plugins(selection: Selection) -> Iterator[Finding]:
 
 
 def _token(selection: Selection) -> Iterator[Finding]:
+    try:
+        Authority(selection.settings).load()
+    except SfmError as error:
+        yield Finding(check="token", verdict=Verdict.FAILED, detail=str(error))
     if selection.mode.secure and not selection.settings.authenticates:
         yield Finding(
             check="token",

@@ -45,6 +45,8 @@ _EXITS: Mapping[type[errors.SfmError], Exit] = MappingProxyType(
         errors.InvalidInputError: Exit.INVALID,
         errors.NotFoundError: Exit.NOT_FOUND,
         errors.VersionConflictError: Exit.CONFLICT,
+        errors.PreconditionFailedError: Exit.CONFLICT,
+        errors.IdempotencyKeyReusedError: Exit.INVALID,
         errors.BackendUnavailableError: Exit.UNAVAILABLE,
         errors.ConfigurationError: Exit.CONFIGURATION,
     }

@@ -21,12 +21,21 @@ _only_type = click.option("--type", "type_name", help="Only links of this type."
 @click.argument("target_coord", metavar="TO")
 @_link_type
 @click.option("--weight", type=float, default=1.0, show_default=True, help="Cost of following it.")
+@arguments.key_option
 @with_target
-def link(target: Target, *, source: str, target_coord: str, type_name: str, weight: float) -> None:
+def link(
+    target: Target,
+    *,
+    source: str,
+    target_coord: str,
+    type_name: str,
+    weight: float,
+    idempotency_key: str | None,
+) -> None:
     """Link the memory at FROM to the one at TO."""
 
     async def work(client: MemoryClient) -> LinkedAnswer:
-        return await client.link(source, target_coord, type_name, weight)
+        return await client.link(source, target_coord, type_name, weight, key=idempotency_key)
 
     answer = target.run(work)
     show(
@@ -40,12 +49,20 @@ def link(target: Target, *, source: str, target_coord: str, type_name: str, weig
 @click.argument("source", metavar="FROM")
 @click.argument("target_coord", metavar="TO")
 @_link_type
+@arguments.key_option
 @with_target
-def unlink(target: Target, *, source: str, target_coord: str, type_name: str) -> None:
+def unlink(
+    target: Target,
+    *,
+    source: str,
+    target_coord: str,
+    type_name: str,
+    idempotency_key: str | None,
+) -> None:
     """Remove the link from FROM to TO."""
 
     async def work(client: MemoryClient) -> UnlinkedAnswer:
-        return await client.unlink(source, target_coord, type_name)
+        return await client.unlink(source, target_coord, type_name, key=idempotency_key)
 
     show(target.run(work), as_json=target.as_json, text=lambda: "Unlinked.")
 

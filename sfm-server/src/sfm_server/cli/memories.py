@@ -10,13 +10,14 @@ from sfm_server.cli import arguments
 from sfm_server.cli.output import payload_text, show, table
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import Arms, Item, MemoryClient, Question
+from sfm_server.schemas.listings import CoordsAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     HistoryAnswer,
     MemoryAnswer,
     StoredAnswer,
 )
-from sfm_server.schemas.recall import CoordsAnswer, ResultsAnswer
+from sfm_server.schemas.recall import ResultsAnswer
 from sfm_server.schemas.values import TypeName
 
 
@@ -27,6 +28,7 @@ from sfm_server.schemas.values import TypeName
 @click.option("--importance", type=click.FloatRange(0, 1), help="0 (trivial) to 1 (vital).")
 @click.option("--ttl", "ttl_seconds", type=float, help="Seconds it is to live.")
 @arguments.version_option
+@arguments.key_option
 @with_target
 def store(
     target: Target,
@@ -37,6 +39,7 @@ def store(
     importance: float | None,
     ttl_seconds: float | None,
     expected_version: int | None,
+    idempotency_key: str | None,
 ) -> None:
     """Store PAYLOAD: a JSON object, plain text, or - for a JSON object on standard input."""
     item = Item(
@@ -49,7 +52,7 @@ def store(
     )
 
     async def work(client: MemoryClient) -> StoredAnswer:
-        return await client.store(item)
+        return await client.store(item, key=idempotency_key)
 
     answer = target.run(work)
     show(
@@ -143,12 +146,15 @@ def history(target: Target, *, coord: str, limit: int) -> None:
 @click.command(context_settings=arguments.NEGATIVE_NUMBERS)
 @click.argument("coord")
 @arguments.version_option
+@arguments.key_option
 @with_target
-def delete(target: Target, *, coord: str, expected_version: int | None) -> None:
+def delete(
+    target: Target, *, coord: str, expected_version: int | None, idempotency_key: str | None
+) -> None:
     """Delete the memory at COORD and its links."""
 
     async def work(client: MemoryClient) -> DeletedAnswer:
-        return await client.delete(coord, expected_version)
+        return await client.delete(coord, expected_version, key=idempotency_key)
 
     show(target.run(work), as_json=target.as_json, text=lambda: "Deleted.")
 
@@ -156,14 +162,19 @@ def delete(target: Target, *, coord: str, expected_version: int | None) -> None:
 @click.command("delete-many", context_settings=arguments.NEGATIVE_NUMBERS)
 @click.argument("coords", nargs=-1)
 @click.option("--file", "path", help="File with one coordinate a line; - is standard input.")
+@arguments.key_option
 @with_target
-def delete_many(target: Target, *, coords: tuple[str, ...], path: str | None) -> None:
+def delete_many(
+    target: Target, *, coords: tuple[str, ...], path: str | None, idempotency_key: str | None
+) -> None:
     """Delete the memories at COORDS, passing over those that do not exist."""
     wanted = [*coords, *(_coords_in(arguments.readable_file(path)) if path else ())]
 
     async def work(client: MemoryClient) -> DeletedAnswer:
         answers = [
-            await client.delete_many(wanted[start : start + _BATCH])
+            await client.delete_many(
+                wanted[start : start + _BATCH], key=arguments.key_of_part(idempotency_key, start)
+            )
             for start in range(0, len(wanted), _BATCH)
         ]
         return DeletedAnswer(

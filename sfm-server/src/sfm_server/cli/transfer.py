@@ -41,8 +41,9 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @click.command("import")
 @click.argument("file")
+@arguments.key_option
 @with_target
-def import_file(target: Target, *, file: str) -> int:
+def import_file(target: Target, *, file: str, idempotency_key: str | None) -> int:
     """Store what the JSON Lines of FILE say; - is standard input.
 
     FILE is an export, or has lines {namespace, coord, type, payload}. Lines
@@ -54,7 +55,7 @@ def import_file(target: Target, *, file: str) -> int:
 
     async def work(client: MemoryClient) -> ImportAnswer:
         with progress_bar("Importing", total) as advance:
-            return await client.import_lines(_lines(path), advance)
+            return await client.import_lines(_lines(path), advance, key=idempotency_key)
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: _imported(answer))
@@ -91,8 +92,9 @@ def export(target: Target, *, file: str, namespaces: tuple[str, ...]) -> None:
 
 @click.command("store-bulk")
 @click.argument("file")
+@arguments.key_option
 @with_target
-def store_bulk(target: Target, *, file: str) -> int:
+def store_bulk(target: Target, *, file: str, idempotency_key: str | None) -> int:
     """Store the memories of FILE, one {coord, payload, type} a line; - is standard input."""
     path = arguments.readable_file(file)
     items = list(_items(path))
@@ -103,7 +105,10 @@ def store_bulk(target: Target, *, file: str) -> int:
         positions: list[str] = []
         with progress_bar("Storing", len(items)) as advance:
             for start in range(0, len(items), _BATCH):
-                answer = await client.store_many(items[start : start + _BATCH])
+                answer = await client.store_many(
+                    items[start : start + _BATCH],
+                    key=arguments.key_of_part(idempotency_key, start),
+                )
                 stored += answer.stored
                 positions += filter(None, [answer.position])
                 errors += [replace(error, item=start + error.item) for error in answer.errors]

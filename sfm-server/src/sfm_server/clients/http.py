@@ -12,10 +12,12 @@ import msgspec
 from sfm_core import errors
 from sfm_server.clients.answers import checked, decoded, error_of
 from sfm_server.clients.protocol import Item, Progress, Question
+from sfm_server.idempotency import key_header
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
+from sfm_server.schemas.listings import CoordsAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     HistoryAnswer,
@@ -23,7 +25,7 @@ from sfm_server.schemas.memories import (
     StoredAnswer,
     StoredManyAnswer,
 )
-from sfm_server.schemas.recall import CoordsAnswer, ResultsAnswer
+from sfm_server.schemas.recall import ResultsAnswer
 from sfm_server.schemas.system import HealthAnswer, StatsAnswer
 from sfm_server.schemas.values import TypeName
 
@@ -49,15 +51,17 @@ class HttpClient:
             else {"X-SFM-Namespace": namespace.encode(errors="replace").decode("latin-1")}
         )
 
-    async def store(self, item: Item) -> StoredAnswer:
+    async def store(self, item: Item, *, key: str | None = None) -> StoredAnswer:
         """Store a memory."""
         path = "/remember" if item.coord is None else "/store"
-        return await self._post(path, _item_body(item), StoredAnswer)
+        return await self._post(path, _item_body(item), StoredAnswer, key=key)
 
-    async def store_many(self, items: Sequence[Item]) -> StoredManyAnswer:
+    async def store_many(
+        self, items: Sequence[Item], *, key: str | None = None
+    ) -> StoredManyAnswer:
         """Store many memories, each at a coordinate that it names."""
         body = {"items": [_item_body(item) for item in items]}
-        return await self._post("/store_bulk", body, StoredManyAnswer)
+        return await self._post("/store_bulk", body, StoredManyAnswer, key=key)
 
     async def recall(self, question: Question) -> ResultsAnswer:
         """Recall what answers a question."""
@@ -76,27 +80,37 @@ class HttpClient:
         path = f"/memories/{quote(coord, safe=',')}/history"
         return await self._get(path, {"limit": limit}, HistoryAnswer)
 
-    async def delete(self, coord: str, expected_version: int | None) -> DeletedAnswer:
+    async def delete(
+        self, coord: str, expected_version: int | None, *, key: str | None = None
+    ) -> DeletedAnswer:
         """Delete a memory; `NotFoundError` if there is none."""
         query = {} if expected_version is None else {"expected_version": expected_version}
         path = f"/memories/{quote(coord, safe=',')}"
-        return await self._answer("DELETE", path, DeletedAnswer, query=query)
+        return await self._answer("DELETE", path, DeletedAnswer, query=query, key=key)
 
-    async def delete_many(self, coords: Sequence[str]) -> DeletedAnswer:
+    async def delete_many(self, coords: Sequence[str], *, key: str | None = None) -> DeletedAnswer:
         """Delete many memories, passing over those that do not exist."""
-        return await self._post("/delete_many", {"coords": list(coords)}, DeletedAnswer)
+        return await self._post("/delete_many", {"coords": list(coords)}, DeletedAnswer, key=key)
 
     async def link(
-        self, source: str, target: str, type_name: str, weight: float
+        self,
+        source: str,
+        target: str,
+        type_name: str,
+        weight: float,
+        *,
+        key: str | None = None,
     ) -> links.LinkedAnswer:
         """Link two memories."""
         body = {"from_coord": source, "to_coord": target, "type": type_name, "weight": weight}
-        return await self._post("/link", body, links.LinkedAnswer)
+        return await self._post("/link", body, links.LinkedAnswer, key=key)
 
-    async def unlink(self, source: str, target: str, type_name: str) -> links.UnlinkedAnswer:
+    async def unlink(
+        self, source: str, target: str, type_name: str, *, key: str | None = None
+    ) -> links.UnlinkedAnswer:
         """Remove a link; `NotFoundError` if there is none."""
         body = {"from_coord": source, "to_coord": target, "type": type_name}
-        return await self._post("/unlink", body, links.UnlinkedAnswer)
+        return await self._post("/unlink", body, links.UnlinkedAnswer, key=key)
 
     async def neighbors(
         self,
@@ -153,13 +167,15 @@ class HttpClient:
         except httpx.TransportError as error:
             raise _unreachable(self._http, error) from error
 
-    async def import_lines(self, lines: AsyncIterable[bytes], progress: Progress) -> ImportAnswer:
+    async def import_lines(
+        self, lines: AsyncIterable[bytes], progress: Progress, *, key: str | None = None
+    ) -> ImportAnswer:
         """Store what JSON Lines say; progress is what was sent."""
         response = await self._send(
             "POST",
             "/import_memories",
             content=_blocks(lines, progress),
-            headers={"Content-Type": _LINES},
+            headers={"Content-Type": _LINES} | key_header(key),
         )
         return checked(response, ImportAnswer)
 
@@ -212,8 +228,10 @@ class HttpClient:
     async def _get(self, path: str, query: Query, form: type[AnswerT]) -> AnswerT:
         return await self._answer("GET", path, form, query=query)
 
-    async def _post(self, path: str, body: object, form: type[AnswerT]) -> AnswerT:
-        return await self._answer("POST", path, form, content=_encoded(body))
+    async def _post(
+        self, path: str, body: object, form: type[AnswerT], *, key: str | None = None
+    ) -> AnswerT:
+        return await self._answer("POST", path, form, content=_encoded(body), key=key)
 
     async def _answer(
         self,
@@ -223,8 +241,11 @@ class HttpClient:
         *,
         query: Query | None = None,
         content: bytes | None = None,
+        key: str | None = None,
     ) -> AnswerT:
-        headers = {} if content is None else {"Content-Type": "application/json"}
+        headers = key_header(key)
+        if content is not None:
+            headers["Content-Type"] = "application/json"
         response = await self._send(method, path, query=query, content=content, headers=headers)
         return checked(response, form)
 

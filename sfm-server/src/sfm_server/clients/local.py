@@ -11,13 +11,15 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
 from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.protocols.graph import Direction
-from sfm_server import wire
+from sfm_server import wire, wire_links
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.freshness import is_stale
+from sfm_server.idempotency import key_of
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
+from sfm_server.schemas.listings import CoordsAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     HistoryAnswer,
@@ -25,7 +27,7 @@ from sfm_server.schemas.memories import (
     StoredAnswer,
     StoredManyAnswer,
 )
-from sfm_server.schemas.recall import CoordsAnswer, ResultsAnswer
+from sfm_server.schemas.recall import ResultsAnswer
 from sfm_server.schemas.system import HealthAnswer, StatsAnswer
 from sfm_server.schemas.values import TypeName
 
@@ -38,11 +40,13 @@ class LocalClient:
         self._engine = engine
         self._namespace = namespace
 
-    async def store(self, item: Item) -> StoredAnswer:
+    async def store(self, item: Item, *, key: str | None = None) -> StoredAnswer:
         """Store a memory."""
-        memory = _new_memory(item)
+        memory, once = _new_memory(item), key_of(key)
         if item.coord is not None:
-            return wire.stored(await self._engine.store(self._namespace, memory))
+            return wire.stored(
+                await self._engine.store(self._namespace, memory, idempotency_key=once)
+            )
         result = await self._engine.remember(
             self._namespace,
             memory.payload,
@@ -50,15 +54,21 @@ class LocalClient:
             importance=memory.importance,
             ttl=memory.ttl,
             episode=memory.episode,
+            idempotency_key=once,
         )
         return wire.stored(result)
 
-    async def store_many(self, items: Sequence[Item]) -> StoredManyAnswer:
+    async def store_many(
+        self, items: Sequence[Item], *, key: str | None = None
+    ) -> StoredManyAnswer:
         """Store many memories, each at a coordinate that it names."""
         memories = [
             _new_memory(item, field=f"items[{place}].coord") for place, item in enumerate(items)
         ]
-        return wire.stored_many(await self._engine.store_many(self._namespace, memories))
+        results = await self._engine.store_many(
+            self._namespace, memories, idempotency_key=key_of(key)
+        )
+        return wire.stored_many(results)
 
     async def recall(self, question: Question) -> ResultsAnswer:
         """Recall what answers a question."""
@@ -86,23 +96,35 @@ class LocalClient:
         versions = await self._engine.history(self._namespace, Coordinate.parse(coord), limit=limit)
         return HistoryAnswer(versions=[wire.memory(one) for one in versions])
 
-    async def delete(self, coord: str, expected_version: int | None) -> DeletedAnswer:
+    async def delete(
+        self, coord: str, expected_version: int | None, *, key: str | None = None
+    ) -> DeletedAnswer:
         """Delete a memory; `NotFoundError` if there is none."""
         at = Coordinate.parse(coord)
-        deleted = await self._engine.delete(self._namespace, at, expected_version=expected_version)
+        deleted = await self._engine.delete(
+            self._namespace, at, expected_version=expected_version, idempotency_key=key_of(key)
+        )
         wire.need(bool(deleted), f"memory at {at}")
         return wire.deleted(deleted)
 
-    async def delete_many(self, coords: Sequence[str]) -> DeletedAnswer:
+    async def delete_many(self, coords: Sequence[str], *, key: str | None = None) -> DeletedAnswer:
         """Delete many memories, passing over those that do not exist."""
         coordinates = [
             Coordinate.parse(coord, field=f"coords[{place}]") for place, coord in enumerate(coords)
         ]
-        deleted = await self._engine.delete_many(self._namespace, coordinates)
+        deleted = await self._engine.delete_many(
+            self._namespace, coordinates, idempotency_key=key_of(key)
+        )
         return wire.deleted(deleted)
 
     async def link(
-        self, source: str, target: str, type_name: str, weight: float
+        self,
+        source: str,
+        target: str,
+        type_name: str,
+        weight: float,
+        *,
+        key: str | None = None,
     ) -> links.LinkedAnswer:
         """Link two memories."""
         made = await self._engine.link(
@@ -111,16 +133,20 @@ class LocalClient:
             Coordinate.parse(target, field="to_coord"),
             type=type_name,
             weight=weight,
+            idempotency_key=key_of(key),
         )
-        return wire.linked(made)
+        return wire_links.linked(made)
 
-    async def unlink(self, source: str, target: str, type_name: str) -> links.UnlinkedAnswer:
+    async def unlink(
+        self, source: str, target: str, type_name: str, *, key: str | None = None
+    ) -> links.UnlinkedAnswer:
         """Remove a link; `NotFoundError` if there is none."""
         removed = await self._engine.unlink(
             self._namespace,
             Coordinate.parse(source, field="from_coord"),
             Coordinate.parse(target, field="to_coord"),
             type=type_name,
+            idempotency_key=key_of(key),
         )
         wire.need(bool(removed), "such link")
         return links.UnlinkedAnswer(position=str(removed.position))
@@ -144,7 +170,7 @@ class LocalClient:
             direction=Direction.OUT if direction == "out" else Direction.IN,
             limit=limit,
         )
-        return wire.neighbors(found, at, stale=stale)
+        return wire_links.neighbors(found, at, stale=stale)
 
     async def path(
         self, source: str, target: str, link_type: str | None, *, min_position: str | None = None
@@ -181,10 +207,15 @@ class LocalClient:
         """Read everything as JSON Lines, without line ends."""
         return self._engine.export(namespaces)
 
-    async def import_lines(self, lines: AsyncIterable[bytes], progress: Progress) -> ImportAnswer:
+    async def import_lines(
+        self, lines: AsyncIterable[bytes], progress: Progress, *, key: str | None = None
+    ) -> ImportAnswer:
         """Store what JSON Lines say."""
         report = await self._engine.import_lines(
-            lines, default_namespace=self._namespace, progress=progress
+            lines,
+            default_namespace=self._namespace,
+            progress=progress,
+            idempotency_key=key_of(key),
         )
         return wire.import_report(report)
 

@@ -10,6 +10,7 @@ from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
+from sfm_server.schemas.listings import CoordsAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
     EpisodeAnswer,
@@ -18,7 +19,7 @@ from sfm_server.schemas.memories import (
     StoredAnswer,
     StoredManyAnswer,
 )
-from sfm_server.schemas.recall import CoordsAnswer, ResultsAnswer
+from sfm_server.schemas.recall import ResultsAnswer
 from sfm_server.schemas.system import HealthAnswer, StatsAnswer
 from sfm_server.schemas.values import TypeName
 
@@ -80,14 +81,17 @@ class MemoryClient(Protocol):
 
     Every method raises the errors of `sfm_core.errors` that the engine
     documents for it, wherever the engine runs; `BackendUnavailableError` also
-    stands for a server that does not answer.
+    stands for a server that does not answer. A `key` names a write, so that it
+    happens once however often it is asked for.
     """
 
-    async def store(self, item: Item) -> StoredAnswer:
+    async def store(self, item: Item, *, key: str | None = None) -> StoredAnswer:
         """Store a memory."""
         ...
 
-    async def store_many(self, items: Sequence[Item]) -> StoredManyAnswer:
+    async def store_many(
+        self, items: Sequence[Item], *, key: str | None = None
+    ) -> StoredManyAnswer:
         """Store many memories, each at a coordinate that it names."""
         ...
 
@@ -103,21 +107,31 @@ class MemoryClient(Protocol):
         """Read the kept versions of a memory."""
         ...
 
-    async def delete(self, coord: str, expected_version: int | None) -> DeletedAnswer:
+    async def delete(
+        self, coord: str, expected_version: int | None, *, key: str | None = None
+    ) -> DeletedAnswer:
         """Delete a memory; it is an error if there is none."""
         ...
 
-    async def delete_many(self, coords: Sequence[str]) -> DeletedAnswer:
+    async def delete_many(self, coords: Sequence[str], *, key: str | None = None) -> DeletedAnswer:
         """Delete many memories, passing over those that do not exist."""
         ...
 
     async def link(
-        self, source: str, target: str, type_name: str, weight: float
+        self,
+        source: str,
+        target: str,
+        type_name: str,
+        weight: float,
+        *,
+        key: str | None = None,
     ) -> links.LinkedAnswer:
         """Link two memories."""
         ...
 
-    async def unlink(self, source: str, target: str, type_name: str) -> links.UnlinkedAnswer:
+    async def unlink(
+        self, source: str, target: str, type_name: str, *, key: str | None = None
+    ) -> links.UnlinkedAnswer:
         """Remove a link; it is an error if there is none."""
         ...
 
@@ -157,7 +171,9 @@ class MemoryClient(Protocol):
         """Read everything as JSON Lines, without line ends."""
         ...
 
-    async def import_lines(self, lines: AsyncIterable[bytes], progress: Progress) -> ImportAnswer:
+    async def import_lines(
+        self, lines: AsyncIterable[bytes], progress: Progress, *, key: str | None = None
+    ) -> ImportAnswer:
         """Store what JSON Lines say."""
         ...
 

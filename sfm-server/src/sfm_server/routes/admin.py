@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from sfm_core.errors import NotFoundError
 from sfm_core.model.names import check_name
 from sfm_server import wire
+from sfm_server.conditions import KeyHeader
 from sfm_server.context import BodyContext, Context, JsonAnswer, QueryContext
 from sfm_server.limits import (
     LINES_MEDIA_TYPES,
@@ -96,7 +97,7 @@ async def export_to_file(body: requests.ExportRequest, context: BodyContext) -> 
         }
     },
 )
-async def import_memories(request: Request, context: QueryContext) -> JsonAnswer:
+async def import_memories(request: Request, context: QueryContext, key: KeyHeader) -> JsonAnswer:
     """Store what JSON Lines say: an export, or lines `{namespace, coord, type, payload}`.
 
     Lines that cannot be understood are listed, the rest is stored. With
@@ -110,7 +111,10 @@ async def import_memories(request: Request, context: QueryContext) -> JsonAnswer
         chunks = _sent_lines(request)
     lines = _admitted(context, split_lines(chunks, limit=body_limit(request)))
     report = await context.engine.import_lines(
-        lines, default_namespace=context.fallback, permits=context.visit.permits
+        lines,
+        default_namespace=context.fallback,
+        permits=context.visit.permits,
+        idempotency_key=key,
     )
     return JsonAnswer(wire.import_report(report))
 

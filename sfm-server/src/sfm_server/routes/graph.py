@@ -7,13 +7,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from sfm_core import errors
+from sfm_core.model.cursor import place_of
 from sfm_core.protocols.graph import Direction
-from sfm_server import wire
+from sfm_server import wire, wire_links
+from sfm_server.conditions import KeyHeader
 from sfm_server.context import BodyContext, JsonAnswer, QueryContext
 from sfm_server.freshness import is_stale
 from sfm_server.limits import JsonRoute
+from sfm_server.paging import CursorQuery, LimitQuery, link_place_of, next_cursor, text_of_link
 from sfm_server.routes.documented import failures
-from sfm_server.routes.memories import CoordQuery, LimitQuery
+from sfm_server.routes.listings import CoordQuery
 from sfm_server.schemas import links, requests
 
 router = APIRouter(route_class=JsonRoute, tags=["graph"])
@@ -34,7 +37,7 @@ DIRECTIONS = {"out": Direction.OUT, "in": Direction.IN}
     response_model=links.LinkedAnswer,
     responses=failures(errors.NotFoundError, body=True),
 )
-async def link(body: requests.LinkRequest, context: BodyContext) -> JsonAnswer:
+async def link(body: requests.LinkRequest, context: BodyContext, key: KeyHeader) -> JsonAnswer:
     """Link two memories, replacing the link of that type between them."""
     made = await context.engine.link(
         context.namespace_of(body),
@@ -42,8 +45,9 @@ async def link(body: requests.LinkRequest, context: BodyContext) -> JsonAnswer:
         wire.coordinate(body.to_coord, field="to_coord"),
         type=body.type,
         weight=body.weight,
+        idempotency_key=key,
     )
-    return JsonAnswer(wire.linked(made))
+    return JsonAnswer(wire_links.linked(made))
 
 
 @router.post(
@@ -51,13 +55,14 @@ async def link(body: requests.LinkRequest, context: BodyContext) -> JsonAnswer:
     response_model=links.UnlinkedAnswer,
     responses=failures(errors.NotFoundError, body=True),
 )
-async def unlink(body: requests.UnlinkRequest, context: BodyContext) -> JsonAnswer:
+async def unlink(body: requests.UnlinkRequest, context: BodyContext, key: KeyHeader) -> JsonAnswer:
     """Remove a link."""
     removed = await context.engine.unlink(
         context.namespace_of(body),
         wire.coordinate(body.from_coord, field="from_coord"),
         wire.coordinate(body.to_coord, field="to_coord"),
         type=body.type,
+        idempotency_key=key,
     )
     wire.need(bool(removed), "such link")
     return JsonAnswer(links.UnlinkedAnswer(position=str(removed.position)))
@@ -66,7 +71,9 @@ async def unlink(body: requests.UnlinkRequest, context: BodyContext) -> JsonAnsw
 @router.get(
     "/neighbors",
     response_model=links.NeighborsAnswer,
-    responses=failures(errors.InvalidCoordinateError, errors.InvalidPositionError),
+    responses=failures(
+        errors.InvalidCoordinateError, errors.InvalidCursorError, errors.InvalidPositionError
+    ),
 )
 async def neighbors(
     coord: CoordQuery,
@@ -78,18 +85,24 @@ async def neighbors(
         Literal["out", "in"], Query(description="Links that start there, or that lead there.")
     ] = "out",
     min_position: PositionQuery = None,
+    cursor: CursorQuery = None,
 ) -> JsonAnswer:
     """List the memories that a memory is linked to, the cheapest link first."""
     at = wire.coordinate(coord)
+    listing = ("neighbors", context.fallback, str(at), link_type, direction)
+    after = place_of(cursor, link_place_of, *listing)
     stale = await is_stale(context.engine, min_position)
     found = await context.engine.neighbors(
         context.fallback,
         at,
         link_type=link_type,
         direction=DIRECTIONS[direction],
+        after=after,
         limit=limit,
     )
-    return JsonAnswer(wire.neighbors(found, at, stale=stale))
+    outgoing = direction == "out"
+    on = next_cursor(found, limit, lambda one: text_of_link(one.place(outgoing=outgoing)), *listing)
+    return JsonAnswer(wire_links.neighbors(found, at, stale=stale, next_cursor=on))
 
 
 @router.get(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sfm_server.schemas.values import Stale, unasked
+from sfm_server.schemas.values import Cursor, Stale, unasked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +67,12 @@ class NeighborsAnswer:
         neighbors: The pairs.
         stale: Whether links that `min_position` names may be missing still; left out
             where it is not given.
+        next_cursor: What asks for the next page; left out on the last.
     """
 
     neighbors: list[tuple[str, LinkAnswer]]
     stale: Stale = field(default_factory=unasked)
+    next_cursor: Cursor = field(default_factory=unasked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sfm_server.schemas.values import Json, TypeName
+from sfm_server.schemas.values import Cursor, Json, TypeName, unasked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +118,15 @@ class MemoryAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryAnswer:
-    """Versions of a memory, the newest first."""
+    """Versions of a memory, the newest first.
+
+    Attributes:
+        versions: The versions.
+        next_cursor: What asks for the next page; left out on the last.
+    """
 
     versions: list[MemoryAnswer]
+    next_cursor: Cursor = field(default_factory=unasked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

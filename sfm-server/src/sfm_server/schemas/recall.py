@@ -72,10 +72,3 @@ class ResultsAnswer:
 
     results: list[ScoredMemory]
     stale: Stale = field(default_factory=unasked)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoordsAnswer:
-    """Coordinates in a range, in ascending order."""
-
-    coords: list[str]

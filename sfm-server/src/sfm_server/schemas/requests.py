@@ -38,7 +38,7 @@ Version = Annotated[
 ]
 Importance = Annotated[float, Field(ge=0, le=1, description="0 (trivial) to 1 (vital).")]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
-_THOUSAND_YEARS = 365_000 * 86_400
+MAX_TTL_SECONDS = 365_000 * 86_400
 
 
 class Request(BaseModel):
@@ -71,7 +71,7 @@ class MemoryBody(BaseModel):
     type: TypeName = Field(default="episodic", description="Kind of memory.")
     importance: Importance | None = Field(default=None)
     ttl_seconds: float | None = Field(
-        default=None, gt=0, le=_THOUSAND_YEARS, description="How long it is to live from now on."
+        default=None, gt=0, le=MAX_TTL_SECONDS, description="How long it is to live from now on."
     )
     episode: EpisodeBody | None = Field(default=None)
 
@@ -143,10 +143,9 @@ class RecallWithContextRequest(RecallWithScoresRequest):
     )
 
 
-class ImportanceRequest(Request):
-    """Change how important a memory is."""
+class PutRequest(Request, MemoryBody):
+    """Store one memory at the coordinate of the path."""
 
-    importance: Importance
     expected_version: Version = None
 
 

@@ -18,6 +18,13 @@ Stale = Annotated[
 """Whether writes that `min_position` names may be missing still; left out where it is not given."""
 
 
+Cursor = Annotated[
+    str | UnsetType,
+    GetPydanticSchema(lambda _source, schema_of: schema_of(str)),
+]
+"""What asks for the next page; left out on the last."""
+
+
 def unasked() -> UnsetType:
     """Return the value of a field that is left out."""
     return UNSET

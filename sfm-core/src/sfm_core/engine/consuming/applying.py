@@ -8,9 +8,9 @@ from typing import Annotated, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
-from sfm_core.engine.committer import Change, Planned, View
+from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.events import key_of, namespace_of
-from sfm_core.engine.remember import memory_commit
+from sfm_core.engine.memory_commit import memory_commit
 from sfm_core.engine.truth import LinkState, Truth
 from sfm_core.errors import ConfigurationError, CorruptDataError
 from sfm_core.model.coordinate import Coordinate

@@ -10,7 +10,8 @@ from typing import Self
 from uuid import uuid4
 
 from sfm_core.clock import Clock
-from sfm_core.engine.committer import Change, Committer, Written
+from sfm_core.engine.changes import Change, Written
+from sfm_core.engine.committer import Committer
 from sfm_core.engine.consuming.applying import Applied, Applying
 from sfm_core.engine.index import without_credentials
 from sfm_core.engine.opening import BackendMaker

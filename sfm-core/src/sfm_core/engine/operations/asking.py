@@ -60,22 +60,28 @@ class Asking(Operations):
         return await self._parts.access.statistics(namespace, coordinate)
 
     async def history(
-        self, namespace: str, coordinate: Coordinate, *, limit: int = 100
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        *,
+        before: int | None = None,
+        limit: int = 100,
     ) -> list[Memory]:
         """Read the versions of a memory that are kept, also after its deletion.
 
         Args:
             namespace: Where it lives or lived.
             coordinate: Where it lives there.
+            before: Only versions less than this; the last one that was read, to go on.
             limit: Most versions to return.
 
         Returns:
             Versions, newest first, the current one included.
 
         Raises:
-            NotFoundError: No version is kept.
+            NotFoundError: No version is kept, and `before` was not given.
         """
-        return await self._parts.reading.history(namespace, coordinate, limit)
+        return await self._parts.reading.history(namespace, coordinate, limit, before)
 
     async def wait_for(self, *positions: WritePosition) -> bool:
         """Wait until recall, neighbors and paths see certain writes, made here or elsewhere.
@@ -133,6 +139,7 @@ class Asking(Operations):
         high: Coordinate,
         *,
         type: MemoryType | None = None,
+        after: Coordinate | None = None,
         limit: int = 1000,
     ) -> list[Coordinate]:
         """Find the memories in a box.
@@ -142,6 +149,7 @@ class Asking(Operations):
             low: Corner with the least components, included.
             high: Corner with the greatest components, included.
             type: Only memories of this type.
+            after: Only coordinates after this; the last one that was found, to go on.
             limit: Most coordinates to return.
 
         Returns:
@@ -151,7 +159,33 @@ class Asking(Operations):
         Raises:
             InvalidCoordinateError: The corners have different lengths.
         """
-        return await self._parts.reading.range(namespace, low, high, type=type, limit=limit)
+        return await self._parts.reading.range(
+            namespace, low, high, type=type, after=after, limit=limit
+        )
+
+    async def list_memories(
+        self,
+        namespace: str,
+        *,
+        type: MemoryType | None = None,
+        after: Coordinate | None = None,
+        limit: int = 100,
+    ) -> list[Memory]:
+        """List the memories of a namespace. It does not count as reading them.
+
+        Args:
+            namespace: What to list.
+            type: Only memories of this type.
+            after: Only those after this coordinate; that of the last one, to go on.
+            limit: Most memories to return.
+
+        Returns:
+            Memories in ascending order of their coordinates, those with fewer components first.
+            What lives as long as pages are read is on exactly one of them.
+        """
+        return await self._parts.reading.list_memories(
+            namespace, type=type, after=after, limit=limit
+        )
 
     async def stats(self, namespace: str) -> Stats:
         """Count the memories and links of a namespace, without a scan.
@@ -164,6 +198,14 @@ class Asking(Operations):
         """
         return await self._parts.reading.stats(namespace)
 
-    async def namespaces(self) -> list[str]:
-        """List the namespaces that hold or held something, in ascending order."""
-        return await self._parts.reading.namespaces()
+    async def namespaces(self, *, after: str = "", limit: int | None = None) -> list[str]:
+        """List the namespaces that hold or held something.
+
+        Args:
+            after: Only names greater than this; the last one that was listed, to go on.
+            limit: Most names to return; all by default.
+
+        Returns:
+            Names in ascending order.
+        """
+        return await self._parts.reading.namespaces(after=after, limit=limit)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.engine.restore import Permits
 from sfm_core.engine.transfer import Progress
+from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.report import CheckReport, CollectionState, ImportReport
 
 
@@ -33,6 +34,7 @@ class Keeping(Operations):
         default_namespace: str,
         progress: Progress | None = None,
         permits: Permits | None = None,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> ImportReport:
         """Read JSON Lines: an export, or plain lines of memories.
 
@@ -41,6 +43,8 @@ class Keeping(Operations):
             default_namespace: For lines that name none.
             progress: Told how many lines were dealt with.
             permits: Tells of a namespace whether lines may be about it; all may by default.
+            idempotency_key: Names this import, so that each line is dealt with once:
+                repeated, it goes on where it was, whatever was written since.
 
         Returns:
             What was imported, and which lines were left out and why. Importing
@@ -48,9 +52,15 @@ class Keeping(Operations):
 
         Raises:
             BackendError: A backend failed; what came before is imported.
+            IdempotencyKeyReusedError: The key was given to another write, or a line is
+                another one than before; what came before is imported.
         """
         return await self._parts.importing.import_lines(
-            lines, default_namespace=default_namespace, progress=progress, permits=permits
+            lines,
+            default_namespace=default_namespace,
+            progress=progress,
+            permits=permits,
+            key=idempotency_key,
         )
 
     async def follow_up(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.adopting import Adopting
+from sfm_core.engine.answers import AnswerKeeper
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
 from sfm_core.engine.following import Following
@@ -47,6 +48,7 @@ class Parts:
     exporting: Exporting
     importing: Importing
     replaying: Replaying
+    answers: AnswerKeeper
     following: Following
     relay: Relay | None
 

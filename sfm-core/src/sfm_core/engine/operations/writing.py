@@ -8,8 +8,11 @@ from datetime import timedelta
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.errors import SfmError
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.memory import Episode, MemoryType, NewMemory
+from sfm_core.model.patch import MemoryPatch
 from sfm_core.model.payload import Payload
+from sfm_core.model.precondition import Precondition
 from sfm_core.model.report import Removed, Stored
 
 _ANYWHERE = Coordinate((0.0,))
@@ -18,12 +21,22 @@ _ANYWHERE = Coordinate((0.0,))
 class Writing(Operations):
     """Stores and deletes memories."""
 
-    async def store(self, namespace: str, memory: NewMemory) -> Stored:
+    async def store(
+        self,
+        namespace: str,
+        memory: NewMemory,
+        *,
+        precondition: Precondition | None = None,
+        idempotency_key: IdempotencyKey | None = None,
+    ) -> Stored:
         """Store a memory, replacing the one at its coordinate.
 
         Args:
             namespace: Where it is to live.
             memory: What to store.
+            precondition: What must be so of the one that is there.
+            idempotency_key: Names this write: repeated with the same key, it answers
+                what it has answered, and does not happen again.
 
         Returns:
             The version that was written. From here on it is not lost.
@@ -31,18 +44,28 @@ class Writing(Operations):
         Raises:
             InvalidInputError: A value is not acceptable; the field is named.
             VersionConflictError: It is not at `memory.expected_version`.
+            PreconditionFailedError: It is not as `precondition` demands.
+            IdempotencyKeyReusedError: The key was given to another write.
             StorageFullError: There is no room; nothing was stored.
         """
-        return await self._parts.remembering.store(namespace, memory)
+        return await self._parts.remembering.store(
+            namespace, memory, precondition=precondition, key=idempotency_key
+        )
 
     async def store_many(
-        self, namespace: str, memories: Sequence[NewMemory]
+        self,
+        namespace: str,
+        memories: Sequence[NewMemory],
+        *,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> list[Stored | SfmError]:
         """Store many memories, each by itself, in few commits.
 
         Args:
             namespace: Where they are to live.
             memories: What to store; of several at one coordinate each is a version.
+            idempotency_key: Names this write, so that each of the memories is stored once.
+                What was refused is tried again when it is repeated.
 
         Returns:
             One result per memory, in order: what was stored, or why it was not.
@@ -50,8 +73,9 @@ class Writing(Operations):
         Raises:
             LimitExceededError: More memories than one call may have; nothing was stored.
             InvalidInputError: A value is not acceptable; nothing was stored.
+            IdempotencyKeyReusedError: The key was given to another write; nothing was stored.
         """
-        return await self._parts.remembering.store_many(namespace, memories)
+        return await self._parts.remembering.store_many(namespace, memories, idempotency_key)
 
     async def remember(
         self,
@@ -62,6 +86,7 @@ class Writing(Operations):
         importance: float | None = None,
         ttl: timedelta | None = None,
         episode: Episode | None = None,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> Stored:
         """Store a memory at a coordinate of the engine's choice.
 
@@ -72,12 +97,14 @@ class Writing(Operations):
             importance: 0 to 1; 0.5 by default.
             ttl: How long it is to live.
             episode: The course of events it belongs to.
+            idempotency_key: Names this write, so that it happens once.
 
         Returns:
             Where it lives now. Coordinates given later are greater.
 
         Raises:
             InvalidInputError: A value is not acceptable; the field is named.
+            IdempotencyKeyReusedError: The key was given to another write.
         """
         memory = NewMemory(
             coordinate=_ANYWHERE,
@@ -87,7 +114,46 @@ class Writing(Operations):
             ttl=ttl,
             episode=episode,
         )
-        return await self._parts.remembering.remember(namespace, memory)
+        return await self._parts.remembering.remember(namespace, memory, idempotency_key)
+
+    async def update(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        patch: MemoryPatch,
+        *,
+        expected_version: int | None = None,
+        precondition: Precondition | None = None,
+        idempotency_key: IdempotencyKey | None = None,
+    ) -> Stored:
+        """Change parts of a memory; everything else stays, whoever else writes meanwhile.
+
+        Args:
+            namespace: Where it lives.
+            coordinate: Where it lives there.
+            patch: What changes.
+            expected_version: Change only this version.
+            precondition: What must be so of it.
+            idempotency_key: Names this write, so that it happens once.
+
+        Returns:
+            The version that was written.
+
+        Raises:
+            InvalidInputError: A value, or what would come out, is not acceptable.
+            NotFoundError: There is no such memory.
+            VersionConflictError: It is not at `expected_version`.
+            PreconditionFailedError: It is not as `precondition` demands.
+            IdempotencyKeyReusedError: The key was given to another write.
+        """
+        return await self._parts.remembering.update(
+            namespace,
+            coordinate,
+            patch,
+            expected_version=expected_version,
+            precondition=precondition,
+            key=idempotency_key,
+        )
 
     async def set_importance(
         self,
@@ -96,6 +162,7 @@ class Writing(Operations):
         importance: float,
         *,
         expected_version: int | None = None,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> Stored:
         """Change how important a memory is; everything else stays.
 
@@ -104,6 +171,7 @@ class Writing(Operations):
             coordinate: Where it lives there.
             importance: 0 to 1.
             expected_version: Change only this version.
+            idempotency_key: Names this write, so that it happens once.
 
         Returns:
             The version that was written.
@@ -112,13 +180,24 @@ class Writing(Operations):
             InvalidInputError: The importance is out of range.
             NotFoundError: There is no such memory.
             VersionConflictError: It is not at `expected_version`.
+            IdempotencyKeyReusedError: The key was given to another write.
         """
-        return await self._parts.remembering.set_importance(
-            namespace, coordinate, importance, expected_version
+        return await self.update(
+            namespace,
+            coordinate,
+            MemoryPatch(importance=importance),
+            expected_version=expected_version,
+            idempotency_key=idempotency_key,
         )
 
     async def delete(
-        self, namespace: str, coordinate: Coordinate, *, expected_version: int | None = None
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        *,
+        expected_version: int | None = None,
+        precondition: Precondition | None = None,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> Removed:
         """Delete a memory and its links. Its history is kept.
 
@@ -126,6 +205,8 @@ class Writing(Operations):
             namespace: Where it lives.
             coordinate: Where it lives there.
             expected_version: Delete only this version.
+            precondition: What must be so of it, where there is one.
+            idempotency_key: Names this write, so that it happens once.
 
         Returns:
             Whether there was one, as a truth value. No recall that starts
@@ -133,20 +214,36 @@ class Writing(Operations):
 
         Raises:
             VersionConflictError: It is not at `expected_version`.
+            PreconditionFailedError: It is not as `precondition` demands.
+            IdempotencyKeyReusedError: The key was given to another write.
         """
-        return await self._parts.forgetting.delete(namespace, coordinate, expected_version)
+        return await self._parts.forgetting.delete(
+            namespace,
+            coordinate,
+            expected_version,
+            precondition=precondition,
+            key=idempotency_key,
+        )
 
-    async def delete_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> Removed:
+    async def delete_many(
+        self,
+        namespace: str,
+        coordinates: Sequence[Coordinate],
+        *,
+        idempotency_key: IdempotencyKey | None = None,
+    ) -> Removed:
         """Delete many memories and their links.
 
         Args:
             namespace: Where they live.
             coordinates: Where they live there; those without a memory are passed over.
+            idempotency_key: Names this write, so that each of them is looked for once.
 
         Returns:
             How many there were.
 
         Raises:
             LimitExceededError: More coordinates than one call may have; nothing was deleted.
+            IdempotencyKeyReusedError: The key was given to another write; nothing was deleted.
         """
-        return await self._parts.forgetting.delete_many(namespace, coordinates)
+        return await self._parts.forgetting.delete_many(namespace, coordinates, idempotency_key)

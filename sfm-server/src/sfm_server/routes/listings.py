@@ -1,0 +1,125 @@
+"""Endpoints that list what there is, page by page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from sfm_core import errors
+from sfm_core.engine.inputs import check_count
+from sfm_core.model.cursor import place_of
+from sfm_core.model.memory import Memory, MemoryType
+from sfm_core.model.names import check_name
+from sfm_server import wire
+from sfm_server.access.roles import ANYONE
+from sfm_server.context import Context, JsonAnswer, QueryContext
+from sfm_server.limits import JsonRoute
+from sfm_server.paging import CursorQuery, LimitQuery, coordinate_of, next_cursor
+from sfm_server.routes.documented import failures
+from sfm_server.schemas.listings import CoordsAnswer, MemoriesAnswer, NamespacesAnswer
+from sfm_server.schemas.values import TypeName
+
+router = APIRouter(route_class=JsonRoute, tags=["memories"])
+
+CoordQuery = Annotated[
+    str, Query(description='A coordinate such as "1.5,2,-3".', examples=["1.5,2,-3"])
+]
+TypeQuery = Annotated[TypeName | None, Query(description="Only memories of this type.")]
+
+
+@router.get(
+    "/range",
+    response_model=CoordsAnswer,
+    responses=failures(errors.InvalidCoordinateError, errors.InvalidCursorError),
+)
+async def find_range(
+    context: QueryContext,
+    low: Annotated[CoordQuery, Query(alias="min")],
+    high: Annotated[CoordQuery, Query(alias="max")],
+    *,
+    type: TypeQuery = None,
+    limit: LimitQuery = 1000,
+    cursor: CursorQuery = None,
+) -> JsonAnswer:
+    """List the coordinates of memories whose every component lies between two corners."""
+    corners = wire.coordinate(low, field="min"), wire.coordinate(high, field="max")
+    listing = ("range", context.fallback, *map(str, corners), type)
+    found = await context.engine.range(
+        context.fallback,
+        *corners,
+        type=None if type is None else MemoryType(type),
+        after=place_of(cursor, coordinate_of, *listing),
+        limit=limit,
+    )
+    return JsonAnswer(
+        CoordsAnswer(
+            coords=[str(one) for one in found],
+            next_cursor=next_cursor(found, limit, str, *listing),
+        )
+    )
+
+
+@router.get(
+    "/memories", response_model=MemoriesAnswer, responses=failures(errors.InvalidCursorError)
+)
+async def list_memories(
+    context: QueryContext,
+    type: TypeQuery = None,
+    limit: LimitQuery = 100,
+    cursor: CursorQuery = None,
+) -> JsonAnswer:
+    """List the memories of a namespace by their coordinates; that does not count as reading."""
+    listing = ("memories", context.fallback, type)
+    found = await context.engine.list_memories(
+        context.fallback,
+        type=None if type is None else MemoryType(type),
+        after=place_of(cursor, coordinate_of, *listing),
+        limit=limit,
+    )
+    return JsonAnswer(
+        MemoriesAnswer(
+            memories=[wire.memory(one) for one in found],
+            next_cursor=next_cursor(found, limit, _coordinate, *listing),
+        )
+    )
+
+
+@router.get(
+    "/namespaces",
+    tags=["system"],
+    response_model=NamespacesAnswer,
+    responses=failures(errors.InvalidCursorError),
+)
+async def list_namespaces(
+    context: QueryContext, limit: LimitQuery = 100, cursor: CursorQuery = None
+) -> JsonAnswer:
+    """List the namespaces that hold or held something, as far as the caller may read them."""
+    after = place_of(cursor, _name, "namespaces") or ""
+    # Whoever names a namespace that is not theirs is refused here, too.
+    _ = context.fallback
+    found = await _seen(context, after, limit)
+    on = next_cursor(found, limit, str, "namespaces")
+    return JsonAnswer(NamespacesAnswer(namespaces=found, next_cursor=on))
+
+
+async def _seen(context: Context, after: str, limit: int) -> list[str]:
+    """Go on until there are enough that the caller may see, or no more."""
+    check_count(limit, context.settings.max_page, field="limit")
+    caller = context.visit.caller or ANYONE
+    found: list[str] = []
+    while len(found) < limit:
+        page = await context.engine.namespaces(after=after, limit=context.settings.max_page)
+        found += caller.seen(page)
+        if len(page) < context.settings.max_page:
+            break
+        after = page[-1]
+    return found[:limit]
+
+
+def _coordinate(memory: Memory) -> str:
+    return str(memory.coordinate)
+
+
+def _name(place: str) -> str:
+    return check_name(place, field="cursor")

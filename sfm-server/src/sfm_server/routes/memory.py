@@ -1,0 +1,178 @@
+"""Endpoints of one memory, which the path names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Query
+from starlette.responses import Response
+
+from sfm_core import errors
+from sfm_core.model.cursor import place_of
+from sfm_core.model.memory import is_first
+from sfm_core.model.precondition import Precondition
+from sfm_server import wire
+from sfm_server.conditions import Conditions, KeyHeader, entity_tag, tag_missing
+from sfm_server.context import BodyContext, JsonAnswer, QueryContext
+from sfm_server.limits import JsonRoute
+from sfm_server.paging import CursorQuery, LimitQuery, next_cursor
+from sfm_server.routes.documented import ResponseDocs, failures
+from sfm_server.routes.memories import episode_of
+from sfm_server.schemas import patches, requests
+from sfm_server.schemas.memories import DeletedAnswer, HistoryAnswer, MemoryAnswer, StoredAnswer
+
+router = APIRouter(route_class=JsonRoute, tags=["memories"])
+
+MERGE_PATCH = "application/merge-patch+json"
+_CREATED = 201
+_NOT_MODIFIED = 304
+
+CoordPath = Annotated[
+    str, Path(description='A coordinate such as "1.5,2,-3".', examples=["1.5,2,-3"])
+]
+VersionQuery = Annotated[
+    int | None, Query(ge=0, le=2**63 - 1, description="Only if the memory is at this version.")
+]
+
+_UNCHANGED: ResponseDocs = {_NOT_MODIFIED: {"description": "It has the tag of If-None-Match."}}
+_MADE: ResponseDocs = {_CREATED: {"model": StoredAnswer, "description": "There was none before."}}
+_JSON_TOO: dict[str, object] = {
+    "requestBody": {
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PatchRequest"}}}
+    }
+}
+
+
+@router.get(
+    "/memories/{coord}",
+    response_model=MemoryAnswer,
+    responses=_UNCHANGED
+    | failures(errors.InvalidCoordinateError, errors.NotFoundError, errors.PreconditionFailedError),
+)
+async def get_memory(coord: CoordPath, context: QueryContext, conditions: Conditions) -> Response:
+    """Read the memory at a coordinate."""
+    at = wire.coordinate(coord)
+    memory = await context.engine.get(context.fallback, at)
+    headers = {"ETag": entity_tag(memory.revision)}
+    if conditions is not None and not conditions.holds(memory.revision):
+        if not Precondition(match=conditions.match).holds(memory.revision):
+            raise tag_missing(f"memory at {at}")
+        return Response(status_code=_NOT_MODIFIED, headers=headers)
+    access = await context.engine.access(context.fallback, at)
+    return JsonAnswer(wire.memory(memory, access), headers=headers)
+
+
+@router.get(
+    "/memories/{coord}/history",
+    response_model=HistoryAnswer,
+    responses=failures(
+        errors.InvalidCoordinateError, errors.InvalidCursorError, errors.NotFoundError
+    ),
+)
+async def get_history(
+    coord: CoordPath, context: QueryContext, limit: LimitQuery = 100, cursor: CursorQuery = None
+) -> JsonAnswer:
+    """List the kept versions of a memory, the newest first; also after its deletion."""
+    at = wire.coordinate(coord)
+    listing = ("history", context.fallback, str(at))
+    before = place_of(cursor, int, *listing)
+    versions = await context.engine.history(context.fallback, at, before=before, limit=limit)
+    return JsonAnswer(
+        HistoryAnswer(
+            versions=[wire.memory(one) for one in versions],
+            next_cursor=next_cursor(versions, limit, lambda one: str(one.version), *listing),
+        )
+    )
+
+
+@router.put(
+    "/memories/{coord}",
+    response_model=StoredAnswer,
+    responses=_MADE
+    | failures(errors.PreconditionFailedError, errors.VersionConflictError, body=True),
+)
+async def put_memory(
+    coord: CoordPath,
+    body: requests.PutRequest,
+    context: BodyContext,
+    conditions: Conditions,
+    key: KeyHeader,
+) -> JsonAnswer:
+    """Store a memory at the coordinate, replacing the one that is there."""
+    memory = wire.new_memory(
+        wire.coordinate(coord),
+        body.payload,
+        type_name=body.type,
+        importance=body.importance,
+        ttl_seconds=body.ttl_seconds,
+        episode=episode_of(body),
+        expected_version=body.expected_version,
+    )
+    result = await context.engine.store(
+        context.namespace_of(body), memory, precondition=conditions, idempotency_key=key
+    )
+    return JsonAnswer(
+        wire.stored(result),
+        status_code=_CREATED if is_first(result.revision) else 200,
+        headers={"ETag": entity_tag(result.revision)},
+    )
+
+
+@router.patch(
+    "/memories/{coord}",
+    response_model=StoredAnswer,
+    responses=failures(
+        errors.NotFoundError,
+        errors.PreconditionFailedError,
+        errors.VersionConflictError,
+        body=True,
+    ),
+    openapi_extra=_JSON_TOO,
+)
+async def patch_memory(
+    coord: CoordPath,
+    body: Annotated[patches.PatchRequest, Body(media_type=MERGE_PATCH)],
+    context: BodyContext,
+    conditions: Conditions,
+    key: KeyHeader,
+) -> JsonAnswer:
+    """Change parts of a memory by a JSON Merge Patch; everything else stays."""
+    result = await context.engine.update(
+        context.namespace_of(body),
+        wire.coordinate(coord),
+        patches.patch_of(body),
+        expected_version=body.expected_version,
+        precondition=conditions,
+        idempotency_key=key,
+    )
+    return JsonAnswer(wire.stored(result), headers={"ETag": entity_tag(result.revision)})
+
+
+@router.delete(
+    "/memories/{coord}",
+    response_model=DeletedAnswer,
+    responses=failures(
+        errors.InvalidCoordinateError,
+        errors.NotFoundError,
+        errors.PreconditionFailedError,
+        errors.VersionConflictError,
+    ),
+)
+async def delete_memory(
+    coord: CoordPath,
+    context: QueryContext,
+    conditions: Conditions,
+    key: KeyHeader,
+    expected_version: VersionQuery = None,
+) -> JsonAnswer:
+    """Delete a memory and its links."""
+    at = wire.coordinate(coord)
+    deleted = await context.engine.delete(
+        context.fallback,
+        at,
+        expected_version=expected_version,
+        precondition=conditions,
+        idempotency_key=key,
+    )
+    wire.need(bool(deleted), f"memory at {at}")
+    return JsonAnswer(wire.deleted(deleted))
