@@ -34,6 +34,7 @@ from sfm_core.model.query import RecallQuery
 from sfm_core.protocols.embedder import Fingerprint
 from sfm_core.protocols.kv import Commit, Write
 from sfm_core.protocols.lifecycle import Backend
+from sfm_core.protocols.observer import UNOBSERVED, Observer
 from sfm_core.protocols.vector import Collection
 from sfm_core.registry import LOCAL, BackendContext, Factory, PortName, Registration, Registry
 from sfm_core.settings import EngineSettings, Indexing, Slots
@@ -130,6 +131,7 @@ class House:
         installed: Sequence[str] = EMBEDDERS,
         decides: bool = True,
         settled: bool = True,
+        observer: Observer = UNOBSERVED,
     ) -> AsyncGenerator[MemoryEngine]:
         """Open an engine whose first round of upkeep is done, and its builds unless told not to."""
         self.interval = settings.sweep_interval
@@ -143,7 +145,7 @@ class House:
                 events="memory:" if events else None,
             ),
             registry=self._registry(faults or Faults(), installed),
-            context=BackendContext(data_folder=Path("unused"), clock=self.clock),
+            context=BackendContext(data_folder=Path("unused"), clock=self.clock, observer=observer),
             settings=settings,
             decides=decides,
         ) as engine:

@@ -19,6 +19,7 @@ from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.protocols.lifecycle import Backend
+from sfm_core.protocols.observer import UNOBSERVED, Observer
 from sfm_core.protocols.source import EventSource
 from sfm_core.protocols.vector import VectorStore
 
@@ -81,12 +82,14 @@ class BackendContext:
             that take more than a URL (credentials, TLS) or that are chosen by
             a bare scheme (addresses).
         secure: Whether connections must be encrypted and carry credentials.
+        observer: Who is told of the work of the engine.
     """
 
     data_folder: Path
     clock: Clock = field(default_factory=SystemClock)
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     secure: bool = False
+    observer: Observer = UNOBSERVED
     _shared: dict[str, object] = field(default_factory=dict[str, object], repr=False)
 
     def share(self, key: str, make: Callable[[], SharedT]) -> SharedT:

@@ -16,7 +16,7 @@ from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.link import Link, LinkPlace
 from sfm_core.model.memory import AccessStatistics, Memory, MemoryType
 from sfm_core.model.position import WritePosition
-from sfm_core.model.query import Recalled, RecallQuery
+from sfm_core.model.query import Recalled, RecallQuery, TimelyAnswer
 from sfm_core.model.report import (
     CheckReport,
     CollectionState,
@@ -26,6 +26,7 @@ from sfm_core.model.report import (
     ReplayReport,
     Stats,
 )
+from sfm_core.model.why_not import WhyNot
 from sfm_core.protocols.graph import Direction
 
 _PAGE = 256
@@ -82,6 +83,16 @@ class BlockingMemory(BlockingWriting):
     def recall_many(self, namespace: str, queries: Sequence[RecallQuery]) -> list[list[Recalled]]:
         """See `MemoryEngine.recall_many`."""
         return self._call(lambda engine: engine.recall_many(namespace, queries))
+
+    def recall_within(
+        self, namespace: str, query: RecallQuery, deadline: timedelta
+    ) -> TimelyAnswer:
+        """See `MemoryEngine.recall_within`."""
+        return self._call(lambda engine: engine.recall_within(namespace, query, deadline))
+
+    def why_not(self, namespace: str, query: RecallQuery, coordinate: Coordinate) -> WhyNot:
+        """See `MemoryEngine.why_not`."""
+        return self._call(lambda engine: engine.why_not(namespace, query, coordinate))
 
     def range(
         self,

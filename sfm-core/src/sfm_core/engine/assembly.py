@@ -17,6 +17,7 @@ from sfm_core.engine.committer import Committer
 from sfm_core.engine.corrections import Corrections
 from sfm_core.engine.drafts import Drafting
 from sfm_core.engine.event_token import EventTokens
+from sfm_core.engine.explaining import Explaining
 from sfm_core.engine.finishing import Finishing
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
@@ -46,9 +47,11 @@ from sfm_core.engine.repairing import Repairing
 from sfm_core.engine.replay import Replaying
 from sfm_core.engine.restore import Restoring
 from sfm_core.engine.retention import Retention
+from sfm_core.engine.searching import Searching
 from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.sweeper import Sweeper
+from sfm_core.engine.timely import Timely
 from sfm_core.engine.transfer import Exporting, Importing
 from sfm_core.engine.truth import Truth
 from sfm_core.engine.waking import Waking
@@ -120,9 +123,8 @@ def _start(
     indexer = _indexer(stack, stores, indexes, repairing)
     access = AccessRecorder(stores, truth, committer)
     stack.push_async_callback(_flush, access)
-    corrections = Corrections(stores, repairing, committer)
-    recalling = Recalling(stores, truth, indexes, corrections, access)
-    stack.push_async_callback(recalling.close)
+    searching = Searching(stores, truth, indexes, Corrections(stores, repairing, committer))
+    recalling, timely = _recalling(stack, stores, searching, access)
     positions = Positions(stores, manifest, presence, indexes)
     stack.push_async_callback(positions.close)
     follow = indexer.follow if stores.settings.inline else leave_to_others
@@ -145,6 +147,8 @@ def _start(
         forgetting=forgetting,
         reading=reading,
         recalling=recalling,
+        timely=timely,
+        explaining=Explaining(stores, truth, searching, recalling),
         linking=linking,
         paths=PathFinding(stores, truth, linking),
         access=access,
@@ -169,9 +173,26 @@ def _indexer(
     stack: AsyncExitStack, stores: Stores, indexes: Indexes, repairing: Repairing
 ) -> Indexer:
     finishing = Finishing(stores, repairing)
-    indexer = Indexer(indexes, repairing, finishing, wait=stores.settings.index_wait)
+    indexer = Indexer(
+        indexes,
+        repairing,
+        finishing,
+        wait=stores.settings.index_wait,
+        observer=stores.observer,
+    )
     stack.push_async_callback(indexer.close)
     return indexer
+
+
+def _recalling(
+    stack: AsyncExitStack, stores: Stores, searching: Searching, access: AccessRecorder
+) -> tuple[Recalling, Timely]:
+    stack.push_async_callback(searching.close)
+    recalling = Recalling(stores, searching, access)
+    stack.push_async_callback(recalling.close)
+    timely = Timely(recalling, searching)
+    stack.push_async_callback(timely.close)
+    return recalling, timely
 
 
 def _following(

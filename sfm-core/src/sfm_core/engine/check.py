@@ -30,6 +30,7 @@ from sfm_core.model.keys import (
 )
 from sfm_core.model.report import CheckReport
 from sfm_core.protocols.graph import EdgeId
+from sfm_core.protocols.observer import Figure
 
 PAGE = 500
 
@@ -89,7 +90,14 @@ class Checking:
                 if repair:
                     await self._repairing.repair(namespace, step.broken, index)
             await self._compare_rest(namespace, found, counted, repair=repair, progress=progress)
+        self._tell(found)
         return CheckReport(**found, repaired=repair)
+
+    def _tell(self, found: Counter[str]) -> None:
+        tell = self._stores.observer.count
+        tell(Figure.CHECK_MISSING, found["missing"] + found["links_missing"])
+        tell(Figure.CHECK_ORPHANS, found["orphans"] + found["links_orphaned"])
+        tell(Figure.CHECK_STALE, found["stale"])
 
     async def rebuild(self, *, progress: Progress | None = None) -> int:
         """Remake points and edges in place; see `MemoryEngine.rebuild`."""

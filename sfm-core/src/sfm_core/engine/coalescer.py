@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from sfm_core.errors import ClosedError
+from sfm_core.model.trace import TraceContext
+from sfm_core.protocols.observer import UNOBSERVED, Observer
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -18,9 +20,10 @@ Process = Callable[[list[ItemT]], Awaitable[Sequence[ResultT | BaseException]]]
 class _Lot(Generic[ResultT]):
     """What a caller has handed in at once: its results, and how many of them are missing."""
 
-    __slots__ = ("future", "missing", "results")
+    __slots__ = ("future", "missing", "origin", "results")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, origin: TraceContext | None) -> None:
+        self.origin = origin
         self.results: list[ResultT | BaseException] = [asyncio.CancelledError()] * size
         self.missing = size
         self.future: asyncio.Future[list[ResultT | BaseException]] = (
@@ -55,7 +58,13 @@ class Coalescer(Generic[ItemT, ResultT]):
     """
 
     def __init__(
-        self, process: Process[ItemT, ResultT], *, max_batch: int, concurrency: int = 1
+        self,
+        process: Process[ItemT, ResultT],
+        *,
+        max_batch: int,
+        concurrency: int = 1,
+        name: str = "",
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """Prepare; no task runs before the first item.
 
@@ -64,10 +73,14 @@ class Coalescer(Generic[ItemT, ResultT]):
                 raise, per item in order. What it raises itself fails the whole batch.
             max_batch: Most items in one batch.
             concurrency: Most batches under way at once.
+            name: What `observer` is told that a batch does.
+            observer: Who is told of each batch.
         """
         self._process = process
         self._max_batch = max_batch
         self._concurrency = concurrency
+        self._name = name
+        self._observer = observer
         self._waiting: deque[_Waiting[ItemT, ResultT]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -120,7 +133,7 @@ class Coalescer(Generic[ItemT, ResultT]):
         if self._closed:
             raise ClosedError("The engine is closing.", remedy="Send the call to a running one.")
         # One future for all of them: one each would cost as much as all else that is done here.
-        lot: _Lot[ResultT] = _Lot(len(items))
+        lot: _Lot[ResultT] = _Lot(len(items), self._observer.here())
         self._waiting.extend(_Waiting(item, lot, at) for at, item in enumerate(items))
         if items and len(self._workers) < self._concurrency:
             self._workers.add(asyncio.create_task(self._work()))
@@ -161,7 +174,8 @@ class Coalescer(Generic[ItemT, ResultT]):
         while batch := self._take():
             results: Sequence[ResultT | BaseException]
             try:
-                results = await self._process([one.item for one in batch])
+                with self._observer.group(self._name, [one.lot.origin for one in batch]):
+                    results = await self._process([one.item for one in batch])
             except asyncio.CancelledError as cancelled:
                 for one in batch:
                     one.settle(cancelled)

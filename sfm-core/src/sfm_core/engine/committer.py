@@ -19,12 +19,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from sfm_core.engine.changes import Change, Planned, Slot, View, Written
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.drafts import Draft, Drafting
 from sfm_core.engine.presence import Presence
+from sfm_core.engine.stores import Writable
 from sfm_core.engine.waking import Chime
 from sfm_core.errors import BackendUnavailableError, SfmError
 from sfm_core.protocols.kv import (
@@ -32,10 +33,8 @@ from sfm_core.protocols.kv import (
     CommitResult,
     Committed,
     Entry,
-    KeyValueStore,
     Write,
 )
-from sfm_core.settings import EngineSettings
 
 MAX_ROUNDS = 100
 MAX_GROUP = 1000
@@ -58,25 +57,6 @@ class _Group:
         for key, entry in entries.items():
             self.known[namespace, key] = entry
             self.certain.add((namespace, key))
-
-
-class Writable(Protocol):
-    """What a committer needs of the stores."""
-
-    @property
-    def kv(self) -> KeyValueStore:
-        """The truth."""
-        ...
-
-    @property
-    def owner(self) -> str:
-        """Names who commits among all that share the truth."""
-        ...
-
-    @property
-    def settings(self) -> EngineSettings:
-        """Settings of the engine."""
-        ...
 
 
 class Committer:
@@ -105,7 +85,9 @@ class Committer:
         self._owner = stores.owner
         # Others follow the notes up at once where this engine does not.
         self._lease = stores.settings.lease if stores.settings.inline else timedelta()
-        self._coalescer: Coalescer[Change, Written] = Coalescer(self._process, max_batch=MAX_GROUP)
+        self._coalescer: Coalescer[Change, Written] = Coalescer(
+            self._process, max_batch=MAX_GROUP, name="commit", observer=stores.observer
+        )
 
     async def commit(self, change: Change) -> Written:
         """Make one change happen.

@@ -83,7 +83,8 @@ def _living(kv: KeyValueStore, key: bytes, entry: Entry | None, now: datetime) -
             f"The entry of {_named(key)} cannot be read: {error}.", backend=kv.scheme
         ) from error
     dead = not record.alive(now) if isinstance(record, MemoryRecord) else record.deleted
-    return None if dead else _Living(entry.version, record)
+    # Who has followed a write says nothing about what it wrote.
+    return None if dead else _Living(entry.version, msgspec.structs.replace(record, trace=None))
 
 
 def _verdict(mine: _Living | None, theirs: _Living | None) -> str:

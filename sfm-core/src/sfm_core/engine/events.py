@@ -25,6 +25,7 @@ from sfm_core.model.keys import (
 from sfm_core.model.names import check_name
 from sfm_core.model.payload import Payload
 from sfm_core.model.record import EMPTY_PAYLOAD, MemoryRecord
+from sfm_core.model.trace import TraceContext
 from sfm_core.protocols.kv import Entry
 
 log = logging.getLogger(__name__)
@@ -166,6 +167,7 @@ def _event(
         time=version.at if version else note.at,
         version=note.version,
         data=version.data if version else None,
+        trace=version.trace if version else None,
     )
 
 
@@ -174,6 +176,7 @@ class _Version(NamedTuple):
 
     at: datetime
     data: Payload
+    trace: TraceContext | None
 
 
 def _version(
@@ -211,7 +214,7 @@ def _memory(
     for name in _CONTENT if deleted else () if payloads else _PAYLOAD:
         del data[name]
     data["born"] = record.born
-    return _Version(record.updated_at, data)
+    return _Version(record.updated_at, data, record.trace)
 
 
 def _link(truth: Truth, event: LoggedEvent, entry: Entry) -> _Version | None:
@@ -221,4 +224,4 @@ def _link(truth: Truth, event: LoggedEvent, entry: Entry) -> _Version | None:
         return None
     data = link_document(event.namespace, link_of(key, entry.version, record))
     lives = {"from_born": record.source_born, "to_born": record.target_born}
-    return _Version(record.updated_at, {**data, **lives})
+    return _Version(record.updated_at, {**data, **lives}, record.trace)

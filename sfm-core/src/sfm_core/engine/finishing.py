@@ -56,6 +56,7 @@ class Finishing:
         """Let go of notes in the truth of `stores`; `repairing` applies what has changed."""
         self._kv = stores.kv
         self._owner = stores.owner
+        self._observer = stores.observer
         self._repairing = repairing
         self._waiting: deque[Unfinished] = deque()
         self._count = 0
@@ -117,7 +118,8 @@ class Finishing:
                         await self._hurry.wait()
                 self._hurry.clear()
                 alike = self._take()
-                await self._finish(alike)
+                with self._observer.group("finish", [None] * len(alike)):
+                    await self._finish(alike)
                 self._count -= sum(len(one.notes) for one in alike)
                 self._room.set()
         finally:

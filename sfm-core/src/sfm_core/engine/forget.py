@@ -106,6 +106,7 @@ class Forgetting:
         precondition: Precondition | None = None,
     ) -> Change:
         key = memory_key(coordinate)
+        trace = self._stores.observer.here()
 
         def plan(view: View) -> Planned:
             now = self._stores.clock.now()
@@ -128,6 +129,7 @@ class Forgetting:
                     born=record.born,
                     episode=record.episode,
                     deleted=True,
+                    trace=trace,
                 ),
                 history_limit=settings.history_limit,
                 event=EventType.MEMORY_DELETED if settings.event_log else None,

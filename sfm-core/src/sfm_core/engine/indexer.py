@@ -23,6 +23,7 @@ from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.repairing import Repairing
 from sfm_core.errors import BackendError, ClosedError
 from sfm_core.protocols.kv import DirtyNote, Entry
+from sfm_core.protocols.observer import UNOBSERVED, Observer
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,13 @@ class Indexer:
     """Follows up outbox notes."""
 
     def __init__(
-        self, indexes: Indexes, repairing: Repairing, finishing: Finishing, *, wait: timedelta
+        self,
+        indexes: Indexes,
+        repairing: Repairing,
+        finishing: Finishing,
+        *,
+        wait: timedelta,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """Apply by `repairing`, let go by `finishing`; no caller waits for longer than `wait`."""
         self._indexes = indexes
@@ -71,7 +78,11 @@ class Indexer:
         self._finishing = finishing
         self._wait = wait
         self._coalescer: Coalescer[Task, Followed] = Coalescer(
-            self._process, max_batch=MAX_BATCH, concurrency=2
+            self._process,
+            max_batch=MAX_BATCH,
+            concurrency=2,
+            name="index",
+            observer=observer,
         )
 
     async def follow(self, tasks: Sequence[Task]) -> Followed:

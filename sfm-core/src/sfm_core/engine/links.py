@@ -92,6 +92,7 @@ class Linking:
         check_name(link_type, field="type")
         weight = check_weight(weight)
         key = link_key(source, link_type, target)
+        trace = self._stores.observer.here()
 
         def plan(view: View) -> Planned:
             born = [self._life(namespace, end, view[memory_key(end)]) for end in (source, target)]
@@ -106,6 +107,7 @@ class Linking:
                 updated_at=updated_at or self._stores.clock.now(),
                 source_born=born[0],
                 target_born=born[1],
+                trace=trace,
             )
             return self._planned(namespace, key, state, record, written)
 

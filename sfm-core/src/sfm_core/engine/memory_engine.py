@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sfm_core.engine.health import check_health
 from sfm_core.engine.lag import read_lag
+from sfm_core.engine.observed import observe_operations
 from sfm_core.engine.operations.asking import Asking
 from sfm_core.engine.operations.keeping import Keeping
+from sfm_core.engine.operations.parts import Parts
 from sfm_core.engine.operations.relating import Relating
 from sfm_core.engine.operations.telling import Telling
 from sfm_core.engine.operations.writing import Writing
@@ -21,6 +23,11 @@ class MemoryEngine(Writing, Asking, Relating, Keeping, Telling):
     raise `BackendUnavailableError` if the truth does not answer; a write may
     then have happened or not, and repeating it is safe.
     """
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with parts that `open_engine` has put together."""
+        super().__init__(parts)
+        observe_operations(self, parts.stores.observer)
 
     @property
     def rebuilding(self) -> bool:

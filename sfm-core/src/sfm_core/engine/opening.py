@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from sfm_core.engine.index import index_for
+from sfm_core.engine.observed import observed
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import ConfigurationError
 from sfm_core.protocols.cache import Cache
@@ -69,6 +70,7 @@ async def open_stores(
         settings=settings,
         clock=maker.clock,
         owner=str(uuid4()),
+        observer=maker.observer,
     )
 
 
@@ -77,6 +79,7 @@ class BackendMaker:
 
     Attributes:
         clock: The clock of all of them.
+        observer: Who is told of their calls.
     """
 
     def __init__(self, registry: Registry, context: BackendContext, policy: Policy) -> None:
@@ -88,6 +91,7 @@ class BackendMaker:
             policy: How patient to be.
         """
         self.clock = context.clock
+        self.observer = context.observer
         self._registry = registry
         self._context = context
         self._policy = policy
@@ -95,37 +99,37 @@ class BackendMaker:
     def kv(self, url: str) -> KeyValueStore:
         """Make the key-value store that a URL chooses; raises what its factory raises."""
         made = self._registry.create_kv(url, self._context)
-        if self._is_local(PortName.KV, url):
-            return made
-        return ResilientKeyValueStore(made, clock=self._context.clock, policy=self._policy)
+        if not self._is_local(PortName.KV, url):
+            made = ResilientKeyValueStore(made, clock=self._context.clock, policy=self._policy)
+        return observed(made, PortName.KV, self.observer)
 
     def vector(self, url: str) -> VectorStore:
         """Make the vector store that a URL chooses; raises what its factory raises."""
         made = self._registry.create_vector(url, self._context)
-        if self._is_local(PortName.VECTOR, url):
-            return made
-        return ResilientVectorStore(made, clock=self._context.clock, policy=self._policy)
+        if not self._is_local(PortName.VECTOR, url):
+            made = ResilientVectorStore(made, clock=self._context.clock, policy=self._policy)
+        return observed(made, PortName.VECTOR, self.observer)
 
     def graph(self, url: str) -> GraphStore:
         """Make the graph store that a URL chooses; raises what its factory raises."""
         made = self._registry.create_graph(url, self._context)
-        if self._is_local(PortName.GRAPH, url):
-            return made
-        return ResilientGraphStore(made, clock=self._context.clock, policy=self._policy)
+        if not self._is_local(PortName.GRAPH, url):
+            made = ResilientGraphStore(made, clock=self._context.clock, policy=self._policy)
+        return observed(made, PortName.GRAPH, self.observer)
 
     def cache(self, url: str) -> Cache:
         """Make the cache that a URL chooses; raises what its factory raises."""
         made = self._registry.create_cache(url, self._context)
-        if self._is_local(PortName.CACHE, url):
-            return made
-        return ResilientCache(made, clock=self._context.clock, policy=self._policy)
+        if not self._is_local(PortName.CACHE, url):
+            made = ResilientCache(made, clock=self._context.clock, policy=self._policy)
+        return observed(made, PortName.CACHE, self.observer)
 
     def events(self, url: str) -> EventSink:
         """Make the event sink that a URL chooses; raises what its factory raises."""
         made = self._registry.create_events(url, self._context)
-        if self._is_local(PortName.EVENTS, url):
-            return made
-        return ResilientEventSink(made, clock=self._context.clock, policy=self._policy)
+        if not self._is_local(PortName.EVENTS, url):
+            made = ResilientEventSink(made, clock=self._context.clock, policy=self._policy)
+        return observed(made, PortName.EVENTS, self.observer)
 
     def source(self, url: str) -> EventSource:
         """Make the event source that a URL chooses; raises what its factory raises.
@@ -138,9 +142,9 @@ class BackendMaker:
     def embedder(self, url: str) -> Embedder:
         """Make the embedder that a URL chooses; raises what its factory raises."""
         made = self._registry.create_embedder(url, self._context)
-        if self._is_local(PortName.EMBEDDER, url):
-            return made
-        return ResilientEmbedder(made, clock=self._context.clock, policy=EMBEDDER_POLICY)
+        if not self._is_local(PortName.EMBEDDER, url):
+            made = ResilientEmbedder(made, clock=self._context.clock, policy=EMBEDDER_POLICY)
+        return observed(made, PortName.EMBEDDER, self.observer)
 
     def _is_local(self, port: PortName, url: str) -> bool:
         capabilities = self._registry.find(port, url).capabilities

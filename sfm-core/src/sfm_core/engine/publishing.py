@@ -106,7 +106,8 @@ class Publishing:
         )
 
     async def _publish(self, page: _Page, before: Published, version: int) -> None:
-        await self._sink.publish(page.events)
+        with self._stores.observer.group("publish", [event.trace for event in page.events]):
+            await self._sink.publish(page.events)
         latest = max(filter(None, (before.latest, page.latest)), default=None)
         await self._put(Published(position=page.end, latest=latest), version)
 

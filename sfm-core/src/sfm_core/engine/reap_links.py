@@ -127,6 +127,7 @@ def removal(stores: Stores, truth: Truth, namespace: str, key: bytes, *, dead: b
     """
     source, link_type, target = parse_link_key(key)
     ends = (memory_key(source), memory_key(target))
+    trace = stores.observer.here()
 
     def plan(view: View) -> Planned:
         now = stores.clock.now()
@@ -138,7 +139,7 @@ def removal(stores: Stores, truth: Truth, namespace: str, key: bytes, *, dead: b
         if link_alive(record, one, other, now) == dead:
             return Planned(commit=None, version=0)
         version = state.version + 1
-        tombstone = msgspec.structs.replace(record, deleted=True, updated_at=now)
+        tombstone = msgspec.structs.replace(record, deleted=True, updated_at=now, trace=trace)
         note = EventNote(type=EventType.LINK_DELETED, key=key, version=version, at=now)
         commit = Commit(
             namespace=namespace,

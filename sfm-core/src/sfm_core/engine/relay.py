@@ -21,6 +21,7 @@ from sfm_core.engine.stores import Stores
 from sfm_core.engine.waking import Waking
 from sfm_core.errors import BackendError, ConfigurationError, SfmError
 from sfm_core.model.report import Publication
+from sfm_core.protocols.observer import Figure
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,7 @@ class Relay:
 
     def _succeeded(self, done: Progress) -> None:
         self._published += done.events
+        self._stores.observer.count(Figure.EVENTS_PUBLISHED, done.events)
         self._backoff.reset()
         if self._reason:
             self._reason = self._said = ""
@@ -137,6 +139,7 @@ class Relay:
     def _note(self, error: SfmError) -> None:
         """Count a failure, and log it where the reason is new."""
         self._failures += 1
+        self._stores.observer.count(Figure.PUBLISH_FAILURES, 1)
         reason = _reason(error)
         if reason != self._reason:
             self._reason = reason

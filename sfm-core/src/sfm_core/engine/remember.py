@@ -37,6 +37,7 @@ from sfm_core.model.payload import encode_payload
 from sfm_core.model.precondition import Precondition
 from sfm_core.model.record import MemoryRecord
 from sfm_core.model.report import Stored
+from sfm_core.model.trace import TraceContext
 from sfm_core.text.composing import conversation_turn
 
 
@@ -108,6 +109,7 @@ class Remembering:
         limits = self._stores.settings.limits.payload
         check_patch(patch, limits)
         at = memory_key(coordinate)
+        trace = self._stores.observer.here()
 
         def plan(view: View) -> Planned:
             now = self._stores.clock.now()
@@ -118,6 +120,7 @@ class Remembering:
             expect_revision(coordinate, precondition, state, now)
             payload = self._truth.payload(namespace, coordinate, state.record)
             record = patched(state.record, payload, patch, limits, now)
+            record = msgspec.structs.replace(record, trace=trace)
             return self._planned(namespace, coordinate, state, record)
 
         change = Change(namespace=namespace, keys=(at,), plan=plan)
@@ -159,7 +162,14 @@ class Remembering:
         return Change(
             namespace=namespace,
             keys=(memory_key(memory.coordinate),),
-            plan=partial(self._plan, namespace, memory, payload, precondition),
+            plan=partial(
+                self._plan,
+                namespace,
+                memory,
+                payload,
+                precondition,
+                trace=self._stores.observer.here(),
+            ),
             read_first=memory.expected_version not in {None, 0},
             payload=memory.payload,
         )
@@ -171,6 +181,8 @@ class Remembering:
         payload: bytes,
         precondition: Precondition | None,
         view: View,
+        *,
+        trace: TraceContext | None,
     ) -> Planned:
         now = self._stores.clock.now()
         key = memory_key(memory.coordinate)
@@ -188,6 +200,7 @@ class Remembering:
             born=state.version + 1 if prior is None else prior.born,
             expires_at=None if memory.ttl is None else now + memory.ttl,
             episode=memory.episode,
+            trace=trace,
         )
         return self._planned(namespace, memory.coordinate, state, record)
 

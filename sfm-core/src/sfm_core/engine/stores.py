@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from sfm_core.clock import Clock
 from sfm_core.engine.index import Index
@@ -10,6 +11,7 @@ from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import GraphStore
 from sfm_core.protocols.kv import KeyValueStore
+from sfm_core.protocols.observer import UNOBSERVED, Observer
 from sfm_core.protocols.vector import VectorStore
 from sfm_core.settings import EngineSettings
 
@@ -28,6 +30,7 @@ class Stores:
         settings: Settings of the engine.
         clock: Source of time.
         owner: Names this engine among all that share the truth.
+        observer: Who is told of its work.
     """
 
     kv: KeyValueStore
@@ -39,3 +42,28 @@ class Stores:
     settings: EngineSettings
     clock: Clock
     owner: str
+    observer: Observer = UNOBSERVED
+
+
+class Writable(Protocol):
+    """What is needed of the stores to write to the truth."""
+
+    @property
+    def kv(self) -> KeyValueStore:
+        """The truth."""
+        ...
+
+    @property
+    def owner(self) -> str:
+        """Names who commits among all that share the truth."""
+        ...
+
+    @property
+    def settings(self) -> EngineSettings:
+        """Settings of the engine."""
+        ...
+
+    @property
+    def observer(self) -> Observer:
+        """Who is told of commits."""
+        ...

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 from sfm_core.errors import CorruptDataError
 from sfm_core.model.events import Event, EventType
 from sfm_core.model.payload import JsonValue, Payload
+from sfm_core.model.trace import parse_trace
 
 SPEC_VERSION: Final = "1.0"
 SCHEMA_VERSION: Final = 1
@@ -20,7 +21,8 @@ def cloudevent(event: Event) -> dict[str, JsonValue]:
     """Describe an event.
 
     `source` is percent-encoded, because CloudEvents wants a URI there and a
-    namespace may have any character. `version` is an extension attribute.
+    namespace may have any character. `version` is an extension attribute, as
+    are `traceparent` and `tracestate`, those of distributed tracing.
 
     Args:
         event: What to describe.
@@ -38,6 +40,10 @@ def cloudevent(event: Event) -> dict[str, JsonValue]:
         "time": event.time.isoformat(),
         "version": event.version,
     }
+    if event.trace is not None:
+        document["traceparent"] = event.trace.parent
+        if event.trace.state:
+            document["tracestate"] = event.trace.state
     if event.data is not None:
         document["datacontenttype"] = "application/json"
         document["dataschema"] = f"urn:sfm:event:{event.type.value}:{SCHEMA_VERSION}"
@@ -71,6 +77,8 @@ def parse_cloudevent(document: object) -> Event:
             time=_moment(given["time"]),
             version=_whole(given["version"]),
             data=_data(given.get("data")),
+            # Traces are for looking at: what is malformed is no reason to refuse an event.
+            trace=parse_trace(given.get("traceparent"), given.get("tracestate")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptDataError(

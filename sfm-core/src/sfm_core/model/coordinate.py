@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -123,6 +124,16 @@ class Coordinate:
         words = struct.unpack(f">{count}Q", struct.pack(f">{count}d", *self.components))
         ordered = [word ^ _ALL if word & _SIGN else word ^ _SIGN for word in words]
         return struct.pack(f">B{count}Q", count, *ordered)
+
+    def before(self) -> Coordinate | None:
+        """Return the coordinate that comes just before this one by key, `None` for the first."""
+        numbers = list(self.components)
+        for at in reversed(range(len(numbers))):
+            if numbers[at] > -sys.float_info.max:
+                numbers[at] = math.nextafter(numbers[at], -math.inf) + 0.0
+                return Coordinate(tuple(numbers))
+            numbers[at] = sys.float_info.max
+        return Coordinate(tuple(numbers[1:])) if len(numbers) > 1 else None
 
     def within(self, low: Coordinate, high: Coordinate) -> bool:
         """Tell whether each component lies between those of `low` and `high`, both included."""

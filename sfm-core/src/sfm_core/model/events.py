@@ -12,6 +12,7 @@ from typing import Final, NewType
 from uuid import UUID
 
 from sfm_core.model.payload import Payload
+from sfm_core.model.trace import TraceContext
 
 _EVENTS: Final = UUID("4f0c4b3e-7d51-5d0a-9c39-6f3f0f6a5be2").bytes
 _VARIANTS: Final = "89ab"
@@ -86,6 +87,8 @@ class Event:
         version: Version of the memory or link after the change.
         data: The memory or link at that version, or what is left of it after a
             deletion; `None` where it was replaced since and is no longer kept.
+        trace: Where in a trace that version was written, if that was recorded
+            and the version is still kept.
     """
 
     id: str
@@ -95,6 +98,7 @@ class Event:
     time: datetime
     version: int
     data: Payload | None
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from sfm_core.model.filters import Filter
 from sfm_core.model.memory import Memory, MemoryType
 
+ARMS = frozenset({"dense", "keyword"})
+"""The searches that a recall consists of."""
+LATE = "late"
+"""Why an arm was left out that had not come at the deadline."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallQuery:
@@ -43,3 +48,18 @@ class Recalled:
     memory: Memory
     score: float
     parts: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelyAnswer:
+    """What could be recalled within a deadline.
+
+    Attributes:
+        found: The memories, best first.
+        left_out: The arms that had no part in it, each with the reason: `LATE`,
+            or the code of the error that it failed with. Empty where the answer
+            is the one that there is without a deadline.
+    """
+
+    found: tuple[Recalled, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -12,6 +12,7 @@ import msgspec
 
 from sfm_core.model.memory import AccessStatistics, Episode, MemoryType, revision_of
 from sfm_core.model.payload import JsonValue
+from sfm_core.model.trace import TraceContext
 
 
 class MemoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,6 +31,7 @@ class MemoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         episode: Course of events it belongs to, if any.
         deleted: Whether this is a tombstone. It keeps the version counting, so
             that a late reply or replay about an older version is recognised.
+        trace: Where in a trace this version was written, if that was recorded.
     """
 
     payload: msgspec.Raw
@@ -41,6 +43,7 @@ class MemoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     expires_at: datetime | None = None
     episode: Episode | None = None
     deleted: bool = False
+    trace: TraceContext | None = None
 
     def alive(self, now: datetime) -> bool:
         """Tell whether the memory exists at `now`: neither deleted nor expired."""
@@ -60,6 +63,7 @@ class LinkRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         source_born: Life of the source that it belongs to.
         target_born: Life of the target that it belongs to.
         deleted: Whether this is a tombstone.
+        trace: Where in a trace this version was written, if that was recorded.
     """
 
     weight: float
@@ -67,6 +71,7 @@ class LinkRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source_born: int = 1
     target_born: int = 1
     deleted: bool = False
+    trace: TraceContext | None = None
 
 
 EMPTY_PAYLOAD = msgspec.Raw(b"{}")

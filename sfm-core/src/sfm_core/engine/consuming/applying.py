@@ -157,6 +157,7 @@ def _record(event: Event) -> MemoryRecord | None:
             born=data.born,
             episode=data.episode,
             deleted=True,
+            trace=event.trace,
         )
     if data.payload is msgspec.UNSET:
         raise ConfigurationError(
@@ -175,6 +176,7 @@ def _record(event: Event) -> MemoryRecord | None:
         born=data.born,
         expires_at=data.expires_at,
         episode=data.episode,
+        trace=event.trace,
     )
 
 
@@ -188,6 +190,7 @@ def _remains(event: Event, before: MemoryRecord | None) -> MemoryRecord:
         born=event.version if before is None else before.born,
         episode=None if before is None else before.episode,
         deleted=True,
+        trace=event.trace,
     )
 
 
@@ -196,13 +199,16 @@ def _link_record(event: Event, data: _LinkData | None, before: LinkRecord | None
     if data is None:
         # Its life does not matter any more, only that it is over and at which version.
         known = before or LinkRecord(weight=0.0, updated_at=event.time)
-        return msgspec.structs.replace(known, updated_at=event.time, deleted=True)
+        return msgspec.structs.replace(
+            known, updated_at=event.time, deleted=True, trace=event.trace
+        )
     return LinkRecord(
         weight=data.weight,
         updated_at=data.updated_at,
         source_born=data.from_born,
         target_born=data.to_born,
         deleted=deleted,
+        trace=event.trace,
     )
 
 

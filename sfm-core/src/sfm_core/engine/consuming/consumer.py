@@ -17,6 +17,7 @@ from sfm_core.engine.consuming.statistics import Statistics
 from sfm_core.errors import ClosedError, PluginError, SfmError
 from sfm_core.model.events import Event
 from sfm_core.protocols.handler import EventHandler
+from sfm_core.protocols.observer import UNOBSERVED, Observer
 from sfm_core.protocols.source import Delivery, EventSource
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Consumer:
         *,
         clock: Clock,
         batch: int = BATCH,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """Open nothing yet.
 
@@ -60,11 +62,13 @@ class Consumer:
                 one handler after the other.
             clock: Source of time.
             batch: Most events in hand at once, 1 to `MAX_BATCH`.
+            observer: Who is told of each batch.
         """
         self._make_source = make_source
         self._make_handlers = handlers
         self._clock = clock
         self._batch = batch
+        self._observer = observer
         self.statistics = Statistics()
         self._persistence = Persistence(clock, self.statistics)
         self._source: EventSource | None = None
@@ -159,7 +163,10 @@ class Consumer:
     ) -> list[SfmError | None]:
         if not events:
             return []
-        outcomes = await self._persistence.until_done(name, partial(_handle, name, handler, events))
+        with self._observer.group("consume", [event.trace for event in events]):
+            outcomes = await self._persistence.until_done(
+                name, partial(_handle, name, handler, events)
+            )
         if len(outcomes) != len(events):
             raise PluginError(
                 f"The event handler {name} gave {len(outcomes)} outcomes for {len(events)} events.",

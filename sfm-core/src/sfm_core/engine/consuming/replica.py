@@ -28,6 +28,7 @@ from sfm_core.errors import (
 from sfm_core.handling import HandlerContext
 from sfm_core.model.events import Event
 from sfm_core.protocols.kv import KeyValueStore
+from sfm_core.protocols.observer import UNOBSERVED, Observer
 from sfm_core.registry import FLEETING, PortName
 from sfm_core.resilience import Policy
 from sfm_core.settings import EngineSettings
@@ -44,6 +45,7 @@ class _Replica:
     kv: KeyValueStore
     owner: str
     settings: EngineSettings
+    observer: Observer = UNOBSERVED
 
 
 class ReplicaHandler:

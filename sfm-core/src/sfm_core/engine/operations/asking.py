@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.memory import AccessStatistics, Memory, MemoryType
 from sfm_core.model.position import WritePosition
-from sfm_core.model.query import Recalled, RecallQuery
+from sfm_core.model.query import Recalled, RecallQuery, TimelyAnswer
 from sfm_core.model.report import Stats
+from sfm_core.model.why_not import WhyNot
 
 
 class Asking(Operations):
@@ -131,6 +133,48 @@ class Asking(Operations):
             LimitExceededError: More queries than one call may have.
         """
         return await self._parts.recalling.recall_many(namespace, queries)
+
+    async def recall_within(
+        self, namespace: str, query: RecallQuery, deadline: timedelta
+    ) -> TimelyAnswer:
+        """Find the memories that answer a query best, with what is there in time.
+
+        Args:
+            namespace: Where to look.
+            query: What to look for.
+            deadline: How long it may take.
+
+        Returns:
+            The answer of `recall` if that came in time. Otherwise what those
+            arms have found that came, and which did not; an arm that failed
+            is left out as well, if another one has answered.
+
+        Raises:
+            InvalidInputError: The query cannot be answered, or the deadline is not above zero.
+            DeadlineExceededError: No arm has answered in time.
+            BackendError: Every arm has failed, or the truth has.
+        """
+        return await self._parts.timely.recall(namespace, query, deadline)
+
+    async def why_not(self, namespace: str, query: RecallQuery, coordinate: Coordinate) -> WhyNot:
+        """Tell why a memory is not among the answers to a query.
+
+        The question is asked once more for this, and at need more widely, so it
+        takes longer than a recall; what is written meanwhile may change the answer.
+
+        Args:
+            namespace: Where to look.
+            query: What was looked for.
+            coordinate: Where the memory lives that was not found.
+
+        Returns:
+            The first step on the way at which the memory was lost.
+
+        Raises:
+            InvalidInputError: The query cannot be answered.
+            BackendError: A backend failed.
+        """
+        return await self._parts.explaining.why_not(namespace, query, coordinate)
 
     async def range(
         self,

@@ -9,6 +9,7 @@ from sfm_core.engine.adopting import Adopting
 from sfm_core.engine.answers import AnswerKeeper
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
+from sfm_core.engine.explaining import Explaining
 from sfm_core.engine.following import Following
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexes import Indexes
@@ -23,6 +24,7 @@ from sfm_core.engine.remember import Remembering
 from sfm_core.engine.replay import Replaying
 from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
+from sfm_core.engine.timely import Timely
 from sfm_core.engine.transfer import Exporting, Importing
 
 
@@ -41,6 +43,8 @@ class Parts:
     forgetting: Forgetting
     reading: Reading
     recalling: Recalling
+    timely: Timely
+    explaining: Explaining
     linking: Linking
     paths: PathFinding
     access: AccessRecorder

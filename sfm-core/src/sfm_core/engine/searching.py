@@ -1,0 +1,331 @@
+"""Finding what answers questions: one search for both arms, ranked, then read from the truth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm_core.engine.corrections import Corrections
+from sfm_core.engine.index import Index, WordIndex
+from sfm_core.engine.indexes import Indexes, View
+from sfm_core.engine.ranking import Score, fuse, score
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import MemoryState, Truth
+from sfm_core.errors import SfmError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.filters import matches
+from sfm_core.model.keys import memory_key
+from sfm_core.model.query import Recalled, RecallQuery
+from sfm_core.model.record import MemoryRecord
+from sfm_core.protocols.observer import Figure
+from sfm_core.protocols.vector import Collection, Hit, SearchResult, VectorQuery
+from sfm_core.text.analysis import Analyzer, add_terms
+
+log = logging.getLogger(__name__)
+
+CONTEXT_WEIGHT = 0.3
+"""What words of the context count beside those of the query."""
+SPARE = 10
+"""Memories hydrated beyond top_k, so that recency and importance can reorder the end."""
+
+
+class Candidate(NamedTuple):
+    """A memory that lives and answers.
+
+    Attributes:
+        score: How well it answers.
+        coordinate: Where it lives.
+        version: Its version now.
+        record: What the truth holds.
+    """
+
+    score: Score
+    coordinate: Coordinate
+    version: int
+    record: MemoryRecord
+
+
+@dataclass(slots=True)
+class Question:
+    """One query on its way to an answer.
+
+    Attributes:
+        namespace: Where to look.
+        query: What to look for.
+        limit: How many hits each arm is asked for.
+        fused: What was found, in the order of relevance.
+        exhausted: Whether searching for more would find no more.
+        best: What answers, best first.
+    """
+
+    namespace: str
+    query: RecallQuery
+    limit: int
+    fused: list[tuple[float, Hit]] = field(default_factory=list[tuple[float, Hit]])
+    exhausted: bool = False
+    best: list[Candidate] = field(default_factory=list[Candidate])
+
+
+class Cues(NamedTuple):
+    """What questions are searched with, one of each per question.
+
+    Attributes:
+        vectors: Their vectors; `None` leaves the dense arm out.
+        terms: Their terms; `None` leaves the keyword arm out.
+        filling: Their terms for the filler; `None` where there is none.
+    """
+
+    vectors: Sequence[NDArray[np.float32] | None]
+    terms: Sequence[dict[str, float] | None]
+    filling: Sequence[dict[str, float] | None]
+
+
+class Searching:
+    """Searches, ranks and hydrates."""
+
+    def __init__(
+        self, stores: Stores, truth: Truth, indexes: Indexes, corrections: Corrections
+    ) -> None:
+        """Search what `indexes` names, read `truth`; tell `corrections` what is found stale."""
+        self._stores = stores
+        self._truth = truth
+        self._indexes = indexes
+        self._corrections = corrections
+
+    async def close(self) -> None:
+        """Finish the corrections that searches have asked for."""
+        await self._corrections.close()
+
+    def question(self, namespace: str, query: RecallQuery) -> Question:
+        """Return a query as a question that nothing was done for yet."""
+        depth = self._stores.settings.ranking.candidates
+        return Question(namespace, query, max(depth, 2 * query.top_k))
+
+    async def answer(self, questions: Sequence[Question]) -> None:
+        """Find the best memories for each question, sharing all work.
+
+        Args:
+            questions: What to answer; each is given its `best`.
+
+        Raises:
+            BackendError: A backend failed.
+        """
+        view = await self._indexes.current()
+        cues = await self.cues(view, questions)
+        todo = list(range(len(questions)))
+        while todo:
+            results = await self.find(view, questions, cues, todo)
+            for at, result in zip(todo, results, strict=True):
+                self.rank(questions[at], result)
+            await self.hydrate([questions[at] for at in todo])
+            todo = [at for at in todo if not questions[at].exhausted]
+            for at in todo:
+                questions[at].limit *= 4
+
+    async def view(self) -> View:
+        """Return what is searched now."""
+        return await self._indexes.current()
+
+    async def cues(self, view: View, questions: Sequence[Question]) -> Cues:
+        """Make vectors and terms of questions.
+
+        Args:
+            view: What will be searched.
+            questions: The questions.
+
+        Returns:
+            What to search with.
+
+        Raises:
+            BackendError: The embedder failed.
+        """
+        return Cues(
+            vectors=await _embed(questions, view.searched),
+            terms=[_terms(each.query, view.searched.analyzer) for each in questions],
+            filling=_filling(questions, view.filler),
+        )
+
+    async def find(
+        self, view: View, questions: Sequence[Question], cues: Cues, places: Sequence[int]
+    ) -> list[SearchResult]:
+        """Search once for several questions.
+
+        Args:
+            view: What to search.
+            questions: All questions.
+            cues: What they are searched with.
+            places: Which of them to search for.
+
+        Returns:
+            What was found for each of those, in order.
+
+        Raises:
+            BackendError: The vector store failed.
+        """
+        asked = [_vector_query(questions[at], cues.vectors[at], cues.terms[at]) for at in places]
+        results = await self._stores.vector.search(view.searched.collection, asked)
+        if view.filler is None:
+            return results
+        return await self._fill(
+            results, asked, view.filler.collection, [cues.filling[at] for at in places]
+        )
+
+    def rank(self, question: Question, result: SearchResult) -> None:
+        """Put what was found for a question in order."""
+        question.fused = fuse(result.hits, self._stores.settings.ranking)
+        # Fewer hits than one arm may give: asking for more would bring no more.
+        question.exhausted = len(result.hits) < question.limit
+
+    async def hydrate(self, questions: Sequence[Question]) -> None:
+        """Read the best candidates from the truth until each question has enough that live.
+
+        Args:
+            questions: Questions whose hits are ranked; each is given its `best`.
+
+        Raises:
+            BackendError: The truth failed, or holds something unreadable.
+        """
+        for question in questions:
+            question.best = []
+        cursor = dict.fromkeys(range(len(questions)), 0)
+        while cursor:
+            pages = {
+                at: questions[at].fused[start : start + questions[at].query.top_k + SPARE]
+                for at, start in cursor.items()
+            }
+            await self._accept(questions, pages)
+            cursor = {
+                at: cursor[at] + len(page)
+                for at, page in pages.items()
+                if page and len(questions[at].best) < questions[at].query.top_k
+            }
+        for question in questions:
+            top_k = question.query.top_k
+            question.best.sort(key=lambda one: (-one.score.total, one.coordinate))
+            question.exhausted = question.exhausted or len(question.best) >= top_k
+            del question.best[top_k:]
+
+    def recalled(self, question: Question) -> list[Recalled]:
+        """Return the answer to a question."""
+        return [
+            Recalled(
+                memory=self._truth.memory(
+                    question.namespace, one.coordinate, one.version, one.record
+                ),
+                score=one.score.total,
+                parts=one.score.parts,
+            )
+            for one in question.best
+        ]
+
+    async def _fill(
+        self,
+        found: Sequence[SearchResult],
+        asked: Sequence[VectorQuery],
+        filler: Collection,
+        filling: Sequence[dict[str, float] | None],
+    ) -> list[SearchResult]:
+        """Add what only the keyword arm of another collection finds."""
+        results = list(found)
+        wanted = [at for at, terms in enumerate(filling) if terms]
+        queries = [replace(asked[at], vector=None, terms=filling[at]) for at in wanted]
+        try:
+            more = await self._stores.vector.search(filler, queries) if queries else []
+        except SfmError as error:
+            log.info("no words of %s: %s: %s", filler.name, error.code, error)
+            return results
+        for at, extra in zip(wanted, more, strict=True):
+            known = {hit.coordinate for hit in results[at].hits}
+            new = (hit for hit in extra.hits if hit.coordinate not in known)
+            results[at] = SearchResult(hits=(*results[at].hits, *new))
+        return results
+
+    async def _accept(
+        self, questions: Sequence[Question], pages: dict[int, list[tuple[float, Hit]]]
+    ) -> None:
+        wanted: dict[str, dict[Coordinate, None]] = {}
+        for at, page in pages.items():
+            wanted.setdefault(questions[at].namespace, {}).update(
+                (hit.coordinate, None) for _, hit in page
+            )
+        states = {name: await self._states(name, list(wanted[name])) for name in wanted}
+        now = self._stores.clock.now()
+        ranking = self._stores.settings.ranking
+        stale: dict[str, set[bytes]] = {}
+        for at, page in pages.items():
+            question = questions[at]
+            for relevance, hit in page:
+                state = states[question.namespace][hit.coordinate]
+                living = state.record if state.record and state.record.alive(now) else None
+                if living is None or state.version != hit.version:
+                    stale.setdefault(question.namespace, set()).add(memory_key(hit.coordinate))
+                    met = Figure.RECALL_ORPHANS if living is None else Figure.RECALL_STALE
+                    self._stores.observer.count(met, 1)
+                if living is not None and self._answers(question, hit.coordinate, living):
+                    scored = score(living, relevance, hit, ranking, now)
+                    question.best.append(Candidate(scored, hit.coordinate, state.version, living))
+        for namespace, keys in stale.items():
+            self._corrections.correct(namespace, keys)
+
+    async def _states(
+        self, namespace: str, coordinates: Sequence[Coordinate]
+    ) -> dict[Coordinate, MemoryState]:
+        states = await self._truth.memories(namespace, coordinates)
+        return dict(zip(coordinates, states, strict=True))
+
+    def _answers(self, question: Question, where: Coordinate, record: MemoryRecord) -> bool:
+        wanted = question.query
+        if wanted.type is not None and record.type is not wanted.type:
+            return False
+        return wanted.filter is None or matches(
+            wanted.filter, self._truth.payload(question.namespace, where, record)
+        )
+
+
+async def _embed(questions: Sequence[Question], index: Index) -> list[NDArray[np.float32] | None]:
+    wanted = [at for at, each in enumerate(questions) if "dense" in each.query.arms]
+    found: list[NDArray[np.float32] | None] = [None] * len(questions)
+    if wanted:
+        vectors = await index.embedder.embed([_cue(questions[at].query) for at in wanted])
+        for row, at in enumerate(wanted):
+            found[at] = vectors[row]
+    return found
+
+
+def _vector_query(
+    question: Question, vector: NDArray[np.float32] | None, terms: dict[str, float] | None
+) -> VectorQuery:
+    return VectorQuery(
+        namespace=question.namespace,
+        limit=question.limit,
+        vector=vector,
+        terms=terms,
+        type=question.query.type,
+        filter=question.query.filter,
+    )
+
+
+def _filling(
+    questions: Sequence[Question], words: WordIndex | None
+) -> list[dict[str, float] | None]:
+    if words is None:
+        return [None] * len(questions)
+    return [_terms(each.query, words.analyzer) for each in questions]
+
+
+def _terms(query: RecallQuery, analyzer: Analyzer) -> dict[str, float] | None:
+    if "keyword" not in query.arms:
+        return None
+    terms = analyzer.terms(query.text)
+    if query.context:
+        add_terms(terms, analyzer.terms(query.context), CONTEXT_WEIGHT)
+    return terms
+
+
+def _cue(query: RecallQuery) -> str:
+    return f"{query.text}\n{query.context}" if query.context else query.text

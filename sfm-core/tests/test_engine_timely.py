@@ -1,0 +1,133 @@
+"""A recall with a deadline answers in time, and says what it had to do without."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from engine_house import NS, Faults, ask, at, new, open_house
+
+from sfm_core.engine.memory_engine import MemoryEngine
+from sfm_core.errors import (
+    BackendUnavailableError,
+    CorruptDataError,
+    DeadlineExceededError,
+    InvalidInputError,
+)
+from sfm_core.model.query import TimelyAnswer
+
+A, B = at(1), at(2)
+SHORT = timedelta(milliseconds=300)
+LONG = timedelta(seconds=20)
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+async def engine(faults: Faults) -> AsyncIterator[MemoryEngine]:
+    async with open_house() as house, house.open(faults=faults) as opened:
+        await opened.store(NS, new(A, "the blue whale eats krill"))
+        await opened.store(NS, new(B, "a recipe for apple pie"))
+        yield opened
+        faults.clear()
+
+
+def coordinates(answer: TimelyAnswer) -> list[object]:
+    return [one.memory.coordinate for one in answer.found]
+
+
+async def test_what_comes_in_time_is_the_usual_answer(engine: MemoryEngine) -> None:
+    timely = await engine.recall_within(NS, ask("what does the whale eat"), LONG)
+    assert list(timely.found) == await engine.recall(NS, ask("what does the whale eat"))
+    assert timely.left_out == {}
+
+
+async def test_a_late_embedder_leaves_the_words(faults: Faults, engine: MemoryEngine) -> None:
+    faults.embedder.hold("embed", times=None)
+    timely = await engine.recall_within(NS, ask("whale"), SHORT)
+    assert coordinates(timely) == [A]
+    assert timely.left_out == {"dense": "late"}
+
+
+async def test_an_embedder_that_fails_leaves_the_words_at_once(
+    faults: Faults, engine: MemoryEngine
+) -> None:
+    faults.embedder.fail("embed", times=None)
+    timely = await engine.recall_within(NS, ask("whale"), LONG)
+    assert coordinates(timely) == [A]
+    assert timely.left_out == {"dense": "backend-unavailable"}
+
+
+async def test_searches_are_answered_though_the_usual_way_is_jammed(
+    faults: Faults, engine: MemoryEngine
+) -> None:
+    faults.vector.hold("search")
+    timely = await engine.recall_within(NS, ask("whale"), SHORT)
+    assert coordinates(timely)[0] == A
+    assert timely.left_out == {}
+
+
+async def test_it_is_an_error_if_no_search_comes_in_time(
+    faults: Faults, engine: MemoryEngine
+) -> None:
+    faults.vector.hold("search", times=None)
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(DeadlineExceededError):
+        await engine.recall_within(NS, ask("whale"), SHORT)
+    assert asyncio.get_running_loop().time() - begun < 2 * SHORT.total_seconds()
+
+
+async def test_a_truth_that_does_not_answer_in_time_is_an_error(
+    faults: Faults, engine: MemoryEngine
+) -> None:
+    faults.kv.hold("get_many", times=None)
+    with pytest.raises(DeadlineExceededError):
+        await engine.recall_within(NS, ask("whale"), SHORT)
+
+
+async def test_an_outage_of_search_is_told_at_once(faults: Faults, engine: MemoryEngine) -> None:
+    faults.vector.fail("search", times=None)
+    with pytest.raises(BackendUnavailableError) as failed:
+        await engine.recall_within(NS, ask("whale"), LONG)
+    assert not isinstance(failed.value, DeadlineExceededError)
+
+
+async def test_an_unreadable_memory_is_told(faults: Faults) -> None:
+    async with open_house() as house, house.open(faults=faults) as opened:
+        await opened.store(NS, new(A, "whale"))
+        await house.corrupt(NS, A)
+        with pytest.raises(CorruptDataError):
+            await opened.recall_within(NS, ask("whale"), LONG)
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+async def test_no_time_is_refused(engine: MemoryEngine, seconds: float) -> None:
+    with pytest.raises(InvalidInputError):
+        await engine.recall_within(NS, ask("whale"), timedelta(seconds=seconds))
+
+
+async def test_the_engine_closes_while_searches_that_were_given_up_still_hang(
+    faults: Faults,
+) -> None:
+    async with open_house() as house:
+        async with house.open(faults=faults) as opened:
+            await opened.store(NS, new(A, "whale"))
+            gate = faults.embedder.hold("embed", times=None)
+            timely = await opened.recall_within(NS, ask("whale"), SHORT)
+            gate.open()
+        assert timely.left_out == {"dense": "late"}
+
+
+async def test_many_with_deadlines_are_answered_while_the_embedder_hangs(
+    faults: Faults, engine: MemoryEngine
+) -> None:
+    faults.embedder.hold("embed", times=None)
+    answers = await asyncio.gather(
+        *(engine.recall_within(NS, ask("whale"), 3 * SHORT) for _ in range(64))
+    )
+    assert {tuple(coordinates(one)) for one in answers} == {(A,)}
