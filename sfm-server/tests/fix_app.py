@@ -16,6 +16,8 @@ _OURS = (
     "CONSUMER_",
     "EVENTING_ENABLED",
     "KAFKA_",
+    "OTEL_",
+    "PROMETHEUS_MULTIPROC_DIR",
     "MEMORY_MODE",
     "OPENAI_",
     "POSTGRES_",

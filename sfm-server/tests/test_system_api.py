@@ -9,7 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 from faulty_plugin import FaultyPlugin
+from pydantic import SecretStr
 
+from sfm_core.errors import BackendUnavailableError
+from sfm_core.hookspecs import hookimpl
 from sfm_server.app import MemoryApp, create_app
 from sfm_server.files import FileWorker
 from sfm_server.lifespan import write_openapi
@@ -74,7 +77,8 @@ async def test_liveness_answers(api: httpx.AsyncClient) -> None:
 
 
 async def test_readiness_answers(api: httpx.AsyncClient) -> None:
-    assert (await api.get("/readyz")).json() == {"status": "ok", "down": [], "hint": ""}
+    answer = (await api.get("/readyz")).json()
+    assert answer == {"status": "ok", "down": [], "hint": "", "quarantined": []}
 
 
 async def test_health_tells_latency_and_lag_of_each_backend(api: httpx.AsyncClient) -> None:
@@ -110,7 +114,52 @@ async def test_readiness_names_what_is_down_though_requests_are_served(
 ) -> None:
     faults.vector.fail("ping", times=None)
     answer = await fragile.get("/readyz")
-    assert answer.json() == {"status": "degraded", "down": ["vector"], "hint": ""}
+    assert (answer.json()["status"], answer.json()["down"]) == ("degraded", ["vector"])
+
+
+async def test_readiness_names_what_is_down_where_nothing_works(
+    fragile: httpx.AsyncClient, faults: FaultyPlugin
+) -> None:
+    faults.kv.fail("ping", times=None)
+    faults.embedder.fail("ping", times=None)
+    problem = (await fragile.get("/readyz")).json()
+    assert (problem["status"], problem["backend"]) == (503, "memory")
+    assert "Down: kv, embedder." in problem["detail"]
+
+
+async def test_readiness_names_a_plugin_in_quarantine(tmp_path: Path) -> None:
+    class Broken:
+        @hookimpl
+        def sfm_register_caches(self, register: object) -> None:  # noqa: ARG002 - a hook
+            raise RuntimeError("no driver")
+
+    settings = Settings(memory_mode="test", data_folder=tmp_path)
+    async with serving(create_app(settings, extra_plugins={"broken": Broken()})) as client:
+        answer = await client.get("/readyz")
+        assert (await client.get("/stats")).is_success
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["quarantined"]) == ("degraded", ["broken"])
+
+
+async def test_what_is_down_is_no_secret_but_why_is(tmp_path: Path, faults: FaultyPlugin) -> None:
+    settings = Settings(
+        memory_mode="test", data_folder=tmp_path, kv_url="faulty:", api_token=SecretStr("t" * 32)
+    )
+    async with serving(create_app(settings, extra_plugins={"faulty": faults})) as client:
+        faults.kv.fail(
+            "ping",
+            times=None,
+            error=lambda: BackendUnavailableError("At db.internal.", backend="x"),
+        )
+        assert "db.internal" not in (await client.get("/readyz")).text
+
+
+async def test_liveness_asks_no_backend(fragile: httpx.AsyncClient, faults: FaultyPlugin) -> None:
+    before = [plan.calls.copy() for plan in (faults.kv, faults.vector, faults.embedder)]
+    for _ in range(10):
+        assert (await fragile.get("/healthz")).is_success
+    after = [plan.calls for plan in (faults.kv, faults.vector, faults.embedder)]
+    assert [plan["ping"] for plan in after] == [plan["ping"] for plan in before]
 
 
 async def test_health_tells_how_far_a_store_that_is_down_is_behind(
@@ -151,7 +200,10 @@ async def test_metrics_tell_what_was_published_and_what_waits(tmp_path: Path) ->
         await api.post("/store", json={"coord": "1", "payload": {"text": "told"}})
         async with asyncio.timeout(10):
             text = ""
-            while "sfm_events_published_total 1.0" not in text:
+            # Notes are let go of a moment after the write is answered.
+            while not {"sfm_events_published_total 1.0", "sfm_outbox_depth 0.0"} <= {
+                *text.splitlines()
+            }:
                 text = (await api.get("/metrics")).text
     for figure in (
         "sfm_events_publish_failures_total 0.0",

@@ -27,6 +27,8 @@ from sfm_server.limiting.ledger import Ledger
 from sfm_server.limiting.waiting import PATIENCE, Patience
 from sfm_server.loading import load_settings
 from sfm_server.metrics import Metrics
+from sfm_server.observing.observer import ServerObserver
+from sfm_server.observing.requests import RequestRecorder
 from sfm_server.passage import guard
 from sfm_server.problems import (
     FieldProblem,
@@ -64,6 +66,9 @@ class MemoryApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve; a start that fails is told in one line instead of a stack trace."""
+        if scope["type"] == "http":
+            await self.state.recorder(scope, receive, send)
+            return
         if scope["type"] != "lifespan":
             await super().__call__(scope, receive, send)
             return
@@ -119,11 +124,17 @@ def create_app(
     app.state.settings = settings
     app.state.options = options
     app.state.extra_plugins = extra_plugins
-    app.state.metrics = Metrics()
+    app.state.metrics = metrics = Metrics()
+    app.state.observer = observer = ServerObserver(metrics.work)
+    # Outside of everything else, so that no answer is without its id.
+    app.state.recorder = RequestRecorder(
+        super(MemoryApp, app).__call__, metrics=metrics, observer=observer
+    )
     app.state.authority = Authority(settings)
     app.state.ledger = Ledger(settings.rate_limit_max)
     app.state.engine = None
     app.state.failure = None
+    app.state.quarantined = []
     app.state.closing = asyncio.Event()
     for module in (memories, memory, listings, recall, graph, events, system, admin):
         app.include_router(module.router)

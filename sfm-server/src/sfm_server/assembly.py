@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import ConfigurationError, SupersededError
+from sfm_core.protocols.observer import UNOBSERVED, Observer
 from sfm_core.registry import NO_OPTIONS
 from sfm_server.selection import Selection, select
 from sfm_server.settings import Settings
@@ -37,6 +38,7 @@ async def open_memory(
     options: Mapping[str, str] = NO_OPTIONS,
     extra_plugins: Mapping[str, object] = MappingProxyType({}),
     decides: bool = True,
+    observer: Observer = UNOBSERVED,
 ) -> AsyncGenerator[OpenMemory]:
     """Load the plugins and open the engine that the settings ask for.
 
@@ -45,6 +47,7 @@ async def open_memory(
         options: Variables that backends may read, by name; see `select`.
         extra_plugins: Plugins that are not installed, by name.
         decides: Whether another embedder than the one that serves is gone over to.
+        observer: Who is told of the engine's work.
 
     Yields:
         The open engine. On leaving, work in hand is finished first.
@@ -55,6 +58,7 @@ async def open_memory(
         BackendError: A backend cannot be opened.
     """
     selection = select(settings, options=options, extra_plugins=extra_plugins)
+    selection = replace(selection, observer=observer)
     async with open_selection(selection, decides=decides) as memory:
         yield memory
 

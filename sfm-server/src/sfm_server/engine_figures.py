@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import SfmError
-from sfm_core.model.report import Lag, Publication
+from sfm_core.model.report import Lag
 
 _PATIENCE: Final = timedelta(seconds=2)
 
@@ -24,30 +24,22 @@ class EngineFigures(Collector):
     def __init__(self) -> None:
         """Know nothing yet."""
         self._lag: Lag | None = None
-        self._publication = Publication()
 
     async def look(self, engine: MemoryEngine) -> None:
         """Ask an engine how it does."""
-        self._publication = engine.publication
         try:
             async with asyncio.timeout(_PATIENCE.total_seconds()):
-                self._lag = await engine.lag()
+                self.note(await engine.lag())
         except (TimeoutError, SfmError):
             # That the truth does not answer is for /health to say.
-            self._lag = None
+            self.note(None)
+
+    def note(self, lag: Lag | None) -> None:
+        """Know how far what follows the truth is behind it; `None` where that is not known."""
+        self._lag = lag
 
     def collect(self) -> Iterator[Metric]:
         """Return all figures."""
-        yield CounterMetricFamily(
-            "sfm_events_published",
-            "Events that the sink has acknowledged to this process.",
-            self._publication.events,
-        )
-        yield CounterMetricFamily(
-            "sfm_events_publish_failures",
-            "How often this process could not publish.",
-            self._publication.failures,
-        )
         if self._lag is not None:
             yield from _lag(self._lag)
 
@@ -58,7 +50,7 @@ def _lag(lag: Lag) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "sfm_outbox_oldest_seconds",
-        "For how long the oldest of them has waited.",
+        "For how long the oldest of these keys has waited.",
         _age(lag.outbox_oldest_at),
     )
     if lag.events is None:
@@ -70,7 +62,7 @@ def _lag(lag: Lag) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "sfm_events_unpublished_oldest_seconds",
-        "For how long the oldest of them has waited.",
+        "For how long the oldest of these events has waited.",
         _age(lag.events.oldest_at),
     )
 

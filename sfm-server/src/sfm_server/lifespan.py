@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sfm_core.plugins import PluginState
 from sfm_server.assembly import open_memory
 from sfm_server.closing import heard_in
 from sfm_server.files import FileWorker
 from sfm_server.limiting.counting import counting_in
+from sfm_server.observing.collector import traced
 from sfm_server.selection import Selection
 from sfm_server.settings import Settings
 
@@ -46,14 +48,29 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
     options: Mapping[str, str] = app.state.options
     extra: Mapping[str, object] = app.state.extra_plugins
     async with AsyncExitStack() as stack:
+        if settings.traces_exporter != "none":
+            tracing = traced(
+                app.state.observer, app.state.metrics, settings.otlp_endpoint, app.version
+            )
+            await stack.enter_async_context(tracing)
         files = FileWorker()
         stack.callback(files.close)
         await stack.enter_async_context(app.state.authority.watching())
         memory = await stack.enter_async_context(
-            open_memory(settings, options=options, extra_plugins=extra)
+            open_memory(
+                settings,
+                options=options,
+                extra_plugins=extra,
+                observer=app.state.observer,
+            )
         )
         app.state.files = files
         app.state.engine = memory.engine
+        app.state.quarantined = [
+            info.name
+            for info in memory.selection.plugins.installed
+            if info.state is PluginState.QUARANTINED
+        ]
         stack.callback(_forget_engine, app)
         await stack.enter_async_context(
             counting_in(app.state.ledger, memory.engine.cache, settings)

@@ -1,84 +1,77 @@
-"""Counts and times requests, for Prometheus."""
+"""The figures of one application, for Prometheus."""
 
 from __future__ import annotations
 
-import time
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sfm_server.engine_figures import EngineFigures
+from sfm_server.observing.processes import collect_all, folder_of_figures
+from sfm_server.observing.work import WorkFigures
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
-    """The figures of one application."""
+    """Figures of requests and of the engine; those of all workers where there are several.
+
+    Attributes:
+        figures: Those that this process counts.
+    """
 
     def __init__(self) -> None:
         """Start all figures at zero."""
-        self._registry = CollectorRegistry()
+        self._folder = folder_of_figures()
+        self.figures = CollectorRegistry()
         self.requests = Counter(
             "sfm_http_requests_total",
             "Requests that were answered.",
             ("method", "route", "status"),
-            registry=self._registry,
+            registry=self.figures,
         )
         self.seconds = Histogram(
             "sfm_http_request_seconds",
-            "Time from a request's head to the end of its answer.",
+            "Time from a request's head to the end of its answer, streams left out.",
+            ("method", "route", "status_class"),
+            buckets=_BUCKETS,
+            registry=self.figures,
+        )
+        self.first_byte = Histogram(
+            "sfm_http_stream_first_byte_seconds",
+            "Time from a request's head to the first part of an answer that is a stream.",
             ("method", "route"),
             buckets=_BUCKETS,
-            registry=self._registry,
+            registry=self.figures,
         )
         self.in_flight = Gauge(
             "sfm_http_requests_in_flight",
             "Requests that are being answered.",
-            registry=self._registry,
+            registry=self.figures,
+            multiprocess_mode="livesum",
         )
+        self.streams = Gauge(
+            "sfm_http_streams_open",
+            "Answers that are being streamed.",
+            ("route",),
+            registry=self.figures,
+            multiprocess_mode="livesum",
+        )
+        self.spans = Counter(
+            "sfm_trace_spans_total",
+            "Spans that the collector has taken, and those that were dropped because it did not.",
+            ("outcome",),
+            registry=self.figures,
+        )
+        self.work = WorkFigures(self.figures)
         self.engine = EngineFigures()
-        self._registry.register(self.engine)
 
     def render(self) -> bytes:
         """Return all figures in the text format of Prometheus."""
-        return generate_latest(self._registry)
-
-
-class MetricsRecorder:
-    """Records each request that passes through."""
-
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        """Record the requests of `app` in `metrics`."""
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request and record how it went."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        status = 500
-        begun = time.perf_counter()
-
-        async def note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        self._metrics.in_flight.inc()
-        try:
-            await self._app(scope, receive, note_status)
-        finally:
-            self._metrics.in_flight.dec()
-            route = _route(scope)
-            method = scope["method"] if route else "other"
-            self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.seconds.labels(method, route).observe(time.perf_counter() - begun)
-
-
-def _route(scope: Scope) -> str:
-    """Return the template of the route, since a label per coordinate would grow for ever."""
-    return str(getattr(scope.get("route"), "path", ""))
+        shown = CollectorRegistry()
+        if self._folder is None:
+            shown.register(self.figures)
+        else:
+            collect_all(self._folder, shown)
+        shown.register(self.engine)
+        return generate_latest(shown)

@@ -12,7 +12,6 @@ from sfm_server.auth import Gate, Identifier
 from sfm_server.limiting.headers import SecurityHeaders
 from sfm_server.limiting.rate import RateLimiter
 from sfm_server.limiting.work import WorkLimiter
-from sfm_server.metrics import MetricsRecorder
 from sfm_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +25,10 @@ _SENT = (
     "If-Match",
     "If-None-Match",
     "Last-Event-ID",
+    "X-Request-ID",
     "X-SFM-Namespace",
+    "traceparent",
+    "tracestate",
 )
 _SHOWN = (
     "ETag",
@@ -36,11 +38,12 @@ _SHOWN = (
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "Retry-After",
+    "X-Request-ID",
 )
 
 
 def guard(app: MemoryApp, rules: Mapping[tuple[str, str], Rule]) -> None:
-    """Have every request pass what measures, identifies, counts, refuses and bounds it.
+    """Have every request pass what identifies, counts, refuses and bounds it.
 
     Args:
         app: The application.
@@ -62,4 +65,3 @@ def guard(app: MemoryApp, rules: Mapping[tuple[str, str], Rule]) -> None:
             expose_headers=_SHOWN,
         )
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(MetricsRecorder, metrics=app.state.metrics)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from sfm_core.errors import ConfigurationError
 from sfm_core.modes import Mode
 from sfm_core.plugins import Plugins, load_plugins
+from sfm_core.protocols.observer import UNOBSERVED, Observer
 from sfm_core.registry import NO_OPTIONS, BackendContext, PortName, Registry
 from sfm_core.settings import EngineSettings, Slots
 from sfm_server.modes import built_in, slots_of, urls_of
@@ -26,6 +27,7 @@ class Selection:
         mode: The mode.
         slots: The URL of each port.
         options: The variables that backends and event handlers may read, by name.
+        observer: Who is told of the work of the engine.
     """
 
     settings: Settings
@@ -33,6 +35,7 @@ class Selection:
     mode: Mode
     slots: Slots
     options: Mapping[str, str]
+    observer: Observer = UNOBSERVED
 
     @property
     def registry(self) -> Registry:
@@ -57,6 +60,7 @@ class Selection:
             data_folder=self.settings.data_folder,
             options=self.options,
             secure=self.mode.secure,
+            observer=self.observer,
         )
 
     def engine_settings(self) -> EngineSettings:

@@ -147,6 +147,20 @@ class Settings(AccessSettings, LimitSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least serious message that is logged."
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Form of the log's lines."
+    )
+    traces_exporter: Literal["otlp", "none"] = Field(
+        default="otlp",
+        validation_alias="OTEL_TRACES_EXPORTER",
+        description="How traces are handed on as soon as a collector is there; `none`: not at all.",
+    )
+    otlp_endpoint: str = Field(
+        default="http://localhost:4318",
+        pattern="^https?://",
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="Collector that traces go to, by OTLP over HTTP.",
+    )
     consumer_metrics_port: int = Field(
         default=8001,
         ge=0,

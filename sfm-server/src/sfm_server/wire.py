@@ -14,7 +14,7 @@ from sfm_core.model.filters import parse_filter
 from sfm_core.model.memory import AccessStatistics, Episode, Memory, MemoryType, NewMemory
 from sfm_core.model.payload import Payload
 from sfm_core.model.position import joined
-from sfm_core.model.query import Recalled, RecallQuery
+from sfm_core.model.query import RecallQuery
 from sfm_core.model.report import (
     CheckReport,
     CollectionState,
@@ -39,7 +39,6 @@ from sfm_server.schemas.memories import (
     StoredItem,
     StoredManyAnswer,
 )
-from sfm_server.schemas.recall import ScoredMemory
 from sfm_server.schemas.system import HealthAnswer, PortAnswer, StatsAnswer
 
 ARMS: Mapping[str, frozenset[str]] = {
@@ -210,20 +209,6 @@ def memory(source: Memory, access: AccessStatistics | None = None) -> MemoryAnsw
         episode=None if episode is None else EpisodeAnswer(name=episode.name, order=episode.order),
         access_count=None if access is None else access.count,
         last_accessed_at=None if access is None else access.last_accessed_at,
-    )
-
-
-def scored(recalled: Recalled, *, explain: bool) -> ScoredMemory:
-    """Describe a memory that answers a query."""
-    found = recalled.memory
-    return ScoredMemory(
-        payload=found.payload,
-        score=recalled.score,
-        coord=str(found.coordinate),
-        type=found.type.value,
-        version=found.version,
-        created_at=found.created_at,
-        parts=dict(recalled.parts) if explain else None,
     )
 
 

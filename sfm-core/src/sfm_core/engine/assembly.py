@@ -121,8 +121,7 @@ def _start(
     stack.push_async_callback(committer.close)
     repairing = _repairing(stores, truth, indexes, committer)
     indexer = _indexer(stack, stores, indexes, repairing)
-    access = AccessRecorder(stores, truth, committer)
-    stack.push_async_callback(_flush, access)
+    access = _recorder(stack, stores, truth, committer)
     searching = Searching(stores, truth, indexes, Corrections(stores, repairing, committer))
     recalling, timely = _recalling(stack, stores, searching, access)
     positions = Positions(stores, manifest, presence, indexes)
@@ -232,6 +231,14 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
     stack.push_async_callback(parts.builder.close)
     if parts.stores.settings.inline:
         parts.builder.kick()
+
+
+def _recorder(
+    stack: AsyncExitStack, stores: Stores, truth: Truth, committer: Committer
+) -> AccessRecorder:
+    access = AccessRecorder(stores, truth, committer)
+    stack.push_async_callback(_flush, access)
+    return access
 
 
 async def _flush(access: AccessRecorder) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging.config
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from importlib.metadata import version
 from types import MappingProxyType
 
 import click
 
-from sfm_server.cli.logs import log_config
 from sfm_server.loading import load_settings
+from sfm_server.observing.logs import log_config
 from sfm_server.selection import select
 
 _VARIABLES: Mapping[str, str] = MappingProxyType(
@@ -44,10 +47,26 @@ def consumer(*, as_json: bool, **given: str | None) -> None:
     # No other command needs them, and they are slow to import.
     from sfm_server.consuming.assembly import make_consumer  # noqa: PLC0415
     from sfm_server.consuming.process import run  # noqa: PLC0415
+    from sfm_server.metrics import Metrics  # noqa: PLC0415
+    from sfm_server.observing.collector import traced  # noqa: PLC0415
+    from sfm_server.observing.observer import ServerObserver  # noqa: PLC0415
 
     overrides = {_VARIABLES[name]: value for name, value in given.items() if value}
     loaded = load_settings(overrides=overrides)
     settings = loaded.settings
     logging.config.dictConfig(log_config(settings))
-    made = make_consumer(select(settings, options=loaded.options))
-    asyncio.run(run(made, settings))
+    metrics = Metrics()
+    observer = ServerObserver(metrics.work)
+    selection = replace(select(settings, options=loaded.options), observer=observer)
+    made = make_consumer(selection)
+
+    async def work() -> None:
+        async with AsyncExitStack() as stack:
+            if settings.traces_exporter != "none":
+                tracing = traced(
+                    observer, metrics, settings.otlp_endpoint, version("somafractalmemory-server")
+                )
+                await stack.enter_async_context(tracing)
+            await run(made, settings, metrics)
+
+    asyncio.run(work())

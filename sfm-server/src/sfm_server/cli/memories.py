@@ -8,6 +8,7 @@ import click
 
 from sfm_server.cli import arguments
 from sfm_server.cli.output import payload_text, show, table
+from sfm_server.cli.recalled import results_text
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import Arms, Item, MemoryClient, Question
 from sfm_server.schemas.listings import CoordsAnswer
@@ -77,6 +78,12 @@ def store(
 )
 @click.option("--explain", is_flag=True, help="Say what each score is made of.")
 @arguments.position_option
+@click.option(
+    "--deadline-ms",
+    type=click.IntRange(min=1, max=3_600_000),
+    help="Answer within so many milliseconds, without what is late.",
+)
+@click.option("--why-not", metavar="COORD", help="Tell why the memory there is not recalled.")
 @with_target
 def recall(
     target: Target,
@@ -89,6 +96,8 @@ def recall(
     mode: Arms,
     explain: bool,
     min_position: str | None,
+    deadline_ms: int | None,
+    why_not: str | None,
 ) -> None:
     """Recall what answers QUERY best."""
     question = Question(
@@ -100,13 +109,15 @@ def recall(
         mode=mode,
         explain=explain,
         min_position=min_position,
+        deadline_ms=deadline_ms,
+        why_not=why_not,
     )
 
     async def work(client: MemoryClient) -> ResultsAnswer:
         return await client.recall(question)
 
     answer = target.run(work)
-    show(answer, as_json=target.as_json, text=lambda: _results(answer))
+    show(answer, as_json=target.as_json, text=lambda: results_text(answer))
 
 
 @click.command(context_settings=arguments.NEGATIVE_NUMBERS)
@@ -210,18 +221,6 @@ _BATCH = 500
 def _coords_in(path: Path) -> list[str]:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return [line.strip() for line in lines if line.strip()]
-
-
-def _results(answer: ResultsAnswer) -> str:
-    lines = ["The index is behind: the newest may be missing."] if answer.stale is True else []
-    if not answer.results:
-        return "\n".join([*lines, "Nothing."])
-    for found in answer.results:
-        lines.append(f"{found.score:.3f}  {found.coord}  {payload_text(found.payload)}")
-        if found.parts:
-            parts = (f"{name} {value:.3f}" for name, value in found.parts.items())
-            lines.append(f"       {', '.join(parts)}")
-    return "\n".join(lines)
 
 
 def _described(answer: MemoryAnswer) -> str:

@@ -11,8 +11,11 @@ import click
 
 from sfm_core.errors import SfmError
 from sfm_server.cli.exits import Exit, exit_of
-from sfm_server.cli.logs import log_config
 from sfm_server.loading import LoadedSettings, load_settings
+from sfm_server.observing.logs import log_config
+
+_WORKER_SECONDS = 60
+"""How long a worker may take to start when workers are renewed, or to answer its parent."""
 
 
 @click.command()
@@ -98,28 +101,31 @@ def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
     import uvicorn  # noqa: PLC0415 - as above
 
     from sfm_server.limiting.patience import PatientProtocol  # noqa: PLC0415
+    from sfm_server.observing.processes import shared_folder  # noqa: PLC0415 - as above
 
     settings = loaded.settings
     _refuse_unshared(loaded)
     # The workers read the settings themselves, in processes of their own.
     os.environ.update(overrides)
-    uvicorn.run(
-        "sfm_server.app:from_environment",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        lifespan="on",
-        access_log=False,
-        server_header=False,
-        log_config=log_config(settings),
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-        timeout_keep_alive=settings.keep_alive_seconds,
-        http=PatientProtocol,
-        ws="none",
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-    )
+    with shared_folder(os.environ):
+        uvicorn.run(
+            "sfm_server.app:from_environment",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            lifespan="on",
+            access_log=False,
+            server_header=False,
+            log_config=log_config(settings),
+            timeout_graceful_shutdown=settings.shutdown_seconds,
+            timeout_keep_alive=settings.keep_alive_seconds,
+            timeout_worker_healthcheck=_WORKER_SECONDS,
+            http=PatientProtocol,
+            ws="none",
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+        )
     return Exit.OK
 
 

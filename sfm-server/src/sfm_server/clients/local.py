@@ -15,6 +15,7 @@ from sfm_server import wire, wire_links
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.freshness import is_stale
 from sfm_server.idempotency import key_of
+from sfm_server.recalling import Wishes, answer, scored
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
@@ -80,10 +81,18 @@ class LocalClient:
             context=question.context,
             arms=question.mode,
         )
-        stale = await is_stale(self._engine, question.min_position)
-        found = await self._engine.recall(self._namespace, query)
-        results = [wire.scored(one, explain=question.explain) for one in found]
-        return ResultsAnswer(results=results, stale=stale)
+        at = question.why_not
+        wishes = Wishes(
+            min_position=question.min_position,
+            deadline_ms=question.deadline_ms,
+            why_not=None if at is None else Coordinate.parse(at, field="why_not"),
+        )
+        told = await answer(self._engine, self._namespace, [query], wishes)
+        [found] = told.found
+        results = [scored(one, explain=question.explain) for one in found]
+        return ResultsAnswer(
+            results=results, stale=told.stale, left_out=told.left_out, why_not=told.why_not
+        )
 
     async def get(self, coord: str) -> MemoryAnswer:
         """Read a memory."""

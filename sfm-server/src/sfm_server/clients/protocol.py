@@ -64,6 +64,8 @@ class Question:
         explain: Whether to say what each score is made of.
         min_position: What writes that are to be seen have answered, with
             commas between several.
+        deadline_ms: How long it may take; then what is late is left out.
+        why_not: Coordinate of a memory to tell of why it is not recalled.
     """
 
     query: str
@@ -74,6 +76,8 @@ class Question:
     mode: Arms = "hybrid"
     explain: bool = False
     min_position: str | None = None
+    deadline_ms: int | None = None
+    why_not: str | None = None
 
 
 class MemoryClient(Protocol):

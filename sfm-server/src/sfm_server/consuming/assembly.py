@@ -56,7 +56,13 @@ def make_consumer(selection: Selection) -> Consumer:
     # What cannot work is told now, not when its turn comes.
     for make in handlers.values():
         make()
-    return Consumer(source, handlers, clock=context.clock, batch=selection.settings.consumer_batch)
+    return Consumer(
+        source,
+        handlers,
+        clock=context.clock,
+        batch=selection.settings.consumer_batch,
+        observer=selection.observer,
+    )
 
 
 def source_maker(selection: Selection) -> Callable[[], EventSource]:

@@ -14,6 +14,7 @@ import uvicorn
 from sfm_core.engine.consuming.consumer import Consumer
 from sfm_core.errors import ConfigurationError
 from sfm_server.consuming.status import status_app
+from sfm_server.metrics import Metrics
 from sfm_server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,12 +29,13 @@ class StatusServer(uvicorn.Server):
         yield
 
 
-async def run(consumer: Consumer, settings: Settings) -> None:
+async def run(consumer: Consumer, settings: Settings, metrics: Metrics) -> None:
     """Consume until SIGTERM or SIGINT; a second one does not wait for the batch in hand.
 
     Args:
         consumer: What to run.
         settings: Where its status is shown, and how long its end may take.
+        metrics: Figures of its engine.
 
     Raises:
         ConfigurationError: The port of the status pages is taken.
@@ -41,7 +43,7 @@ async def run(consumer: Consumer, settings: Settings) -> None:
     """
     stop = _Stop(consumer, settings.shutdown_seconds)
     with _listening(settings) as listener:
-        server = _status_server(consumer, settings)
+        server = _status_server(consumer, settings, metrics)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         working = asyncio.create_task(consumer.run())
         try:
@@ -106,10 +108,10 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
         yield listener
 
 
-def _status_server(consumer: Consumer, settings: Settings) -> StatusServer:
+def _status_server(consumer: Consumer, settings: Settings, metrics: Metrics) -> StatusServer:
     return StatusServer(
         uvicorn.Config(
-            status_app(consumer),
+            status_app(consumer, metrics),
             lifespan="off",
             access_log=False,
             server_header=False,

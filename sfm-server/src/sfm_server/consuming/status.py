@@ -13,18 +13,19 @@ from starlette.routing import Route
 from sfm_core.engine.consuming.consumer import SOURCE, Consumer
 from sfm_core.errors import BackendUnavailableError, SfmError
 from sfm_server.consuming.figures import Figures
-from sfm_server.metrics import CONTENT_TYPE
+from sfm_server.metrics import CONTENT_TYPE, Metrics
 from sfm_server.problems import problem_response
 
 PATIENCE = timedelta(seconds=5)
 """How long the source may take to say that it is there."""
 
 
-def status_app(consumer: Consumer) -> Starlette:
+def status_app(consumer: Consumer, shown: Metrics) -> Starlette:
     """Make the application that tells how a consumer does.
 
     Args:
         consumer: The consumer.
+        shown: Figures of its engine.
 
     Returns:
         An ASGI application with `/healthz`, `/readyz` and `/metrics`.
@@ -41,7 +42,7 @@ def status_app(consumer: Consumer) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     async def metrics(_request: Request) -> Response:
-        return Response(figures.render(), media_type=CONTENT_TYPE)
+        return Response(figures.render() + shown.render(), media_type=CONTENT_TYPE)
 
     return Starlette(
         routes=[

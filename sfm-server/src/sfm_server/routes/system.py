@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Literal
@@ -84,11 +85,12 @@ async def alive() -> JsonAnswer:
 async def ready(request: Request) -> JsonAnswer:
     """Tell whether requests can be served now: the truth answers, the others may be down."""
     found = await engine_of(request).health()
-    _need_truth(found)
     down = [name for name, port in found.ports.items() if not port.ok]
+    _need_truth(found, down)
+    quarantined: list[str] = request.app.state.quarantined
     hint = found.hint or visit_of(request.scope).authority.trouble
-    status: Literal["ok", "degraded"] = "degraded" if down or hint else "ok"
-    return JsonAnswer(ReadyAnswer(status=status, down=down, hint=hint))
+    status: Literal["ok", "degraded"] = "degraded" if down or hint or quarantined else "ok"
+    return JsonAnswer(ReadyAnswer(status=status, down=down, hint=hint, quarantined=quarantined))
 
 
 @router.get("/metrics", response_class=Response)
@@ -115,9 +117,11 @@ def _troubled(found: HealthAnswer, request: Request) -> HealthAnswer:
     return replace(found, status=status, hint=" ".join(filter(None, (found.hint, trouble))))
 
 
-def _need_truth(health: Health) -> None:
+def _need_truth(health: Health, down: Sequence[str]) -> None:
     truth = health.ports[PortName.KV]
     if not truth.ok:
         raise errors.BackendUnavailableError(
-            "The truth does not answer; the log says why.", backend=truth.scheme
+            "The service is unusable, because the truth does not answer; the log says why. "
+            f"Down: {', '.join(down)}.",
+            backend=truth.scheme,
         )

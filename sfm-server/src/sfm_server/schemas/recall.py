@@ -5,36 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Annotated, Literal
 
-from sfm_server.schemas.values import Json, Stale, TypeName, unasked
+from msgspec import UnsetType
+from pydantic import GetPydanticSchema
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MatchesAnswer:
-    """Payloads of the memories that answer a query, the best first.
-
-    Attributes:
-        matches: The payloads.
-        stale: Whether writes that `min_position` names may be missing still; left out
-            where it is not given.
-    """
-
-    matches: list[Json]
-    stale: Stale = field(default_factory=unasked)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchesAnswer:
-    """One list of payloads per query, in the order of the queries.
-
-    Attributes:
-        batches: The lists.
-        stale: Whether writes that `min_position` names may be missing still; left out
-            where it is not given.
-    """
-
-    batches: list[list[Json]]
-    stale: Stale = field(default_factory=unasked)
+from sfm_server.schemas.values import Json, LeftOut, Stale, TypeName, unasked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +37,94 @@ class ScoredMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WhyNotAnswer:
+    """What became of one memory on the way to an answer.
+
+    Attributes:
+        coord: Where it lives.
+        reason: What keeps it from being recalled; "returned" where nothing does.
+        detail: The same in words.
+        version: Its version; null where there is none.
+        indexed_version: The version that the index has; null where it has none,
+            or was not asked.
+        place: Its place in the order, the first being 1; null where it was not ranked.
+        score: Its score; null where it was not ranked.
+        parts: What the score is made of; null where it was not ranked.
+        condition: The part of the filter that it does not meet, or null.
+    """
+
+    coord: str
+    reason: Literal[
+        "returned",
+        "absent",
+        "deleted",
+        "expired",
+        "type",
+        "filter",
+        "not-indexed",
+        "unmatched",
+        "candidates",
+        "top-k",
+    ]
+    detail: str
+    version: int | None = None
+    indexed_version: int | None = None
+    place: int | None = None
+    score: float | None = None
+    parts: Mapping[str, float] | None = None
+    condition: Json | None = None
+
+
+AskedWhyNot = Annotated[
+    WhyNotAnswer | UnsetType,
+    GetPydanticSchema(lambda _source, schema_of: schema_of(WhyNotAnswer)),
+]
+Explained = Annotated[
+    list[ScoredMemory] | UnsetType,
+    GetPydanticSchema(lambda _source, schema_of: schema_of(list[ScoredMemory])),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchesAnswer:
+    """Payloads of the memories that answer a query, the best first.
+
+    Attributes:
+        matches: The payloads.
+        stale: Whether writes that `min_position` names may be missing still; left out
+            where it is not given.
+        left_out: The searches that were late or have failed, with the reason of each;
+            empty where none was. Left out where `deadline_ms` is not given.
+        explained: The memories in the same order, with their scores and the parts of
+            these; left out unless asked for with `explain`.
+        why_not: What became of the memory that `why_not` names; left out where it is not given.
+    """
+
+    matches: list[Json]
+    stale: Stale = field(default_factory=unasked)
+    left_out: LeftOut = field(default_factory=unasked)
+    explained: Explained = field(default_factory=unasked)
+    why_not: AskedWhyNot = field(default_factory=unasked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchesAnswer:
+    """One list of payloads per query, in the order of the queries.
+
+    Attributes:
+        batches: The lists.
+        stale: Whether writes that `min_position` names may be missing still; left out
+            where it is not given.
+        left_out: The searches that were late or have failed for some query, with the
+            reason; empty where none was. Left out where `deadline_ms` is not given.
+    """
+
+    batches: list[list[Json]]
+    stale: Stale = field(default_factory=unasked)
+    left_out: LeftOut = field(default_factory=unasked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsAnswer:
     """Memories that answer a query, the best first.
 
@@ -68,7 +132,12 @@ class ResultsAnswer:
         results: The memories.
         stale: Whether writes that `min_position` names may be missing still; left out
             where it is not given.
+        left_out: The searches that were late or have failed, with the reason of each;
+            empty where none was. Left out where `deadline_ms` is not given.
+        why_not: What became of the memory that `why_not` names; left out where it is not given.
     """
 
     results: list[ScoredMemory]
     stale: Stale = field(default_factory=unasked)
+    left_out: LeftOut = field(default_factory=unasked)
+    why_not: AskedWhyNot = field(default_factory=unasked)

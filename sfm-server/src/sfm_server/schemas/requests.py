@@ -39,6 +39,7 @@ Version = Annotated[
 Importance = Annotated[float, Field(ge=0, le=1, description="0 (trivial) to 1 (vital).")]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 MAX_TTL_SECONDS = 365_000 * 86_400
+_HOUR_MS = 3_600_000
 
 
 class Request(BaseModel):
@@ -113,12 +114,23 @@ class RecallOptions(Request):
         description="Wait until the index has the writes that have answered this position, "
         "with commas between several. If that takes too long, the answer is `stale`.",
     )
+    deadline_ms: int | None = Field(
+        default=None,
+        ge=1,
+        le=_HOUR_MS,
+        description="Answer within so many milliseconds, with what is there by then: "
+        "`left_out` names the searches that are late.",
+    )
 
 
 class RecallRequest(RecallOptions):
     """Recall what answers a query."""
 
     query: str = Field(description="The question or cue.", examples=["Where does Anna live?"])
+    explain: bool = Field(default=False, description="Whether to say what each score is made of.")
+    why_not: Coord | None = Field(
+        default=None, description="Tell of the memory at this coordinate why it is not recalled."
+    )
 
 
 class RecallBatchRequest(RecallOptions):
@@ -129,8 +141,6 @@ class RecallBatchRequest(RecallOptions):
 
 class RecallWithScoresRequest(RecallRequest):
     """Recall along with scores."""
-
-    explain: bool = Field(default=False, description="Whether to say what each score is made of.")
 
 
 class RecallWithContextRequest(RecallWithScoresRequest):

@@ -115,14 +115,17 @@ class ReadyAnswer:
 
     Attributes:
         status: "ok", or "degraded" where a backend other than the truth does not
-            answer, or where there is a hint.
+            answer, where there is a hint, or where a plugin is in quarantine.
         down: The ports that do not answer.
         hint: What to see to where the consumer is too far behind, or "".
+        quarantined: The plugins that are installed and cannot be used;
+            `sfm plugins` says why.
     """
 
     status: Literal["ok", "degraded"]
     down: list[str]
     hint: str = ""
+    quarantined: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,12 @@ Stale = Annotated[
 ]
 """Whether writes that `min_position` names may be missing still; left out where it is not given."""
 
+LeftOut = Annotated[
+    Mapping[str, str] | UnsetType,
+    GetPydanticSchema(lambda _source, schema_of: schema_of(dict[str, str])),
+]
+"""The searches that were left out, with the reason of each; left out where no deadline is given."""
+
 
 Cursor = Annotated[
     str | UnsetType,

@@ -1,0 +1,1 @@
+"""Figures, traces and log lines: what an operator sees of the server."""
