@@ -324,6 +324,16 @@ async def test_an_import_ends_with_its_token(
     assert is_refused(await api.post("/import_memories", content=lines(), headers=headers), 401)
 
 
+async def test_metrics_name_no_namespace_and_no_token(
+    api: httpx.AsyncClient, tenant: dict[str, str]
+) -> None:
+    assert (await api.get("/stats", headers=tenant)).is_success
+    assert (await api.get("/stats", params={"namespace": THEIRS}, headers=tenant)).is_error
+    figures = (await api.get("/metrics")).text
+    assert OURS not in figures
+    assert "tenant" not in figures
+
+
 async def test_a_route_that_no_rule_names_is_refused(settings: Settings, tokens: Path) -> None:
     root = issue(tokens, "root", grant("admin", prefixes=[""]))
     app = create_app(settings)
