@@ -12,6 +12,7 @@
     │   └── LimitExceededError
     ├── NotFoundError
     ├── EventsGoneError
+    ├── HistoryGoneError
     ├── VersionConflictError
     ├── PreconditionFailedError
     ├── IdempotencyKeyReusedError
@@ -143,6 +144,12 @@ class EventsGoneError(SfmError):
     """Events after the position are not in the log any more; reading on would miss some."""
 
     code = "events-gone"
+
+
+class HistoryGoneError(SfmError):
+    """What is kept of a memory does not tell what was there at that time."""
+
+    code = "history-gone"
 
 
 class VersionConflictError(SfmError):

@@ -13,6 +13,14 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.cursor import cursor_of
 from sfm_core.model.link import LinkPlace
 
+AsOfQuery = Annotated[
+    str | None,
+    Query(
+        description="As it was at this time (RFC 3339), as far as history is kept.",
+        examples=["2026-02-03T04:05:06Z"],
+    ),
+]
+
 ItemT = TypeVar("ItemT")
 
 LimitQuery = Annotated[int, Query(ge=1, description="Most entries to return.")]

@@ -166,6 +166,7 @@ STATUSES: Mapping[type[errors.SfmError], HTTPStatus] = MappingProxyType(
         errors.VersionConflictError: HTTPStatus.CONFLICT,
         errors.EventsOffError: HTTPStatus.CONFLICT,
         errors.EventsGoneError: HTTPStatus.GONE,
+        errors.HistoryGoneError: HTTPStatus.GONE,
         errors.PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
         BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         UnsupportedMediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

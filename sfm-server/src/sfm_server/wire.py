@@ -91,6 +91,11 @@ def moment(text: str, *, field: str) -> datetime:
         ) from error
 
 
+def moment_or_none(text: str | None, *, field: str) -> datetime | None:
+    """Read a time, if there is one; see `moment`."""
+    return None if text is None else moment(text, field=field)
+
+
 def new_memory(
     at: Coordinate,
     payload: Mapping[str, object],

@@ -47,9 +47,11 @@ class BlockingMemory(BlockingWriting):
         RuntimeError: It is opened although it is open.
     """
 
-    def get(self, namespace: str, coordinate: Coordinate) -> Memory:
+    def get(
+        self, namespace: str, coordinate: Coordinate, *, as_of: datetime | None = None
+    ) -> Memory:
         """See `MemoryEngine.get`."""
-        return self._call(lambda engine: engine.get(namespace, coordinate))
+        return self._call(lambda engine: engine.get(namespace, coordinate, as_of=as_of))
 
     def get_many(self, namespace: str, coordinates: Sequence[Coordinate]) -> list[Memory | None]:
         """See `MemoryEngine.get_many`."""
@@ -103,10 +105,13 @@ class BlockingMemory(BlockingWriting):
         type: MemoryType | None = None,
         after: Coordinate | None = None,
         limit: int = 1000,
+        as_of: datetime | None = None,
     ) -> list[Coordinate]:
         """See `MemoryEngine.range`."""
         return self._call(
-            lambda engine: engine.range(namespace, low, high, type=type, after=after, limit=limit)
+            lambda engine: engine.range(
+                namespace, low, high, type=type, after=after, limit=limit, as_of=as_of
+            )
         )
 
     def list_memories(

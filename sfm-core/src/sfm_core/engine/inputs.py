@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sized
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sfm_core.errors import InvalidInputError, LimitExceededError
 from sfm_core.model.memory import Episode
@@ -76,6 +76,19 @@ def check_episode(episode: Episode) -> Episode:
             "episode.order is not finite.", field="episode.order", remedy="Use a finite number."
         )
     return episode
+
+
+def check_moment(moment: datetime, *, field: str) -> datetime:
+    """Return a time that is fit for use.
+
+    Raises:
+        InvalidInputError: It has no time zone.
+    """
+    if moment.utcoffset() is None:
+        raise InvalidInputError(
+            f"{field} has no time zone.", field=field, remedy="Use a time such as one in UTC."
+        )
+    return moment
 
 
 def check_weight(weight: float) -> float:

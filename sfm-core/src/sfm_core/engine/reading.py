@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.expecting import not_found
-from sfm_core.engine.inputs import check_batch, check_count, check_namespace
+from sfm_core.engine.inputs import check_batch, check_count, check_moment, check_namespace
+from sfm_core.engine.past import Past
 from sfm_core.engine.stores import Stores
-from sfm_core.engine.truth import Truth
+from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.engine.walking import namespaces_of
 from sfm_core.errors import InvalidCoordinateError
 from sfm_core.model.coordinate import Coordinate
@@ -28,13 +30,27 @@ class Reading:
         self._stores = stores
         self._truth = truth
         self._access = access
+        self._past = Past(stores, truth)
 
-    async def get(self, namespace: str, coordinate: Coordinate) -> Memory:
+    async def get(
+        self, namespace: str, coordinate: Coordinate, as_of: datetime | None = None
+    ) -> Memory:
         """Read one memory; see `MemoryEngine.get`."""
+        if as_of is not None:
+            return await self._get_as_of(namespace, coordinate, as_of)
         [memory] = await self.get_many(namespace, [coordinate])
         if memory is None:
             raise not_found(coordinate)
         return memory
+
+    async def _get_as_of(self, namespace: str, coordinate: Coordinate, as_of: datetime) -> Memory:
+        check_namespace(namespace)
+        check_moment(as_of, field="as_of")
+        present = await self._truth.memories(namespace, [coordinate])
+        [state] = await self._past.states(namespace, [coordinate], present, as_of)
+        if state.record is None:
+            raise not_found(coordinate)
+        return self._truth.memory(namespace, coordinate, state.version, state.record)
 
     async def get_many(
         self, namespace: str, coordinates: Sequence[Coordinate]
@@ -85,12 +101,14 @@ class Reading:
         type: MemoryType | None,
         after: Coordinate | None,
         limit: int,
+        as_of: datetime | None = None,
     ) -> list[Coordinate]:
         """Find the memories in a box; see `MemoryEngine.range`."""
         check_namespace(namespace)
         check_count(limit, self._stores.settings.limits.max_page, field="limit")
         _check_box(low, high)
-        now = self._stores.clock.now()
+        if as_of is not None:
+            check_moment(as_of, field="as_of")
         end = memory_key(high) + b"\0"
         start = memory_key(low)
         if after is not None:
@@ -98,16 +116,36 @@ class Reading:
         found: list[Coordinate] = []
         while start < end:
             [page] = await self._stores.kv.scan(namespace, [KeyRange(start, end)], limit=PAGE)
-            for key, entry in page:
-                coordinate = Coordinate.from_key(key[1:])
-                if coordinate.within(low, high):
-                    record = self._truth.memory_record(namespace, key, entry)
-                    if record.alive(now) and type in {None, record.type}:
-                        found.append(coordinate)
+            inside = [
+                (coordinate, self._truth.memory_state(namespace, key, entry))
+                for key, entry in page
+                if (coordinate := Coordinate.from_key(key[1:])).within(low, high)
+            ]
+            found += await self._living(namespace, inside, type, as_of)
             if len(page) < PAGE or len(found) >= limit:
                 break
             start = _next_start(page, low, high)
         return found[:limit]
+
+    async def _living(
+        self,
+        namespace: str,
+        places: Sequence[tuple[Coordinate, MemoryState]],
+        type: MemoryType | None,
+        as_of: datetime | None,
+    ) -> list[Coordinate]:
+        """Return where a memory of a type lives, or lived at a time."""
+        coordinates, states = [at for at, _ in places], [state for _, state in places]
+        if as_of is not None:
+            states = await self._past.states(namespace, coordinates, states, as_of)
+        moment = self._stores.clock.now() if as_of is None else as_of
+        return [
+            coordinate
+            for coordinate, state in zip(coordinates, states, strict=True)
+            if (record := state.record) is not None
+            and record.alive(moment)
+            and type in {None, record.type}
+        ]
 
     async def list_memories(
         self, namespace: str, *, type: MemoryType | None, after: Coordinate | None, limit: int

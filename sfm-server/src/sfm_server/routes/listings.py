@@ -15,7 +15,7 @@ from sfm_server import wire
 from sfm_server.access.roles import ANYONE
 from sfm_server.context import Context, JsonAnswer, QueryContext
 from sfm_server.limits import JsonRoute
-from sfm_server.paging import CursorQuery, LimitQuery, coordinate_of, next_cursor
+from sfm_server.paging import AsOfQuery, CursorQuery, LimitQuery, coordinate_of, next_cursor
 from sfm_server.routes.documented import failures
 from sfm_server.schemas.listings import CoordsAnswer, MemoriesAnswer, NamespacesAnswer
 from sfm_server.schemas.values import TypeName
@@ -31,7 +31,9 @@ TypeQuery = Annotated[TypeName | None, Query(description="Only memories of this 
 @router.get(
     "/range",
     response_model=CoordsAnswer,
-    responses=failures(errors.InvalidCoordinateError, errors.InvalidCursorError),
+    responses=failures(
+        errors.InvalidCoordinateError, errors.InvalidCursorError, errors.HistoryGoneError
+    ),
 )
 async def find_range(
     context: QueryContext,
@@ -41,16 +43,19 @@ async def find_range(
     type: TypeQuery = None,
     limit: LimitQuery = 1000,
     cursor: CursorQuery = None,
+    as_of: AsOfQuery = None,
 ) -> JsonAnswer:
     """List the coordinates of memories whose every component lies between two corners."""
     corners = wire.coordinate(low, field="min"), wire.coordinate(high, field="max")
-    listing = ("range", context.fallback, *map(str, corners), type)
+    then = wire.moment_or_none(as_of, field="as_of")
+    listing = ("range", context.fallback, *map(str, corners), type, then)
     found = await context.engine.range(
         context.fallback,
         *corners,
         type=None if type is None else MemoryType(type),
         after=place_of(cursor, coordinate_of, *listing),
         limit=limit,
+        as_of=then,
     )
     return JsonAnswer(
         CoordsAnswer(

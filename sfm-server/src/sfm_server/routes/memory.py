@@ -15,7 +15,7 @@ from sfm_server import wire
 from sfm_server.conditions import Conditions, KeyHeader, entity_tag, tag_missing
 from sfm_server.context import BodyContext, JsonAnswer, QueryContext
 from sfm_server.limits import JsonRoute
-from sfm_server.paging import CursorQuery, LimitQuery, next_cursor
+from sfm_server.paging import AsOfQuery, CursorQuery, LimitQuery, next_cursor
 from sfm_server.routes.documented import ResponseDocs, failures
 from sfm_server.routes.memories import episode_of
 from sfm_server.schemas import patches, requests
@@ -47,18 +47,25 @@ _JSON_TOO: dict[str, object] = {
     "/memories/{coord}",
     response_model=MemoryAnswer,
     responses=_UNCHANGED
-    | failures(errors.InvalidCoordinateError, errors.NotFoundError, errors.PreconditionFailedError),
+    | failures(
+        errors.InvalidCoordinateError,
+        errors.HistoryGoneError,
+        errors.NotFoundError,
+        errors.PreconditionFailedError,
+    ),
 )
-async def get_memory(coord: CoordPath, context: QueryContext, conditions: Conditions) -> Response:
+async def get_memory(
+    coord: CoordPath, context: QueryContext, conditions: Conditions, as_of: AsOfQuery = None
+) -> Response:
     """Read the memory at a coordinate."""
-    at = wire.coordinate(coord)
-    memory = await context.engine.get(context.fallback, at)
+    at, then = wire.coordinate(coord), wire.moment_or_none(as_of, field="as_of")
+    memory = await context.engine.get(context.fallback, at, as_of=then)
     headers = {"ETag": entity_tag(memory.revision)}
     if conditions is not None and not conditions.holds(memory.revision):
         if not Precondition(match=conditions.match).holds(memory.revision):
             raise tag_missing(f"memory at {at}")
         return Response(status_code=_NOT_MODIFIED, headers=headers)
-    access = await context.engine.access(context.fallback, at)
+    access = None if then else await context.engine.access(context.fallback, at)
     return JsonAnswer(wire.memory(memory, access), headers=headers)
 
 

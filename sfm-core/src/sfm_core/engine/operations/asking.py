@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.model.coordinate import Coordinate
@@ -17,20 +17,25 @@ from sfm_core.model.why_not import WhyNot
 class Asking(Operations):
     """Reads and recalls memories."""
 
-    async def get(self, namespace: str, coordinate: Coordinate) -> Memory:
+    async def get(
+        self, namespace: str, coordinate: Coordinate, *, as_of: datetime | None = None
+    ) -> Memory:
         """Read the memory at a coordinate.
 
         Args:
             namespace: Where it lives.
             coordinate: Where it lives there.
+            as_of: As it was at this time, as far as its history is kept; that
+                does not count as reading it.
 
         Returns:
             The memory.
 
         Raises:
             NotFoundError: There is none, or it was deleted or has expired.
+            HistoryGoneError: What is kept does not tell what was there then.
         """
-        return await self._parts.reading.get(namespace, coordinate)
+        return await self._parts.reading.get(namespace, coordinate, as_of)
 
     async def get_many(
         self, namespace: str, coordinates: Sequence[Coordinate]
@@ -185,6 +190,7 @@ class Asking(Operations):
         type: MemoryType | None = None,
         after: Coordinate | None = None,
         limit: int = 1000,
+        as_of: datetime | None = None,
     ) -> list[Coordinate]:
         """Find the memories in a box.
 
@@ -195,6 +201,7 @@ class Asking(Operations):
             type: Only memories of this type.
             after: Only coordinates after this; the last one that was found, to go on.
             limit: Most coordinates to return.
+            as_of: As it was at this time, as far as history is kept.
 
         Returns:
             Coordinates with as many components as the corners, each between
@@ -202,9 +209,10 @@ class Asking(Operations):
 
         Raises:
             InvalidCoordinateError: The corners have different lengths.
+            HistoryGoneError: Of some memory there, what is kept does not tell.
         """
         return await self._parts.reading.range(
-            namespace, low, high, type=type, after=after, limit=limit
+            namespace, low, high, type=type, after=after, limit=limit, as_of=as_of
         )
 
     async def list_memories(
