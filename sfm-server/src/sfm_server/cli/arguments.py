@@ -30,6 +30,16 @@ key_option = click.option(
     metavar="KEY",
     help="Names this write, so that it happens once however often it is asked for.",
 )
+cursor_option = click.option(
+    "--cursor",
+    metavar="CURSOR",
+    help="Where to go on: the next_cursor that the page before shows with --json.",
+)
+as_of_option = click.option(
+    "--as-of",
+    metavar="TIME",
+    help="As it was at this time, such as 2026-02-03T04:05:06Z, as far as history is kept.",
+)
 position_option = click.option(
     "--min-position",
     metavar="POSITION",

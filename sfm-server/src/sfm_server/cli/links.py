@@ -73,6 +73,7 @@ def unlink(
 @click.option("--direction", type=click.Choice(["out", "in"]), default="out", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
 @arguments.position_option
+@arguments.cursor_option
 @with_target
 def neighbors(
     target: Target,
@@ -82,6 +83,7 @@ def neighbors(
     direction: Literal["out", "in"],
     limit: int,
     min_position: str | None,
+    cursor: str | None,
 ) -> None:
     """List the memories that the one at COORD is linked to, the cheapest link first."""
 
@@ -92,6 +94,7 @@ def neighbors(
             direction=direction,
             limit=limit,
             min_position=min_position,
+            cursor=cursor,
         )
 
     answer = target.run(work)

@@ -122,12 +122,13 @@ def recall(
 
 @click.command(context_settings=arguments.NEGATIVE_NUMBERS)
 @click.argument("coord")
+@arguments.as_of_option
 @with_target
-def get(target: Target, *, coord: str) -> None:
+def get(target: Target, *, coord: str, as_of: str | None) -> None:
     """Show the memory at COORD."""
 
     async def work(client: MemoryClient) -> MemoryAnswer:
-        return await client.get(coord)
+        return await client.get(coord, as_of=as_of)
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: _described(answer))
@@ -136,12 +137,13 @@ def get(target: Target, *, coord: str) -> None:
 @click.command(context_settings=arguments.NEGATIVE_NUMBERS)
 @click.argument("coord")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+@arguments.cursor_option
 @with_target
-def history(target: Target, *, coord: str, limit: int) -> None:
+def history(target: Target, *, coord: str, limit: int, cursor: str | None) -> None:
     """Show the kept versions of the memory at COORD, the newest first."""
 
     async def work(client: MemoryClient) -> HistoryAnswer:
-        return await client.history(coord, limit)
+        return await client.history(coord, limit, cursor=cursor)
 
     answer = target.run(work)
     show(
@@ -202,14 +204,25 @@ def delete_many(
 @click.argument("high", metavar="MAX")
 @arguments.type_option
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True)
+@arguments.cursor_option
+@arguments.as_of_option
 @with_target
 def find_range(
-    target: Target, *, low: str, high: str, type_name: TypeName | None, limit: int
+    target: Target,
+    *,
+    low: str,
+    high: str,
+    type_name: TypeName | None,
+    limit: int,
+    cursor: str | None,
+    as_of: str | None,
 ) -> None:
     """List the coordinates whose every component lies between those of MIN and MAX."""
 
     async def work(client: MemoryClient) -> CoordsAnswer:
-        return await client.range(low, high, type_name=type_name, limit=limit)
+        return await client.range(
+            low, high, type_name=type_name, limit=limit, cursor=cursor, as_of=as_of
+        )
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: "\n".join(answer.coords))

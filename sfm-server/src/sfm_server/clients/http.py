@@ -71,14 +71,16 @@ class HttpClient:
         path = "/recall_with_context" if question.context else "/recall_with_scores"
         return await self._post(path, body, ResultsAnswer)
 
-    async def get(self, coord: str) -> MemoryAnswer:
+    async def get(self, coord: str, *, as_of: str | None = None) -> MemoryAnswer:
         """Read a memory."""
-        return await self._get(f"/memories/{quote(coord, safe=',')}", {}, MemoryAnswer)
+        path = f"/memories/{quote(coord, safe=',')}"
+        return await self._get(path, _given(as_of=as_of), MemoryAnswer)
 
-    async def history(self, coord: str, limit: int) -> HistoryAnswer:
+    async def history(self, coord: str, limit: int, *, cursor: str | None = None) -> HistoryAnswer:
         """Read the kept versions of a memory."""
         path = f"/memories/{quote(coord, safe=',')}/history"
-        return await self._get(path, {"limit": limit}, HistoryAnswer)
+        query: Query = {"limit": limit, **_given(cursor=cursor)}
+        return await self._get(path, query, HistoryAnswer)
 
     async def delete(
         self, coord: str, expected_version: int | None, *, key: str | None = None
@@ -120,10 +122,11 @@ class HttpClient:
         direction: Literal["out", "in"],
         limit: int,
         min_position: str | None = None,
+        cursor: str | None = None,
     ) -> links.NeighborsAnswer:
         """List the links at a memory."""
         query: dict[str, str | int] = {"coord": coord, "direction": direction, "limit": limit}
-        query |= _given(link_type=link_type, min_position=min_position)
+        query |= _given(link_type=link_type, min_position=min_position, cursor=cursor)
         return await self._get("/neighbors", query, links.NeighborsAnswer)
 
     async def path(
@@ -135,11 +138,18 @@ class HttpClient:
         return await self._get("/shortest_path", query, links.PathAnswer)
 
     async def range(
-        self, low: str, high: str, *, type_name: TypeName | None, limit: int
+        self,
+        low: str,
+        high: str,
+        *,
+        type_name: TypeName | None,
+        limit: int,
+        cursor: str | None = None,
+        as_of: str | None = None,
     ) -> CoordsAnswer:
         """List the coordinates in a box."""
         query: dict[str, str | int] = {"min": low, "max": high, "limit": limit}
-        query |= _given(type=type_name)
+        query |= _given(type=type_name, cursor=cursor, as_of=as_of)
         return await self._get("/range", query, CoordsAnswer)
 
     async def stats(self) -> StatsAnswer:

@@ -9,9 +9,8 @@ from typing import Literal
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
-from sfm_core.model.memory import Episode, MemoryType, NewMemory
-from sfm_core.protocols.graph import Direction
-from sfm_server import wire, wire_links
+from sfm_core.model.memory import Episode, NewMemory
+from sfm_server import pages, wire, wire_links
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.freshness import is_stale
 from sfm_server.idempotency import key_of
@@ -94,16 +93,19 @@ class LocalClient:
             results=results, stale=told.stale, left_out=told.left_out, why_not=told.why_not
         )
 
-    async def get(self, coord: str) -> MemoryAnswer:
+    async def get(self, coord: str, *, as_of: str | None = None) -> MemoryAnswer:
         """Read a memory."""
-        at = Coordinate.parse(coord)
-        memory = await self._engine.get(self._namespace, at)
-        return wire.memory(memory, await self._engine.access(self._namespace, at))
+        at, then = Coordinate.parse(coord), wire.moment_or_none(as_of, field="as_of")
+        memory = await self._engine.get(self._namespace, at, as_of=then)
+        access = None if then else await self._engine.access(self._namespace, at)
+        return wire.memory(memory, access)
 
-    async def history(self, coord: str, limit: int) -> HistoryAnswer:
+    async def history(self, coord: str, limit: int, *, cursor: str | None = None) -> HistoryAnswer:
         """Read the kept versions of a memory."""
-        versions = await self._engine.history(self._namespace, Coordinate.parse(coord), limit=limit)
-        return HistoryAnswer(versions=[wire.memory(one) for one in versions])
+        at = Coordinate.parse(coord)
+        return await pages.history_page(
+            self._engine, self._namespace, at, limit=limit, cursor=cursor
+        )
 
     async def delete(
         self, coord: str, expected_version: int | None, *, key: str | None = None
@@ -168,18 +170,21 @@ class LocalClient:
         direction: Literal["out", "in"],
         limit: int,
         min_position: str | None = None,
+        cursor: str | None = None,
     ) -> links.NeighborsAnswer:
         """List the links at a memory."""
         at = Coordinate.parse(coord)
         stale = await is_stale(self._engine, min_position)
-        found = await self._engine.neighbors(
+        return await pages.neighbors_page(
+            self._engine,
             self._namespace,
             at,
             link_type=link_type,
-            direction=Direction.OUT if direction == "out" else Direction.IN,
+            direction=direction,
             limit=limit,
+            cursor=cursor,
+            stale=stale,
         )
-        return wire_links.neighbors(found, at, stale=stale)
 
     async def path(
         self, source: str, target: str, link_type: str | None, *, min_position: str | None = None
@@ -191,17 +196,25 @@ class LocalClient:
         return links.PathAnswer(path=[str(one) for one in path], stale=stale)
 
     async def range(
-        self, low: str, high: str, *, type_name: TypeName | None, limit: int
+        self,
+        low: str,
+        high: str,
+        *,
+        type_name: TypeName | None,
+        limit: int,
+        cursor: str | None = None,
+        as_of: str | None = None,
     ) -> CoordsAnswer:
         """List the coordinates in a box."""
-        found = await self._engine.range(
+        return await pages.range_page(
+            self._engine,
             self._namespace,
-            Coordinate.parse(low, field="min"),
-            Coordinate.parse(high, field="max"),
-            type=None if type_name is None else MemoryType(type_name),
+            (Coordinate.parse(low, field="min"), Coordinate.parse(high, field="max")),
+            type_name=type_name,
             limit=limit,
+            cursor=cursor,
+            as_of=wire.moment_or_none(as_of, field="as_of"),
         )
-        return CoordsAnswer(coords=[str(one) for one in found])
 
     async def stats(self) -> StatsAnswer:
         """Count memories and links."""

@@ -103,11 +103,11 @@ class MemoryClient(Protocol):
         """Recall what answers a question."""
         ...
 
-    async def get(self, coord: str) -> MemoryAnswer:
+    async def get(self, coord: str, *, as_of: str | None = None) -> MemoryAnswer:
         """Read a memory."""
         ...
 
-    async def history(self, coord: str, limit: int) -> HistoryAnswer:
+    async def history(self, coord: str, limit: int, *, cursor: str | None = None) -> HistoryAnswer:
         """Read the kept versions of a memory."""
         ...
 
@@ -147,6 +147,7 @@ class MemoryClient(Protocol):
         direction: Literal["out", "in"],
         limit: int,
         min_position: str | None = None,
+        cursor: str | None = None,
     ) -> links.NeighborsAnswer:
         """List the links at a memory."""
         ...
@@ -158,7 +159,14 @@ class MemoryClient(Protocol):
         ...
 
     async def range(
-        self, low: str, high: str, *, type_name: TypeName | None, limit: int
+        self,
+        low: str,
+        high: str,
+        *,
+        type_name: TypeName | None,
+        limit: int,
+        cursor: str | None = None,
+        as_of: str | None = None,
     ) -> CoordsAnswer:
         """List the coordinates in a box."""
         ...

@@ -7,14 +7,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from sfm_core import errors
-from sfm_core.model.cursor import place_of
-from sfm_core.protocols.graph import Direction
-from sfm_server import wire, wire_links
+from sfm_server import pages, wire, wire_links
 from sfm_server.conditions import KeyHeader
 from sfm_server.context import BodyContext, JsonAnswer, QueryContext
 from sfm_server.freshness import is_stale
 from sfm_server.limits import JsonRoute
-from sfm_server.paging import CursorQuery, LimitQuery, link_place_of, next_cursor, text_of_link
+from sfm_server.paging import CursorQuery, LimitQuery
 from sfm_server.routes.documented import failures
 from sfm_server.routes.listings import CoordQuery
 from sfm_server.schemas import links, requests
@@ -29,7 +27,6 @@ PositionQuery = Annotated[
         "position, with commas between several. If that takes too long, the answer is `stale`."
     ),
 ]
-DIRECTIONS = {"out": Direction.OUT, "in": Direction.IN}
 
 
 @router.post(
@@ -89,20 +86,19 @@ async def neighbors(
 ) -> JsonAnswer:
     """List the memories that a memory is linked to, the cheapest link first."""
     at = wire.coordinate(coord)
-    listing = ("neighbors", context.fallback, str(at), link_type, direction)
-    after = place_of(cursor, link_place_of, *listing)
     stale = await is_stale(context.engine, min_position)
-    found = await context.engine.neighbors(
-        context.fallback,
-        at,
-        link_type=link_type,
-        direction=DIRECTIONS[direction],
-        after=after,
-        limit=limit,
+    return JsonAnswer(
+        await pages.neighbors_page(
+            context.engine,
+            context.fallback,
+            at,
+            link_type=link_type,
+            direction=direction,
+            limit=limit,
+            cursor=cursor,
+            stale=stale,
+        )
     )
-    outgoing = direction == "out"
-    on = next_cursor(found, limit, lambda one: text_of_link(one.place(outgoing=outgoing)), *listing)
-    return JsonAnswer(wire_links.neighbors(found, at, stale=stale, next_cursor=on))
 
 
 @router.get(

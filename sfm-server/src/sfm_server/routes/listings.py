@@ -11,11 +11,12 @@ from sfm_core.engine.inputs import check_count
 from sfm_core.model.cursor import place_of
 from sfm_core.model.memory import Memory, MemoryType
 from sfm_core.model.names import check_name
-from sfm_server import wire
+from sfm_server import pages, wire
 from sfm_server.access.roles import ANYONE
 from sfm_server.context import Context, JsonAnswer, QueryContext
 from sfm_server.limits import JsonRoute
-from sfm_server.paging import AsOfQuery, CursorQuery, LimitQuery, coordinate_of, next_cursor
+from sfm_server.pages import coordinate_of, next_cursor
+from sfm_server.paging import AsOfQuery, CursorQuery, LimitQuery
 from sfm_server.routes.documented import failures
 from sfm_server.schemas.listings import CoordsAnswer, MemoriesAnswer, NamespacesAnswer
 from sfm_server.schemas.values import TypeName
@@ -47,20 +48,15 @@ async def find_range(
 ) -> JsonAnswer:
     """List the coordinates of memories whose every component lies between two corners."""
     corners = wire.coordinate(low, field="min"), wire.coordinate(high, field="max")
-    then = wire.moment_or_none(as_of, field="as_of")
-    listing = ("range", context.fallback, *map(str, corners), type, then)
-    found = await context.engine.range(
-        context.fallback,
-        *corners,
-        type=None if type is None else MemoryType(type),
-        after=place_of(cursor, coordinate_of, *listing),
-        limit=limit,
-        as_of=then,
-    )
     return JsonAnswer(
-        CoordsAnswer(
-            coords=[str(one) for one in found],
-            next_cursor=next_cursor(found, limit, str, *listing),
+        await pages.range_page(
+            context.engine,
+            context.fallback,
+            corners,
+            type_name=type,
+            limit=limit,
+            cursor=cursor,
+            as_of=wire.moment_or_none(as_of, field="as_of"),
         )
     )
 

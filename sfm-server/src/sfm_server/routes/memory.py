@@ -8,14 +8,13 @@ from fastapi import APIRouter, Body, Path, Query
 from starlette.responses import Response
 
 from sfm_core import errors
-from sfm_core.model.cursor import place_of
 from sfm_core.model.memory import is_first
 from sfm_core.model.precondition import Precondition
-from sfm_server import wire
+from sfm_server import pages, wire
 from sfm_server.conditions import Conditions, KeyHeader, entity_tag, tag_missing
 from sfm_server.context import BodyContext, JsonAnswer, QueryContext
 from sfm_server.limits import JsonRoute
-from sfm_server.paging import AsOfQuery, CursorQuery, LimitQuery, next_cursor
+from sfm_server.paging import AsOfQuery, CursorQuery, LimitQuery
 from sfm_server.routes.documented import ResponseDocs, failures
 from sfm_server.routes.memories import episode_of
 from sfm_server.schemas import patches, requests
@@ -81,14 +80,8 @@ async def get_history(
 ) -> JsonAnswer:
     """List the kept versions of a memory, the newest first; also after its deletion."""
     at = wire.coordinate(coord)
-    listing = ("history", context.fallback, str(at))
-    before = place_of(cursor, int, *listing)
-    versions = await context.engine.history(context.fallback, at, before=before, limit=limit)
     return JsonAnswer(
-        HistoryAnswer(
-            versions=[wire.memory(one) for one in versions],
-            next_cursor=next_cursor(versions, limit, lambda one: str(one.version), *listing),
-        )
+        await pages.history_page(context.engine, context.fallback, at, limit=limit, cursor=cursor)
     )
 
 
