@@ -182,7 +182,7 @@ class TestHealth:
     async def test_a_server_whose_writes_nobody_indexes_is_degraded(
         self, evented: httpx.AsyncClient
     ) -> None:
-        assert (await evented.get("/readyz")).json() == {"status": "ok", "down": [], "hint": ""}
+        assert (await evented.get("/readyz")).json()["status"] == "ok"
         stored = await post(evented, "/store", WHALE)
         asked = {"query": "whale", "min_position": stored["position"]}
         assert (await post(evented, "/recall", asked))["stale"] is True

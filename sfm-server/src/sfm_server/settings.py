@@ -157,7 +157,7 @@ class Settings(AccessSettings, LimitSettings):
     )
     otlp_endpoint: str = Field(
         default="http://localhost:4318",
-        pattern="^https?://",
+        pattern="^https?://[^/]",
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="Collector that traces go to, by OTLP over HTTP.",
     )

@@ -99,11 +99,12 @@ class _Looking:
 
 async def _reached(endpoint: str) -> bool:
     parts = urlsplit(endpoint)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            _, writer = await asyncio.open_connection(parts.hostname, port)
-    except (OSError, TimeoutError):
+            _, writer = await asyncio.open_connection(parts.hostname or "", port)
+    except (OSError, ValueError):
+        # A name or a port that cannot be is one where nobody is.
         return False
     writer.close()
     return True

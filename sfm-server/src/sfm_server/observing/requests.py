@@ -22,6 +22,7 @@ _HEADER = b"x-request-id"
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 _UPLOADS = frozenset({"/import_memories"})
 """Routes that take a stream; how long they take is up to the client."""
+_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _PROBES = frozenset({"/healthz", "/metrics", "/readyz"})
 """Routes that are asked every few seconds; they are logged at level debug."""
 
@@ -81,6 +82,12 @@ class _Exchange:
         self.status = 500
 
     @property
+    def method(self) -> str:
+        """The method, or "other": a client can make up as many as it likes."""
+        method = str(self._scope["method"])
+        return method if self.route and method in _METHODS else "other"
+
+    @property
     def trace_id(self) -> str:
         """The trace that the request says it belongs to, or ""."""
         known = parse_trace(self.headers.get(b"traceparent", b"").decode("latin-1"))
@@ -100,15 +107,14 @@ class _Exchange:
         elif message.get("more_body") and not self._streams:
             self._streams = True
             self._metrics.streams.labels(self.route).inc()
-            self._metrics.first_byte.labels(self._scope["method"], self.route).observe(
+            self._metrics.first_byte.labels(self.method, self.route).observe(
                 time.perf_counter() - self._begun
             )
         await self._send(message)
 
     def end(self) -> None:
         """Note that the request is over."""
-        route = self.route
-        method = self._scope["method"] if route else "other"
+        route, method = self.route, self.method
         seconds = time.perf_counter() - self._begun
         self._metrics.requests.labels(method, route, str(self.status)).inc()
         if self._streams:
