@@ -355,7 +355,15 @@ async def test_a_route_that_no_rule_names_is_refused(settings: Settings, tokens:
 async def test_no_spelling_of_a_path_goes_round_the_gate(
     api: httpx.AsyncClient, tenant: dict[str, str]
 ) -> None:
-    for path in ("/stats/", "//stats", "/STATS", "/healthz/../stats", "/stats%2f", "/%73tats"):
+    for path in (
+        "/stats/",
+        "//stats",
+        "/STATS",
+        "/healthz/../stats",
+        "/stats%2f",
+        "/%73tats",
+        "/stats%0a",
+    ):
         place = f"http://sfm{path}"
         assert (await api.get(place)).status_code == 401
         other = {"namespace": THEIRS}
