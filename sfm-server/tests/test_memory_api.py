@@ -55,6 +55,14 @@ async def test_a_read_of_what_is_known_is_not_modified(api: httpx.AsyncClient) -
     assert (await api.get(HERE, headers={"If-None-Match": tag})).status_code == 200
 
 
+async def test_no_cache_mixes_up_the_memories_of_two_namespaces(api: httpx.AsyncClient) -> None:
+    tag = (await put(api)).headers["ETag"]
+    for headers in ({}, {"If-None-Match": tag}):
+        answer = await api.get(HERE, headers=headers)
+        assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert "X-SFM-Namespace" in answer.headers["Vary"]
+
+
 async def test_a_read_may_demand_a_tag(api: httpx.AsyncClient) -> None:
     tag = (await put(api)).headers["ETag"]
     assert (await api.get(HERE, headers={"If-Match": tag})).status_code == 200

@@ -33,6 +33,8 @@ VersionQuery = Annotated[
     int | None, Query(ge=0, le=2**63 - 1, description="Only if the memory is at this version.")
 ]
 
+# Whoever keeps an answer asks with its tag before each use, and gives it to nobody else.
+_OWN = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-SFM-Namespace"}
 _UNCHANGED: ResponseDocs = {_NOT_MODIFIED: {"description": "It has the tag of If-None-Match."}}
 _MADE: ResponseDocs = {_CREATED: {"model": StoredAnswer, "description": "There was none before."}}
 _JSON_TOO: dict[str, object] = {
@@ -59,7 +61,7 @@ async def get_memory(
     """Read the memory at a coordinate."""
     at, then = wire.coordinate(coord), wire.moment_or_none(as_of, field="as_of")
     memory = await context.engine.get(context.fallback, at, as_of=then)
-    headers = {"ETag": entity_tag(memory.revision)}
+    headers = {"ETag": entity_tag(memory.revision), **_OWN}
     if conditions is not None and not conditions.holds(memory.revision):
         if not Precondition(match=conditions.match).holds(memory.revision):
             raise tag_missing(f"memory at {at}")
