@@ -1,0 +1,258 @@
+"""The Helm chart renders what Kubernetes takes, for every file of values and every switch."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import helm_python as helm
+import kubernetes_validate
+import pytest
+import yaml
+
+from sfm_server.loading import load_settings
+from sfm_server.selection import select
+
+CHART = Path(__file__).resolve().parents[2] / "helm"
+NEWEST = int(kubernetes_validate.latest_version().split(".")[1])
+VERSIONS = [f"1.{NEWEST - age}" for age in range(3)]
+STORES = ("postgres", "redis", "qdrant", "redpanda")
+OURS = ("api", "consumer", "migration", "test")
+NAME = "sfm-somafractalmemory"
+
+SECRETS = {
+    "POSTGRES_URL": "postgresql://soma:s3cret@pg.example:5432/memory",
+    "REDIS_URL": "rediss://:s3cret@rd.example:6379",
+}
+
+Document = dict[str, Any]
+Values = Mapping[str, Any]
+
+ELSEWHERE: dict[str, Values] = {
+    "postgres": {"enabled": False, "external": {"existingSecret": "pg"}},
+    "redis": {"enabled": False, "external": {"existingSecret": "rd"}},
+    "qdrant": {
+        "enabled": False,
+        "external": {"url": "https://q.example:6333", "existingSecret": "qd"},
+    },
+    "redpanda": {
+        "enabled": False,
+        "external": {"bootstrapServers": "k.example:9093", "existingSecret": "kf"},
+    },
+}
+
+
+def values_of(name: str) -> Values:
+    found: Values = yaml.safe_load((CHART / name).read_text(encoding="utf-8"))
+    return found
+
+
+CASES: dict[str, Values] = {
+    "defaults": {},
+    "dev": values_of("values-dev.yaml"),
+    "prod": values_of("values-prod.yaml"),
+    **{f"{store} elsewhere": {store: ELSEWHERE[store]} for store in STORES},
+    "nothing kept": {store: {"persistence": {"enabled": False}} for store in STORES},
+    "no events": {"redpanda": {"enabled": False}},
+    "everything on": {
+        "api": {"autoscaling": {"enabled": True}, "nodeSelector": {"disk": "ssd"}},
+        "consumer": {"tolerations": [{"key": "a", "operator": "Exists"}]},
+        "ingress": {"enabled": True, "host": "m.example", "className": "nginx", "tlsSecret": "t"},
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "networkPolicy": {"apiFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]},
+        "imagePullSecrets": [{"name": "registry"}],
+        "envFromSecrets": ["more"],
+        "env": {"SFM_HISTORY_LIMIT": 3},
+    },
+}
+
+
+def rendered(values: Values) -> list[Document]:
+    with helm.Chart.load(str(CHART)) as chart:
+        # As an installation does; rendering alone does not.
+        chart.validate_schema(dict(values))
+        texts = chart.render(dict(values), name="sfm", namespace="memory")
+    files = [text for name, text in texts.items() if name.endswith(".yaml")]
+    return [document for text in files for document in yaml.safe_load_all(text) if document]
+
+
+@pytest.fixture(params=CASES, scope="module")
+def case(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def documents(case: str) -> list[Document]:
+    return rendered(CASES[case])
+
+
+def pods(documents: list[Document]) -> Iterator[tuple[str, Document]]:
+    """Tell each pod, and for whom it is."""
+    for document in documents:
+        if document["kind"] == "Pod":
+            yield "test", document["spec"]
+        elif "template" in document.get("spec", {}):
+            template = document["spec"]["template"]
+            yield template["metadata"]["labels"]["app.kubernetes.io/component"], template["spec"]
+
+
+def container(documents: list[Document], component: str) -> Document:
+    [found] = [pod["containers"][0] for name, pod in pods(documents) if name == component]
+    return dict(found)
+
+
+def variables(found: Document) -> dict[str, str]:
+    """Return the environment of a container; secrets are made up."""
+    values: dict[str, str] = {}
+    for one in found["env"]:
+        secret = one.get("valueFrom", {}).get("secretKeyRef", {})
+        value = str(one["value"]) if "value" in one else SECRETS.get(secret["key"], "s3cret")
+        values[one["name"]] = re.sub(r"\$\((\w+)\)", lambda m: values[m[1]], value)
+    return values
+
+
+def test_helm_finds_nothing_to_complain_about() -> None:
+    found = helm.lint(str(CHART))
+    assert found["errors"] == []
+    assert [one["error"] for one in found["messages"]] == ["icon is recommended"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_kubernetes_takes_every_manifest(documents: list[Document], version: str) -> None:
+    for document in documents:
+        if document["kind"] != "ServiceMonitor":  # the Prometheus operator's, not Kubernetes'
+            kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_names_are_unique(documents: list[Document]) -> None:
+    names = [(one["kind"], one["metadata"]["name"]) for one in documents]
+    assert len(names) == len(set(names))
+
+
+def test_our_containers_may_do_as_little_as_possible(documents: list[Document]) -> None:
+    for component, pod in pods(documents):
+        if component in OURS:
+            [one] = pod["containers"]
+            assert one["securityContext"] == {
+                "runAsNonRoot": True,
+                "runAsUser": 10001,
+                "runAsGroup": 10001,
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+                "seccompProfile": {"type": "RuntimeDefault"},
+            }
+
+
+def test_nobody_is_root_and_nobody_gets_a_token_of_the_cluster(documents: list[Document]) -> None:
+    for component, pod in pods(documents):
+        assert pod["automountServiceAccountToken"] is False
+        if component in STORES:
+            assert pod["securityContext"]["runAsNonRoot"] is True
+            assert pod["containers"][0]["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+def test_whatever_runs_on_is_probed_and_bounded(documents: list[Document]) -> None:
+    for component, pod in pods(documents):
+        if component in {*STORES, "api", "consumer"}:
+            [one] = pod["containers"]
+            assert {"readinessProbe", "livenessProbe"} <= one.keys(), component
+            assert one["resources"]["limits"]["memory"], component
+
+
+def test_the_api_is_probed_where_it_says_how_it_is(documents: list[Document]) -> None:
+    api = container(documents, "api")
+    assert api["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert api["startupProbe"]["httpGet"]["path"] == "/healthz"
+    assert api["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert api["ports"] == [{"name": "http", "containerPort": 9595}]
+
+
+def test_a_pod_is_given_longer_than_what_is_in_hand_may_take(documents: list[Document]) -> None:
+    [api] = [pod for component, pod in pods(documents) if component == "api"]
+    graceful = variables(api["containers"][0])["UVICORN_TIMEOUT_GRACEFUL"]
+    assert api["terminationGracePeriodSeconds"] > int(graceful)
+
+
+def test_no_secret_is_written_in_the_clear(documents: list[Document]) -> None:
+    secret_names = re.compile(r"PASSWORD|TOKEN|API_KEY|_SECRET")
+    for component, pod in pods(documents):
+        for one in pod["containers"][0].get("env", ()):
+            if secret_names.search(one["name"]):
+                value = one.get("value", "")
+                assert "valueFrom" in one or value.startswith("$("), (component, one["name"])
+    [made] = [one for one in documents if one["kind"] == "Secret"]
+    values = [base64.b64decode(value) for value in made["data"].values()]
+    assert all(len(value) == 40 for value in values)
+    assert len(set(values)) == len(values)
+
+
+def test_the_server_takes_what_the_chart_tells_it(case: str, documents: list[Document]) -> None:
+    told = variables(container(documents, "api"))
+    loaded = load_settings(environ=told)
+    selection = select(loaded.settings, options=loaded.options)
+    selection.require_backends()
+    assert loaded.settings.memory_mode == CASES[case].get("mode", "evented_enterprise")
+    assert loaded.settings.port == 9595
+
+
+def test_api_consumer_and_migration_are_told_the_same(documents: list[Document]) -> None:
+    common = variables(container(documents, "migration"))
+    del common["SFM_TRACK_ACCESS"]
+    for component, _ in pods(documents):
+        if component in {"api", "consumer"}:
+            assert common.items() <= variables(container(documents, component)).items()
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_store_elsewhere_is_not_in_the_cluster(store: str) -> None:
+    inside = {component for component, _ in pods(rendered({}))}
+    outside = {component for component, _ in pods(rendered({store: ELSEWHERE[store]}))}
+    assert inside - outside == {store}
+
+
+def test_without_a_stream_nobody_consumes_and_nothing_is_logged() -> None:
+    documents = rendered(CASES["no events"])
+    assert "consumer" not in {component for component, _ in pods(documents)}
+    assert variables(container(documents, "api"))["EVENTING_ENABLED"] == "false"
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_stores_in_the_cluster_keep_their_data_in_claims(store: str) -> None:
+    [found] = [
+        one
+        for one in rendered({})
+        if one["kind"] == "StatefulSet" and one["metadata"]["name"] == f"{NAME}-{store}"
+    ]
+    [claim] = found["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+
+
+def test_image_and_tag_are_what_is_asked_for() -> None:
+    documents = rendered({"image": {"repository": "registry.example/sfm", "tag": "1.2.3"}})
+    images = {container(documents, component)["image"] for component in ("api", "consumer")}
+    assert images == {"registry.example/sfm:1.2.3"}
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"postgres": {"enabled": False}}, "postgres.external.existingSecret"),
+        ({"redis": {"enabled": False}}, "redis.external.existingSecret"),
+        ({"qdrant": {"enabled": False}}, "qdrant.external.url"),
+        ({"mode": "cloud_managed"}, "postgres.enabled=false"),
+        ({"ingress": {"enabled": True}}, "ingress.host"),
+        ({"mode": "dream"}, "mode"),
+        ({"api": {"replicas": -1}}, "replicas"),
+        ({"redis": {"image": "redis"}}, "image"),
+        ({"colour": "red"}, "colour"),
+        ({"env": {"lower": "x"}}, "lower"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(values: Values, named: str) -> None:
+    with pytest.raises(helm.HelmError) as refused:
+        rendered(values)
+    assert named in str(refused.value)
