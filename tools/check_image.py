@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -89,7 +89,7 @@ def build(folder: Path) -> Path:
 
 
 @contextmanager
-def serving(tree: Path, data: Path) -> Iterator[str]:
+def serving(tree: Path, data: Path) -> Generator[str]:
     """Run the command of the image.
 
     Args:

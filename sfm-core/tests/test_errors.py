@@ -24,12 +24,17 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)
-@pytest.mark.parametrize(
-    "sent",
-    [lambda error: pickle.loads(pickle.dumps(error)), copy.copy],  # noqa: S301 - made right here
-    ids=["to another process", "as a copy"],
-)
+def to_another_process(error: SfmError) -> SfmError:
+    arrived: SfmError = pickle.loads(pickle.dumps(error))  # noqa: S301 - made right here
+    return arrived
+
+
+def as_a_copy(error: SfmError) -> SfmError:
+    return copy.copy(error)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: str(error.code))
+@pytest.mark.parametrize("sent", [to_another_process, as_a_copy])
 def test_an_error_says_the_same_after_a_journey(
     error: SfmError, sent: Callable[[SfmError], SfmError]
 ) -> None:

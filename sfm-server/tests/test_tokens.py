@@ -307,7 +307,7 @@ def test_a_running_server_keeps_up_with_the_file(serve: Serve, tmp_path: Path) -
         file.unlink()
         while ask(second).is_success:
             pass
-        body = {"coord": "1", "payload": {}}
+        body: dict[str, object] = {"coord": "1", "payload": {}}
         assert httpx.post(f"{server.url}/store", json=body, headers=root).is_success
         assert "memory.stored" not in "".join(told)
     assert is_refused(ask(header), 401)
