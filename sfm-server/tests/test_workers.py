@@ -18,7 +18,7 @@ from fix_serving import Serve, Server, start
 
 CLIENTS = 16
 _FIRSTS = itertools.count(0, 100_000)
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
 
 
 def workers_of(server: Server) -> list[psutil.Process]:
@@ -159,7 +159,7 @@ async def test_a_stop_under_load_answers_what_was_accepted(serve: Serve) -> None
     server = serve(**VARIABLES)
     figures = figure_folders()
     load = Load(server)
-    await load.run(lambda _: server.process.send_signal(signal.SIGTERM), after=100, more=10_000)
+    await load.run(lambda _: server.process.send_signal(signal.SIGTERM), after=50, more=10_000)
     log = server.stop()
     assert load.statuses == {200}
     assert "Traceback" not in log
