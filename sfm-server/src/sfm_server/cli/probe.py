@@ -15,7 +15,7 @@ from sfm_server.settings import Settings
 PATIENCE_SECONDS = 4.0
 """How long an answer may take."""
 
-_OWN = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where to ask whoever listens there
+_OWN = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # nosec B104 - asked, not bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
