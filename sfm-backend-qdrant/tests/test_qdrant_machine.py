@@ -25,6 +25,7 @@ def test_the_store_is_like_its_model(tmp_path: Path) -> None:
     check_vector_store(fresh)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_store_in_a_worker_is_like_its_model(fast_folder: Path) -> None:
     def fresh(_: ManualClock) -> Callable[[], QdrantVectorStore]:

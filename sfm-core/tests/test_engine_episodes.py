@@ -118,7 +118,7 @@ async def test_a_thousand_turns_between_a_thousand_others_are_indexed(house: Hou
         await engine.store_many(NS, [turn(at(n % 7, n), "even") for n in range(0, 2000, 2)])
         await engine.store_many(NS, [turn(at(n % 7, n), "odd") for n in range(1, 2000, 2)])
         assert len(await house.points()) == 2000
-        assert await house.outbox_depth() == 0
+        await house.nothing_waits()
 
 
 async def test_concurrent_turns_end_up_with_the_words_of_those_before_them(

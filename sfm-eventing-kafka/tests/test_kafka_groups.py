@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from kafka_brokers import ApacheKafka
 from kafka_helpers import open_sink, open_source, publish, receive_all
 from kafka_journal import Journal, consume
@@ -145,6 +146,7 @@ async def test_an_old_acknowledgement_does_not_set_the_group_back(
     assert {one.event.version for one in found if one.event} == {2}
 
 
+@pytest.mark.long
 async def test_the_partitions_of_a_killed_consumer_are_taken_over(
     bootstrap: str, topic: str
 ) -> None:
@@ -178,6 +180,7 @@ def pairs(journal: Journal) -> list[tuple[str, int]]:
     return [(subject, one) for subject, versions in journal.versions().items() for one in versions]
 
 
+@pytest.mark.long
 async def test_a_broker_killed_under_its_consumers_costs_nothing_but_delay(
     apache_kafka: ApacheKafka, topic: str
 ) -> None:

@@ -26,7 +26,7 @@ from tests.fix_modes import Stores, topic_at
 SETTINGS = EngineSettings(history_limit=5)
 PATIENCE_SECONDS = 300
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 MakeMember: TypeAlias = Callable[[], ConsumerProcess]
 

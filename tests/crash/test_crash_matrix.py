@@ -22,6 +22,7 @@ HISTORY = 10
 SHARED_TASK = 100
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_nothing_acknowledged_is_lost_however_often_the_process_is_killed(
     mortal: Mortal,

@@ -15,6 +15,7 @@ CLIENTS = 8
 QUIET_SECONDS = 2.0
 
 
+@pytest.mark.long
 @pytest.mark.modes("development", "evented_enterprise")
 @pytest.mark.timeout(1800)
 async def test_outages_of_the_stores_lose_nothing_and_hang_nobody(

@@ -137,6 +137,7 @@ def stages(stores: Stores) -> Iterator[tuple[str, Variables]]:
         yield mode, managed | vectors | {"MEMORY_MODE": mode, "REDIS_URL": first["REDIS_URL"]}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_a_memory_that_moves_through_the_modes_stays_the_same(
     stores: Stores, tmp_path: Path, pytestconfig: pytest.Config

@@ -22,6 +22,7 @@ LONG = 10_000
 TROUBLES = ("kill", "kill", "cut", "cut", "repeat", "join")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 async def test_a_replica_equals_the_truth_whatever_happens_to_the_stream(
     stream: Stream, pytestconfig: pytest.Config
