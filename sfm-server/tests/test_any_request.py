@@ -24,13 +24,21 @@ from sfm_server.app import create_app
 from sfm_server.settings import Settings
 
 EXAMPLES_PER_ENDPOINT = 20
+TOO_LATE = "urn:sfm:error:deadline-exceeded"
 Check = Callable[..., bool | None]
+
+
+class Response(Protocol):
+    """What is used here of an answer."""
+
+    @property
+    def text(self) -> str: ...
 
 
 class Case(Protocol):
     """What is used here of a made-up request, whose own type has parameters without defaults."""
 
-    def call(self, *, base_url: str, timeout: float) -> object: ...
+    def call(self, *, base_url: str, timeout: float) -> Response: ...
 
     def validate_response(self, response: object, *, checks: list[Check]) -> None: ...
 
@@ -65,7 +73,8 @@ def test_any_request_gets_an_answer_of_the_document(case: Case, victim: Server) 
     case.validate_response(
         response,
         checks=[
-            not_a_server_error,
+            # Who asks for an answer within a millisecond may be told that there is none.
+            *([] if TOO_LATE in response.text else [not_a_server_error]),
             content_type_conformance,
             response_schema_conformance,
             status_code_conformance,

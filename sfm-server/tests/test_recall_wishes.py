@@ -43,6 +43,17 @@ async def test_a_deadline_holds_for_the_writes_that_are_waited_for_too(
     assert (answer["stale"], answer["left_out"]) == (False, {})
 
 
+@pytest.mark.parametrize("body", [{"query": "whale"}, {"queries": ["whale", "fox"]}])
+async def test_where_no_search_is_done_in_time_the_answer_says_so(
+    whale: httpx.AsyncClient, body: dict[str, object]
+) -> None:
+    path = "/recall_batch" if "queries" in body else "/recall"
+    answers = [await whale.post(path, json={**body, "deadline_ms": 1}) for _ in range(20)]
+    late = [one.json()["type"] for one in answers if not one.is_success]
+    assert {one.status_code for one in answers} <= {200, 503}
+    assert set(late) <= {"urn:sfm:error:deadline-exceeded"}
+
+
 @pytest.mark.parametrize("deadline", [0, -1, 1.5, "1", 10**9])
 async def test_a_deadline_that_is_none_is_refused(
     whale: httpx.AsyncClient, deadline: object
