@@ -76,7 +76,7 @@ def test_what_a_consumer_may_notice_is_a_break(edit: Edit) -> None:
 
 ADDITIONS: dict[str, Edit] = {
     "a field": lambda s: inner(data_of(s), "properties").update(mood={"type": "string"}),
-    "an attribute": lambda s: inner(s, "properties").update(traceparent={"type": "string"}),
+    "an attribute": lambda s: inner(s, "properties").update(mood={"type": "string"}),
     "a field of a field": lambda s: inner(
         inner(inner(data_of(s), "properties"), "episode"), "properties"
     ).update(length={"type": "integer"}),
