@@ -112,7 +112,7 @@ async def test_what_is_in_hand_is_finished_before_it_is_handed_over(
 async def test_who_does_not_finish_in_time_may_still_acknowledge_what_it_got_back(
     bootstrap: str, topic: str
 ) -> None:
-    url = f"kafka://{bootstrap}/{topic}?partitions=6&group={topic}&session_timeout_seconds=1"
+    url = f"kafka://{bootstrap}/{topic}?partitions=6&group={topic}&session_timeout_seconds=3"
     await publish(url, page(1))
     async with open_source(url) as first:
         in_hand = await receive_all(first, len(PLACES))
