@@ -20,7 +20,6 @@ from sfm_core.engine.indexes import View
 from sfm_core.engine.repairing import Repairing
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import BackendError, SfmError
-from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import DirtyNote
 
 log = logging.getLogger(__name__)
@@ -29,6 +28,8 @@ MAX_UNFINISHED: Final = 10_000
 """Notes that nobody waits for any more. Beyond that, writers wait until some are finished."""
 
 _MANY: Final = 256
+_MOST: Final = 1000
+"""Notes that are finished with one look: as many as the indexer follows up at once."""
 _MOMENT: Final = 0.02
 _MAX_DELAY: Final = timedelta(minutes=5)
 
@@ -117,24 +118,28 @@ class Finishing:
                     async with asyncio.timeout(_MOMENT):
                         await self._hurry.wait()
                 self._hurry.clear()
-                alike = self._take()
-                with self._observer.group("finish", [None] * len(alike)):
-                    await self._finish(alike)
-                self._count -= sum(len(one.notes) for one in alike)
-                self._room.set()
+                for alike in self._take():
+                    with self._observer.group("finish", [None] * len(alike)):
+                        await self._finish(alike)
+                    self._count -= sum(len(one.notes) for one in alike)
+                    self._room.set()
         finally:
             self._worker = None
 
-    def _take(self) -> list[Unfinished]:
-        """Take what can be finished with one look at the truth."""
-        first = self._waiting.popleft()
-        alike, others, size = [first], deque[Unfinished](), len(first.notes)
-        for one in self._waiting:
-            size += len(one.notes)
-            same = one.namespace == first.namespace and one.view is first.view
-            (alike if same and size <= MAX_BATCH else others).append(one)
-        self._waiting = others
-        return alike
+    def _take(self) -> list[list[Unfinished]]:
+        """Take all that waits, parted by what can be finished with one look at the truth."""
+        groups: list[list[Unfinished]] = []
+        latest: dict[tuple[str, int], list[Unfinished]] = {}
+        room: dict[tuple[str, int], int] = {}
+        while self._waiting:
+            one = self._waiting.popleft()
+            place = one.namespace, id(one.view)
+            if room.get(place, 0) < len(one.notes):
+                latest[place], room[place] = [], _MOST
+                groups.append(latest[place])
+            latest[place].append(one)
+            room[place] -= len(one.notes)
+        return groups
 
     async def _finish(self, alike: Sequence[Unfinished]) -> bool:
         namespace, view = alike[0].namespace, alike[0].view
