@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -67,3 +69,11 @@ def test_bodies_have_examples(document: dict[str, object]) -> None:
     store: dict[str, dict[str, object]] = schemas["StoreRequest"]["properties"]  # type: ignore[assignment]
     assert store["coord"]["examples"]
     assert store["payload"]["examples"]
+
+
+def test_every_reference_leads_to_a_schema_of_the_document(document: dict[str, object]) -> None:
+    text = json.dumps(document)
+    named = set(re.findall(r'"\$ref": "([^"]*)"', text))
+    schemas: dict[str, dict[str, object]] = document["components"]  # type: ignore[assignment]
+
+    assert named <= {f"#/components/schemas/{name}" for name in schemas["schemas"]}

@@ -85,7 +85,7 @@ class MemoryApp(FastAPI):
         if self.openapi_schema is None:
             document = cast(dict[str, object], super().openapi())
             components = cast(dict[str, dict[str, object]], document["components"])
-            components["schemas"]["Problem"] = TypeAdapter(Problem).json_schema()
+            components["schemas"] |= _schemas_of_problems()
             if self.state.authority.required:
                 components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
                 _require_token(document)
@@ -234,6 +234,11 @@ async def _fault(request: Request, _error: Exception) -> Response:
         "The server has a fault; its log says more.", remedy="Report it with the log's lines."
     )
     return problem_response(problem, request.url.path)
+
+
+def _schemas_of_problems() -> dict[str, object]:
+    problem = TypeAdapter(Problem).json_schema(ref_template="#/components/schemas/{model}")
+    return {**cast(dict[str, object], problem.pop("$defs", {})), "Problem": problem}
 
 
 def _require_token(document: dict[str, object]) -> None:
