@@ -67,3 +67,9 @@ def test_what_it_calls_is_there(workflow: Path) -> None:
             assert (ROOT / program).exists(), program
         for names in re.findall(r"-e ([a-z,]+)$", said, re.MULTILINE):
             assert all(f"testenv:{name}" in tox for name in names.split(","))
+
+
+@pytest.mark.parametrize("name", ["docs", "test"])
+def test_the_release_that_the_api_is_compared_with_is_checked_out(name: str) -> None:
+    first = steps(ROOT / ".github" / "workflows" / f"{name}.yml")[0]
+    assert first["with"]["fetch-depth"] == 0
