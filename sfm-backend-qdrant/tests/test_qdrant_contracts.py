@@ -47,3 +47,10 @@ class TestQdrantServer(VectorStoreContract):
     def make(self, qdrant_server: Server) -> Callable[[], QdrantVectorStore]:
         url = qdrant_server.url()
         return lambda: create_vector(url, qdrant_server.context)
+
+
+class TestQdrantServerDividedAndQuantized(VectorStoreContract):
+    @pytest.fixture
+    def make(self, qdrant_server: Server) -> Callable[[], QdrantVectorStore]:
+        url = f"{qdrant_server.url()}&shards=3&quantization=scalar"
+        return lambda: create_vector(url, qdrant_server.context)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sfm_backend_qdrant._urls import parse_url
-from sfm_backend_qdrant.settings import Grpc, QdrantSettings
+from sfm_backend_qdrant.settings import Grpc, QdrantSettings, Quantization
 from sfm_core.errors import ConfigurationError
 
 DATA = Path("/data")
@@ -39,7 +39,7 @@ def test_the_other_scheme_encrypts() -> None:
 
 
 def test_every_option_is_read() -> None:
-    url = "qdrant://db?timeout_seconds=3&grpc=never&grpc_port=7&prefix=mine-&scan_limit=9&ca_file=/ca&replicas=3"
+    url = "qdrant://db?timeout_seconds=3&grpc=never&grpc_port=7&prefix=mine-&scan_limit=9&ca_file=/ca&replicas=3&shards=6&quantization=scalar"
     assert parse(url) == QdrantSettings(
         scheme="qdrant",
         host="db",
@@ -49,6 +49,8 @@ def test_every_option_is_read() -> None:
         prefix="mine-",
         scan_limit=9,
         replicas=3,
+        shards=6,
+        quantization=Quantization.SCALAR,
         ca_file=Path("/ca"),
     )
 
@@ -108,6 +110,8 @@ def test_the_engine_in_a_worker_has_a_folder(url: str, folder: Path) -> None:
         "qdrant://db?timeout_seconds=0",
         "qdrant://db?grpc=maybe",
         "qdrant://db?grpc_port=99999",
+        "qdrant://db?shards=0",
+        "qdrant://db?quantization=binary",
         "qdrant://db?unknown=1",
         "qdrant://db?nonsense",
         "qdrant://db?durability=normal",

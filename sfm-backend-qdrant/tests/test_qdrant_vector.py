@@ -14,7 +14,7 @@ from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 from qdrant_helpers import COLLECTION, LocalVectorStore, open_local
 
 from sfm_backend_qdrant._client import ClientQdrant, struct
-from sfm_backend_qdrant._collections import INDEXES
+from sfm_backend_qdrant._collections import INDEXES, SCAN_KILOBYTES, shape
 from sfm_backend_qdrant._encoding import order_words, stored_point
 from sfm_backend_qdrant._filters import enclose, scope
 from sfm_backend_qdrant._parting import PART_BYTES, PART_POINTS, parts
@@ -23,6 +23,7 @@ from sfm_backend_qdrant._server import ServerConnection, at_least
 from sfm_backend_qdrant._statements import TEXT_PREFIX_BYTES, text_numbers, token
 from sfm_backend_qdrant._terms import term_index
 from sfm_backend_qdrant._urls import parse_url
+from sfm_backend_qdrant.settings import QdrantSettings
 from sfm_backend_qdrant.vector import QdrantVectorStore
 from sfm_core.errors import ConfigurationError, InvalidFilterError, InvalidInputError
 from sfm_core.model.coordinate import Coordinate
@@ -201,6 +202,56 @@ def test_points_are_parted_so_that_a_server_takes_each_part() -> None:
     assert [len(part) for part in parts([large] * 5 + [small])] == [2, 2, 2]
     huge = stored_point(point("n", coordinate(1.0), X, payload={"t": "x" * PART_BYTES}))
     assert [len(part) for part in parts([small, huge, small])] == [1, 1, 1]
+
+
+def settings_of(query: str) -> QdrantSettings:
+    return parse_url(f"qdrant://db{query}", Path("/data"), {})
+
+
+def test_a_collection_leaves_to_the_server_what_the_url_does_not_say() -> None:
+    made = shape(3, settings_of(""))
+    assert made.vectors == {
+        "dense": models.VectorParams(
+            size=3,
+            distance=models.Distance.DOT,
+            hnsw_config=models.HnswConfigDiff(full_scan_threshold=SCAN_KILOBYTES),
+        )
+    }
+    assert (made.shard_number, made.replication_factor, made.write_consistency_factor) == (
+        None,
+        None,
+        None,
+    )
+
+
+def test_a_collection_is_divided_and_kept_several_times_as_the_url_says() -> None:
+    made = shape(3, settings_of("?shards=6&replicas=3"))
+    assert (made.shard_number, made.replication_factor, made.write_consistency_factor) == (6, 3, 2)
+
+
+def test_a_quantized_collection_keeps_bytes_in_memory_and_the_vectors_on_disk() -> None:
+    vectors = shape(3, settings_of("?quantization=scalar")).vectors
+    assert isinstance(vectors, dict)
+    dense = vectors["dense"]
+    scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
+    assert dense.on_disk
+    assert dense.quantization_config == models.ScalarQuantization(scalar=scalar)
+    sent = GrpcToRest.convert_vector_params(RestToGrpc.convert_vector_params(dense))
+    assert sent == dense
+
+
+def test_a_search_of_quantized_vectors_scores_with_the_vectors_themselves() -> None:
+    query = VectorQuery(namespace="n", limit=3, vector=X, terms={})
+    ask = Question.of(query).ask()
+    plain, quantized = (
+        ClientQdrant(ServerConnection(settings_of(text))).requests(ask)[0].params
+        for text in ("", "?quantization=scalar")
+    )
+    assert plain is not None
+    assert quantized is not None
+    assert plain.quantization is None
+    assert quantized.quantization == models.QuantizationSearchParams(rescore=True, oversampling=2.0)
+    assert quantized.hnsw_ef == plain.hnsw_ef
 
 
 def test_what_is_kept_of_a_memory_comes_through_grpc_unchanged() -> None:

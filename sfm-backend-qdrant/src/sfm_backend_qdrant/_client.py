@@ -15,10 +15,17 @@ from sfm_backend_qdrant._connection import Connection
 from sfm_backend_qdrant._encoding import StoredPoint
 from sfm_backend_qdrant._parting import parts
 from sfm_backend_qdrant._statements import DENSE, WORDS
-from sfm_backend_qdrant.settings import QdrantSettings
+from sfm_backend_qdrant.settings import QdrantSettings, Quantization
 
 # How a server searches the graph of neighbours; the in-process mode has none.
 _WIDELY: Final = models.SearchParams(hnsw_ef=128, acorn=models.AcornSearchParams(enable=True))
+_PARAMS: Final = {
+    Quantization.NONE: _WIDELY,
+    # Scores go into an order with others, so they must be those of the vectors themselves.
+    Quantization.SCALAR: _WIDELY.model_copy(
+        update={"quantization": models.QuantizationSearchParams(rescore=True, oversampling=2.0)}
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +76,7 @@ class ClientQdrant:
 
     async def create(self, name: str, dimension: int) -> None:
         """Make a collection; see `Qdrant.create`."""
-        replicas = self._settings.replicas
-        await self._connection.run(
-            lambda client: create(client, name, dimension, replicas=replicas)
-        )
+        await self._connection.run(lambda client: create(client, name, dimension, self._settings))
 
     async def complete(self, name: str) -> int | None:
         """Make the indexes that a collection lacks; see `Qdrant.complete`."""
@@ -186,7 +190,7 @@ class ClientQdrant:
     def _params(self, corpus: models.Filter) -> dict[str, models.SearchParams]:
         params: dict[str, models.SearchParams] = {}
         if not self._settings.local:
-            params[DENSE] = _WIDELY
+            params[DENSE] = _PARAMS[self._settings.quantization]
         if self._connection.counts_by_namespace:
             counted = models.IdfCorpusParams(corpus=corpus)
             params[WORDS] = models.SearchParams(idf=counted)

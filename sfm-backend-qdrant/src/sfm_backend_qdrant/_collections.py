@@ -19,6 +19,7 @@ from sfm_backend_qdrant._statements import (
     VALUE,
     WORDS,
 )
+from sfm_backend_qdrant.settings import QdrantSettings, Quantization
 
 _KEYWORD: Final = models.KeywordIndexType.KEYWORD
 
@@ -52,23 +53,42 @@ to `SCAN_KILOBYTES`, and beyond that found by way of points that do not match (A
 SCAN_KILOBYTES: Final = 60_000
 
 
-async def create(client: AsyncQdrantClient, name: str, dimension: int, *, replicas: int) -> bool:
-    """Make a collection; fails where there is one of that name.
+def shape(dimension: int, settings: QdrantSettings) -> models.CreateCollection:
+    """Return how a collection is made.
 
     Vectors are normalised by the engine, so their dot product is the cosine.
     """
+    replicas, quantized = settings.replicas, settings.quantization is Quantization.SCALAR
+    scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
     dense = models.VectorParams(
         size=dimension,
         distance=models.Distance.DOT,
         hnsw_config=models.HnswConfigDiff(full_scan_threshold=SCAN_KILOBYTES),
+        on_disk=True if quantized else None,
+        quantization_config=models.ScalarQuantization(scalar=scalar) if quantized else None,
     )
-    return await client.create_collection(
-        name,
-        vectors_config={DENSE: dense},
-        sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+    return models.CreateCollection(
+        vectors={DENSE: dense},
+        sparse_vectors={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
         # One is left to the server, which may have been told to make more of its own accord.
         replication_factor=replicas if replicas > 1 else None,
         write_consistency_factor=replicas // 2 + 1 if replicas > 1 else None,
+        shard_number=settings.shards or None,
+    )
+
+
+async def create(
+    client: AsyncQdrantClient, name: str, dimension: int, settings: QdrantSettings
+) -> bool:
+    """Make a collection; fails where there is one of that name."""
+    wanted = shape(dimension, settings)
+    return await client.create_collection(
+        name,
+        vectors_config=wanted.vectors,
+        sparse_vectors_config=wanted.sparse_vectors,
+        replication_factor=wanted.replication_factor,
+        write_consistency_factor=wanted.write_consistency_factor,
+        shard_number=wanted.shard_number,
     )
 
 

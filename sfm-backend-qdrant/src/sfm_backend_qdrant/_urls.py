@@ -25,6 +25,7 @@ from sfm_backend_qdrant.settings import (
     LOCAL_SCHEME,
     Grpc,
     QdrantSettings,
+    Quantization,
 )
 from sfm_core.errors import ConfigurationError
 
@@ -32,7 +33,8 @@ VECTOR_SETTING: Final = "SFM_VECTOR_URL"
 
 _REMEDY = (
     'Write "qdrant://host:6333", with ?timeout_seconds=10, &grpc=auto|always|never, '
-    "&grpc_port=6334, &prefix=name, &replicas=1, &scan_limit=20000 or &ca_file=/path where wanted; "
+    "&grpc_port=6334, &prefix=name, &replicas=1, &shards=6, &quantization=none|scalar, "
+    "&scan_limit=20000 or &ca_file=/path where wanted; "
     '"qdrants://" for TLS; or "qdrant:" to take the server from QDRANT_URL or QDRANT_HOST.'
 )
 _LOCAL_REMEDY = (
@@ -180,6 +182,8 @@ def _with_option(settings: QdrantSettings, name: str, value: str) -> QdrantSetti
     match name:
         case "grpc" if value in set(Grpc):
             return replace(settings, grpc=Grpc(value))
+        case "quantization" if value in set(Quantization):
+            return replace(settings, quantization=Quantization(value))
         case "durability" if value in _DURABLE:
             return replace(settings, durable=_DURABLE[value])
         case "prefix" if value:
@@ -201,6 +205,8 @@ def _with_number(settings: QdrantSettings, name: str, number: int) -> QdrantSett
             return replace(settings, timeout=timedelta(seconds=number))
         case "replicas":
             return replace(settings, replicas=number)
+        case "shards":
+            return replace(settings, shards=number)
         case "scan_limit":
             return replace(settings, scan_limit=number)
         case "grpc_port" if number <= LARGEST_PORT:

@@ -24,6 +24,13 @@ class Grpc(StrEnum):
     NEVER = "never"
 
 
+class Quantization(StrEnum):
+    """In which form a server keeps vectors in memory."""
+
+    NONE = "none"
+    SCALAR = "scalar"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QdrantSettings:
     """How one Qdrant is used.
@@ -45,6 +52,11 @@ class QdrantSettings:
         replicas: On how many nodes of a cluster each point is. With several,
             writes wait for most of them and reads ask most of them, so that a
             search sees every write that was acknowledged before it.
+        shards: Into how many parts a cluster divides a collection that is made;
+            0 leaves it to the server.
+        quantization: Whether a collection that is made keeps one byte for each
+            number of a vector in memory, and the numbers themselves on disk, where
+            they are read to score what was found.
         scan_limit: Most candidates per arm that are fetched for a filter that
             the server can only narrow down.
         folder: Where the in-process mode or the worker keeps its points; `None`
@@ -68,6 +80,8 @@ class QdrantSettings:
     prefix: str = ""
     scan_limit: int = 20_000
     replicas: int = 1
+    shards: int = 0
+    quantization: Quantization = Quantization.NONE
     folder: Path | None = None
     durable: bool = True
     lock_wait: timedelta = timedelta(seconds=5)
