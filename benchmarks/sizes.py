@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack
@@ -70,7 +71,10 @@ class House:
 
     def parts(self) -> dict[str, int]:
         """Return the bytes of every part."""
-        return {name: size for measure in self.measures for name, size in measure().items()}
+        parts = Counter[str]()
+        for measure in self.measures:
+            parts.update(measure())
+        return dict(parts)
 
     def open(self) -> AbstractAsyncContextManager[MemoryEngine]:
         """Open an engine on it."""
