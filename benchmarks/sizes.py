@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -101,12 +102,14 @@ class Bench:
         """Measure everything.
 
         Returns:
-            Bytes by part, of a memory, of a kept version of one, and of a link.
+            Bytes by part, of a memory, of a kept version of one, and of a link. Of a memory also
+            how many bytes its payload has, how many of it are kept in main memory, and how
+            many were stored in a second.
         """
         await self._store(self._memories[: self._small])
         before = self._resident()
         states = [self._house.parts()]
-        await self._store(self._memories[self._small :])
+        seconds = await self._store(self._memories[self._small :])
         after = self._resident()
         states.append(self._house.parts())
         await self._store(self._rewritten)
@@ -121,13 +124,18 @@ class Bench:
         payloads = encoded(self._memories[self._small :])
         memory["payload"] = sum(map(len, payloads)) / added
         memory["resident"] = (after - before) / added
+        memory["a second"] = added / seconds
         return {"memory": memory, "version": version, "link": link}
 
-    async def _store(self, memories: Sequence[NewMemory]) -> None:
+    async def _store(self, memories: Sequence[NewMemory]) -> float:
+        """Store memories, and return the seconds until the last was answered."""
         async with self._house.open() as engine:
+            begin = time.perf_counter()
             for at in range(0, len(memories), BULK):
                 await engine.store_many(SPACE, memories[at : at + BULK])
+            seconds = time.perf_counter() - begin
             await self._settle(engine)
+        return seconds
 
     async def _link(self, memories: Sequence[NewMemory]) -> None:
         waiting = pairwise([self._memories[self._small - 1], *memories])
@@ -147,21 +155,20 @@ class Bench:
         await quiet()
 
     def _resident(self) -> int:
-        """Return the memory of a process that has searched and has nothing else to do."""
-        if self._house.slots.vector != "sqlite:":
-            return 0
+        """Return the memory of processes that have searched and have nothing else to do."""
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             return process.submit(resident_bytes, self._house, self._question).result()
 
 
 def resident_bytes(house: House, question: str) -> int:
-    """Open the stores, ask them once, and return what this process holds in memory."""
+    """Open the stores, ask them once, and return what this process and its worker hold."""
 
     async def ask() -> int:
         async with house.open() as engine:
             await engine.recall(SPACE, RecallQuery(text=question))
             await quiet()
-            return psutil.Process().memory_info().rss
+            own = psutil.Process()
+            return sum(each.memory_info().rss for each in (own, *own.children(recursive=True)))
 
     return asyncio.run(ask())
 
