@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from sfm_core.blocking.writing import BlockingWriting
+from sfm_core.engine.importing import Progress
 from sfm_core.engine.restore import Permits
-from sfm_core.engine.transfer import Progress
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventPage, EventType
 from sfm_core.model.idempotency import IdempotencyKey
@@ -206,6 +206,7 @@ class BlockingMemory(BlockingWriting):
         progress: Progress | None = None,
         permits: Permits | None = None,
         idempotency_key: IdempotencyKey | None = None,
+        dry_run: bool = False,
     ) -> ImportReport:
         """See `MemoryEngine.import_lines`.
 
@@ -215,6 +216,7 @@ class BlockingMemory(BlockingWriting):
             progress: Told how many lines were dealt with, in the engine's thread.
             permits: Tells of a namespace whether lines may be about it, in the engine's thread.
             idempotency_key: Names this import, so that each line is dealt with once.
+            dry_run: Only say what would be imported.
 
         Returns:
             What was imported, and which lines were left out and why.
@@ -226,6 +228,7 @@ class BlockingMemory(BlockingWriting):
                 progress=progress,
                 permits=permits,
                 idempotency_key=idempotency_key,
+                dry_run=dry_run,
             )
         )
 

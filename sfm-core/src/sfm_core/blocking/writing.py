@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sfm_core.blocking.calls import BlockingCalls
+from sfm_core.engine.clearing import MAX_EXAMINED
 from sfm_core.errors import SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.idempotency import IdempotencyKey
@@ -14,7 +15,8 @@ from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.model.patch import MemoryPatch
 from sfm_core.model.payload import Payload
 from sfm_core.model.precondition import Precondition
-from sfm_core.model.report import Removed, Stored
+from sfm_core.model.report import Cleared, Removed, Stored
+from sfm_core.model.selection import Selection
 
 
 class BlockingWriting(BlockingCalls):
@@ -102,6 +104,22 @@ class BlockingWriting(BlockingCalls):
         return self._call(
             lambda engine: engine.delete_many(
                 namespace, coordinates, idempotency_key=idempotency_key
+            )
+        )
+
+    def delete_matching(
+        self,
+        namespace: str,
+        selection: Selection,
+        *,
+        after: Coordinate | None = None,
+        limit: int = MAX_EXAMINED,
+        dry_run: bool = False,
+    ) -> Cleared:
+        """See `MemoryEngine.delete_matching`."""
+        return self._call(
+            lambda engine: engine.delete_matching(
+                namespace, selection, after=after, limit=limit, dry_run=dry_run
             )
         )
 

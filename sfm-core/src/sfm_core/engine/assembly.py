@@ -13,16 +13,19 @@ from sfm_core.engine.answers import AnswerKeeper
 from sfm_core.engine.backoff import Backoff
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
+from sfm_core.engine.clearing import Clearing
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.corrections import Corrections
 from sfm_core.engine.drafts import Drafting
 from sfm_core.engine.event_token import EventTokens
 from sfm_core.engine.explaining import Explaining
+from sfm_core.engine.exporting import Exporting
 from sfm_core.engine.finishing import Finishing
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import MemoryFollower
 from sfm_core.engine.following import Following
 from sfm_core.engine.forget import Forgetting
+from sfm_core.engine.importing import Importing
 from sfm_core.engine.index import without_credentials
 from sfm_core.engine.index_opener import IndexOpener
 from sfm_core.engine.indexer import Indexer
@@ -52,7 +55,6 @@ from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.sweeper import Sweeper
 from sfm_core.engine.timely import Timely
-from sfm_core.engine.transfer import Exporting, Importing
 from sfm_core.engine.truth import Truth
 from sfm_core.engine.waking import Waking
 from sfm_core.engine.writer import Writer, leave_to_others
@@ -129,8 +131,7 @@ def _start(
     follow = indexer.follow if stores.settings.inline else leave_to_others
     writer = Writer(committer, follow, positions)
     stack.push_async_callback(writer.close)
-    remembering = Remembering(stores, truth, writer)
-    forgetting = Forgetting(stores, truth, writer)
+    remembering, forgetting = Remembering(stores, truth, writer), Forgetting(stores, truth, writer)
     reading = Reading(stores, truth, access)
     linking = Linking(stores, truth, writer)
     checking = Checking(stores, truth, reading, repairing, indexes)
@@ -144,6 +145,7 @@ def _start(
         adopting=Adopting(stores, indexes, indexer, presence),
         remembering=remembering,
         forgetting=forgetting,
+        clearing=Clearing(stores, truth, forgetting, positions),
         reading=reading,
         recalling=recalling,
         timely=timely,

@@ -14,11 +14,13 @@ from sfm_core.engine.truth import Truth
 from sfm_core.engine.writer import Outcome, Writer
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
+from sfm_core.model.filters import matches
 from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.keys import expired_range, expiring_coordinate, memory_key
 from sfm_core.model.precondition import Precondition
 from sfm_core.model.record import EMPTY_PAYLOAD, MemoryRecord
 from sfm_core.model.report import Removed
+from sfm_core.model.selection import Selection
 
 SWEEP_PAGE = 500
 
@@ -63,6 +65,26 @@ class Forgetting:
             ]
         )
 
+    async def delete_picked(
+        self, namespace: str, coordinates: Sequence[Coordinate], selection: Selection
+    ) -> Removed:
+        """Delete those of some memories that a selection picks as they are then.
+
+        Args:
+            namespace: Where they live.
+            coordinates: Where they live there.
+            selection: What picks them.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            BackendError: A backend failed; some may be deleted.
+        """
+        return await self._commit_all(
+            [self._deletion(namespace, one, None, selection=selection) for one in coordinates]
+        )
+
     async def sweep_expired(self, namespace: str) -> int:
         """Delete the memories of a namespace whose time is over.
 
@@ -88,6 +110,29 @@ class Forgetting:
             if len(page) < SWEEP_PAGE or not deleted:
                 return swept
 
+    def picks(
+        self, namespace: str, coordinate: Coordinate, record: MemoryRecord, selection: Selection
+    ) -> bool:
+        """Tell whether a selection picks a memory.
+
+        Args:
+            namespace: Where it lives.
+            coordinate: Where it lives there.
+            record: What the truth says of it.
+            selection: What may pick it.
+
+        Returns:
+            Whether it does; the payload is read only where that matters.
+
+        Raises:
+            CorruptDataError: The payload cannot be read.
+        """
+        if selection.type not in {None, record.type}:
+            return False
+        return selection.filter is None or matches(
+            selection.filter, self._truth.payload(namespace, coordinate, record)
+        )
+
     async def _commit_all(self, changes: Sequence[Change]) -> Removed:
         outcomes: list[Outcome] = []
         for result in await self._writer.write_many(changes):
@@ -104,6 +149,7 @@ class Forgetting:
         *,
         expired_only: bool = False,
         precondition: Precondition | None = None,
+        selection: Selection | None = None,
     ) -> Change:
         key = memory_key(coordinate)
         trace = self._stores.observer.here()
@@ -114,6 +160,8 @@ class Forgetting:
             expect_version(coordinate, expected_version, state, now)
             record = state.record
             if record is None or record.deleted or record.alive(now) == expired_only:
+                return Planned(commit=None, version=0)
+            if selection is not None and not self.picks(namespace, coordinate, record, selection):
                 return Planned(commit=None, version=0)
             expect_revision(coordinate, precondition, state, now)
             settings = self._stores.settings

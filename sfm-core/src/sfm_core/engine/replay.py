@@ -7,10 +7,10 @@ from datetime import datetime
 from itertools import dropwhile
 from typing import NamedTuple
 
+from sfm_core.engine.importing import Progress
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.stores import Stores
-from sfm_core.engine.transfer import Progress
 from sfm_core.engine.truth import Truth
 from sfm_core.engine.waking import Waking
 from sfm_core.errors import EventsOffError

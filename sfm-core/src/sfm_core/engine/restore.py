@@ -15,6 +15,7 @@ from sfm_core.engine.links import Linking
 from sfm_core.engine.memory_commit import memory_commit
 from sfm_core.engine.portable import FORMAT, FORMAT_VERSION
 from sfm_core.engine.remember import Remembering
+from sfm_core.engine.sealing import Seal
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.errors import InvalidInputError
@@ -79,7 +80,7 @@ class LineReader:
         self._permits = permits
         self._is_export = False
         self._ended = False
-        self._counts = {"memory": 0, "link": 0, "history": 0}
+        self._seal = Seal()
 
     def read(self, line: bytes) -> Line | None:
         """Understand a line.
@@ -97,13 +98,14 @@ class LineReader:
             document = _decoder.decode(line)
             kind = document.get("kind", "link" if "from_coord" in document else "memory")
             if kind in {"header", "footer"}:
-                self._frame(str(kind), document)
+                self._frame(str(kind), line, document)
                 return None
+            self._seal.add(line)
             shape: type[MemoryLine | LinkLine] = LinkLine if kind == "link" else MemoryLine
             parsed = msgspec.convert(document, shape)
         except (ValueError, RecursionError) as error:
             raise InvalidInputError(f"{error}.", field="line") from error
-        self._counts[parsed.kind] += 1
+        self._seal.count(parsed.kind)
         if not parsed.namespace:
             parsed = msgspec.structs.replace(parsed, namespace=self._default)
         if self._permits is not None and not self._permits(parsed.namespace):
@@ -118,13 +120,14 @@ class LineReader:
             return "The export was cut short: its last line is missing. Export it again."
         return ""
 
-    def _frame(self, kind: str, document: dict[str, object]) -> None:
+    def _frame(self, kind: str, line: bytes, document: dict[str, object]) -> None:
         if kind == "header":
-            self._header(document)
+            self._header(line, document)
         else:
-            self._footer(document)
+            self._ended = True
+            self._seal.check(document)
 
-    def _header(self, document: dict[str, object]) -> None:
+    def _header(self, line: bytes, document: dict[str, object]) -> None:
         if document.get("format") != FORMAT or document.get("version") != FORMAT_VERSION:
             raise InvalidInputError(
                 f"The header names format {document.get('format')!r}, "
@@ -132,19 +135,10 @@ class LineReader:
                 field="version",
                 remedy=f"This release reads {FORMAT!r}, version {FORMAT_VERSION}.",
             )
-        self._is_export = True
-
-    def _footer(self, document: dict[str, object]) -> None:
-        self._ended = True
-        told = (document.get("memories"), document.get("links"))
-        seen = (self._counts["memory"], self._counts["link"])
-        if told != seen:
-            raise InvalidInputError(
-                f"The export counts {told[0]} memories and {told[1]} links; "
-                f"{seen[0]} and {seen[1]} were readable.",
-                field="footer",
-                remedy="The file was changed or damaged; export it again.",
-            )
+        # Several exports may follow one another, each with a footer of its own.
+        self._is_export, self._ended = True, False
+        self._seal = Seal()
+        self._seal.add(line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

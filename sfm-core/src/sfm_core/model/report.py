@@ -48,6 +48,27 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cleared:
+    """What a deletion by selection has done, or would do.
+
+    Attributes:
+        examined: How many entries were looked at.
+        matched: How many memories among them were picked.
+        deleted: How many were deleted; 0 in a dry run.
+        examples: Where the first of those that were picked live or lived.
+        position: What `wait_for` takes, to ask only when derived stores have followed.
+        next_after: What the next part is asked for with; `None` after the last.
+    """
+
+    examined: int
+    matched: int
+    deleted: int
+    examples: tuple[Coordinate, ...]
+    position: WritePosition
+    next_after: Coordinate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """How much a namespace holds. Expired memories count until they are swept.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
+from sfm_core.engine.importing import Progress
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.engine.restore import Permits
-from sfm_core.engine.transfer import Progress
 from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.report import CheckReport, CollectionState, ImportReport
 
@@ -22,7 +22,8 @@ class Keeping(Operations):
 
         Returns:
             Lines without their ends: a header, memories with their kept
-            versions, links, a footer. Needs memory for one page only. What is
+            versions, links, and a footer with their numbers and the SHA-256 of
+            all lines before it. Needs memory for one page only. What is
             written meanwhile may be in it or not.
         """
         return self._parts.exporting.export(namespaces)
@@ -35,8 +36,11 @@ class Keeping(Operations):
         progress: Progress | None = None,
         permits: Permits | None = None,
         idempotency_key: IdempotencyKey | None = None,
+        dry_run: bool = False,
     ) -> ImportReport:
         """Read JSON Lines: an export, or plain lines of memories.
+
+        Needs memory for one page of lines only.
 
         Args:
             lines: One JSON object each; blank ones are passed over.
@@ -45,6 +49,9 @@ class Keeping(Operations):
             permits: Tells of a namespace whether lines may be about it; all may by default.
             idempotency_key: Names this import, so that each line is dealt with once:
                 repeated, it goes on where it was, whatever was written since.
+            dry_run: Only say what would be imported and which lines are not
+                acceptable. Whether the ends of a link are there shows only when
+                it is written.
 
         Returns:
             What was imported, and which lines were left out and why. Importing
@@ -61,6 +68,7 @@ class Keeping(Operations):
             progress=progress,
             permits=permits,
             key=idempotency_key,
+            dry_run=dry_run,
         )
 
     async def follow_up(self) -> int:

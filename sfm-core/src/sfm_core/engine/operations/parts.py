@@ -9,9 +9,12 @@ from sfm_core.engine.adopting import Adopting
 from sfm_core.engine.answers import AnswerKeeper
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
+from sfm_core.engine.clearing import Clearing
 from sfm_core.engine.explaining import Explaining
+from sfm_core.engine.exporting import Exporting
 from sfm_core.engine.following import Following
 from sfm_core.engine.forget import Forgetting
+from sfm_core.engine.importing import Importing
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
 from sfm_core.engine.paths import PathFinding
@@ -25,7 +28,6 @@ from sfm_core.engine.replay import Replaying
 from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.timely import Timely
-from sfm_core.engine.transfer import Exporting, Importing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class Parts:
     adopting: Adopting
     remembering: Remembering
     forgetting: Forgetting
+    clearing: Clearing
     reading: Reading
     recalling: Recalling
     timely: Timely

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime, timedelta
 
+from sfm_core.engine.importing import Progress
 from sfm_core.engine.operations.parts import Operations
-from sfm_core.engine.transfer import Progress
 from sfm_core.model.events import EventPage, EventType
 from sfm_core.model.report import ReplayReport
 

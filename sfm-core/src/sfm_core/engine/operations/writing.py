@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from sfm_core.engine.clearing import MAX_EXAMINED
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.errors import SfmError
 from sfm_core.model.coordinate import Coordinate
@@ -13,7 +14,8 @@ from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.model.patch import MemoryPatch
 from sfm_core.model.payload import Payload
 from sfm_core.model.precondition import Precondition
-from sfm_core.model.report import Removed, Stored
+from sfm_core.model.report import Cleared, Removed, Stored
+from sfm_core.model.selection import Selection
 
 _ANYWHERE = Coordinate((0.0,))
 
@@ -247,3 +249,37 @@ class Writing(Operations):
             IdempotencyKeyReusedError: The key was given to another write; nothing was deleted.
         """
         return await self._parts.forgetting.delete_many(namespace, coordinates, idempotency_key)
+
+    async def delete_matching(
+        self,
+        namespace: str,
+        selection: Selection,
+        *,
+        after: Coordinate | None = None,
+        limit: int = MAX_EXAMINED,
+        dry_run: bool = False,
+    ) -> Cleared:
+        """Delete the memories that a selection picks, and their links, part by part.
+
+        The truth itself is looked through, so what the index does not know yet
+        is deleted, too. Each memory is judged as it is when it is deleted: one
+        that has been changed meanwhile, so that it is not picked any more, stays.
+
+        Args:
+            namespace: Where they live.
+            selection: What picks them.
+            after: Where to go on: `next_after` of the part before.
+            limit: Most memories to look at, picked or not.
+            dry_run: Only count them.
+
+        Returns:
+            How many were picked and deleted, and where the next part begins.
+
+        Raises:
+            LimitExceededError: The limit is too high; nothing was deleted.
+            BackendError: A backend failed; some may be deleted, and the same
+                again deletes the rest.
+        """
+        return await self._parts.clearing.delete_matching(
+            namespace, selection, after=after, limit=limit, dry_run=dry_run
+        )
