@@ -77,7 +77,7 @@ BODIES: dict[str, dict[str, object]] = {
     "/recall_with_context": {"query": "what?", "context": {"now": "here"}, "explain": True},
     "/link": {"from_coord": "1,1", "to_coord": "2,2", "type": "related", "weight": 1.0},
     "/unlink": {"from_coord": "1,1", "to_coord": "2,2", "type": "related"},
-    "/delete_many": {"coords": ["7,7"]},
+    "/delete_many": {"coords": ["7,7"], "dry_run": False, "limit": 10},
     "/store_bulk": {"items": [{"coord": "3,3", "payload": {"text": "one of many"}}]},
     "/export_memories": {"path": "a.jsonl", "namespaces": ["hostile"]},
     "/import_memories": {"path": "a.jsonl"},

@@ -138,6 +138,47 @@ def test_an_export_comes_back_by_import(sfm: Call, tmp_path: Path) -> None:
     assert sfm("stats", "--json").document["total_memories"] == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.jsonl.gz", ()), ("a.jsonl.zst", ()), ("a", ("--compress", "zstd"))],
+)
+def test_a_packed_export_comes_back_by_import(
+    sfm: Call, tmp_path: Path, name: str, options: tuple[str, ...]
+) -> None:
+    sfm("store", "one", "--coord", "1")
+    file = tmp_path / name
+    told = sfm("export", str(file), "--only", tmp_path.name, *options, "--json").document
+    assert (told["memories"], told["links"], told["exported"]) == (1, 0, 3)
+    assert len(str(told["sha256"])) == 64
+    assert not file.read_bytes().startswith(b"{")
+    sfm("delete", "1")
+    assert sfm("import", str(file), "--json").document["imported"] == 1
+
+
+def test_an_import_of_all_or_nothing_stores_nothing_where_a_line_is_bad(
+    sfm: Call, tmp_path: Path
+) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_text('{"coord": "1", "payload": {}}\nnot json\n')
+    refused = sfm("import", str(file), "--atomic")
+    assert refused.status == Exit.INVALID
+    assert "Line 2" in refused.err
+    tried = sfm("import", str(file), "--dry-run")
+    assert tried.status == Exit.FOUND_PROBLEMS
+    assert "Acceptable are 1 memories and 0 links." in tried.out
+    assert sfm("stats", "--json").document["total_memories"] == 0
+
+
+def test_delete_many_deletes_what_a_filter_picks(sfm: Call) -> None:
+    for coord, color in (("1", "red"), ("2", "blue"), ("3", "red")):
+        sfm("store", f'{{"color": "{color}"}}', "--coord", coord)
+    picked = ("delete-many", "--filters", '{"color": "red"}')
+    assert sfm(*picked, "--dry-run").out.split("\n")[:3] == ["Would delete 2.", "1", "3"]
+    assert sfm(*picked).out == "Deleted 2.\n"
+    assert sfm("range", "0", "9").out == "2\n"
+    assert sfm(*picked, "--idempotency-key", "k").status == Exit.INVALID
+
+
 def test_an_import_tells_bad_lines_and_goes_on(sfm: Call, tmp_path: Path) -> None:
     file = tmp_path / "lines.jsonl"
     file.write_bytes(

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sfm_server.limits import split_lines
+from sfm_server.packing import split_lines
 from sfm_server.problems import BodyTooLargeError
 from sfm_server.settings import Settings
 

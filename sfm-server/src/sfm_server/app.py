@@ -42,7 +42,17 @@ from sfm_server.problems import (
     problem_response,
     status_of,
 )
-from sfm_server.routes import admin, events, graph, listings, memories, memory, recall, system
+from sfm_server.routes import (
+    admin,
+    events,
+    graph,
+    listings,
+    memories,
+    memory,
+    recall,
+    system,
+    transfer,
+)
 from sfm_server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -136,9 +146,11 @@ def create_app(
     app.state.failure = None
     app.state.quarantined = []
     app.state.closing = asyncio.Event()
-    for module in (memories, memory, listings, recall, graph, events, system, admin):
+    modules = (memories, memory, listings, recall, graph, events, system, transfer, admin)
+    for module in modules:
         app.include_router(module.router)
-    app.include_router(admin.json_router)
+    for module in (transfer, admin):
+        app.include_router(module.json_router)
     _add_handlers(app)
     guard(app, {**RULES, **rules})
     return app

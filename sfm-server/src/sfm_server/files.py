@@ -30,36 +30,24 @@ class FileWorker:
         """Finish the operation in hand and end the thread."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    async def write_lines(self, folder: Path | None, path: str, lines: AsyncIterable[bytes]) -> int:
+    async def write(self, folder: Path | None, path: str, blocks: AsyncIterable[bytes]) -> None:
         """Write a file of the export folder that is either whole or not there.
 
         Args:
             folder: The export folder, if there is one.
             path: Where in it the file is to be; what was there is replaced.
-            lines: Lines without their ends.
-
-        Returns:
-            How many lines were written.
+            blocks: What is to be in it.
 
         Raises:
             ForbiddenPathError: The path may not be written to.
         """
         target = await self.run(lambda: Replacement(folder, path))
-        count = 0
         try:
-            block = bytearray()
-            async for line in lines:
-                block += line
-                block += b"\n"
-                count += 1
-                if len(block) >= _CHUNK:
-                    full, block = bytes(block), bytearray()
-                    await self.run(partial(target.file.write, full))
-            await self.run(partial(target.file.write, bytes(block)))
+            async for block in blocks:
+                await self.run(partial(target.file.write, block))
             await self.run(target.finish)
         finally:
             await self.run(target.close)
-        return count
 
     async def read_chunks(self, folder: Path | None, path: str) -> AsyncGenerator[bytes]:
         """Read a file of the export folder part by part.

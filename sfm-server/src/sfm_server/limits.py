@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 
 import msgspec
 from fastapi import Request
@@ -125,35 +125,6 @@ async def read_body(request: Request) -> bytes:
         if len(body) > limit:
             raise _too_large(limit)
     return bytes(body)
-
-
-async def split_lines(chunks: AsyncIterable[bytes], *, limit: int) -> AsyncGenerator[bytes]:
-    """Cut a stream into lines.
-
-    Args:
-        chunks: Parts of the stream, of any size.
-        limit: Longest line, in bytes.
-
-    Yields:
-        Lines without their ends.
-
-    Raises:
-        BodyTooLargeError: A line is longer than the limit; the lines before it are out already.
-    """
-    rest = bytearray()
-    async for chunk in chunks:
-        *whole, last = chunk.split(b"\n")
-        for line in whole:
-            yield bytes(rest) + line
-            rest.clear()
-        rest += last
-        if len(rest) > limit:
-            raise BodyTooLargeError(
-                f"A line takes more than {limit} bytes.",
-                remedy="Send shorter lines, or raise SFM_MAX_BODY_BYTES.",
-            )
-    if rest:
-        yield bytes(rest)
 
 
 def media_type(request: Request) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from starlette.responses import Response
 
 from sfm_core import errors
+from sfm_core.model.report import LineError
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:sfm:error:"
@@ -125,6 +126,35 @@ class ForbiddenPathError(RequestError):
     code = "forbidden-path"
 
 
+class ImportRefusedError(errors.InvalidInputError):
+    """Lines of an import that is all or nothing are not acceptable; nothing was stored.
+
+    Attributes:
+        lines: The first of them, with the reason.
+    """
+
+    code = "import-refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str = "lines",
+        lines: Sequence[LineError] = (),
+        remedy: str = "",
+    ) -> None:
+        """Keep the lines along with how many there are.
+
+        Args:
+            message: How many there are.
+            field: What is at fault.
+            lines: The first of them, with the reason.
+            remedy: What the caller can do.
+        """
+        super().__init__(message, field=field, remedy=remedy)
+        self.lines = tuple(lines)
+
+
 class NoSuchRouteError(RequestError):
     """There is no such endpoint."""
 
@@ -212,7 +242,8 @@ class Problem:
         backend: Scheme of the backend that failed, or null.
         expected_version: The version that the request named, or null.
         actual_version: The version that there is, or null.
-        errors: Every fault of a request that does not fit the OpenAPI document.
+        errors: Every fault of a request that does not fit the OpenAPI document, or
+            the first 1,000 lines of an import that are not acceptable.
     """
 
     type: str
@@ -261,6 +292,10 @@ def problem_of(
         The body of the answer.
     """
     conflict = error if isinstance(error, errors.VersionConflictError) else None
+    if isinstance(error, ImportRefusedError) and error.lines:
+        faults = [
+            FieldProblem(field=f"line {one.line}", message=one.message) for one in error.lines
+        ]
     return Problem(
         type=f"{TYPE_PREFIX}{error.code}",
         title=title_of(type(error)),

@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "get": "memories:get",
         "history": "memories:history",
         "delete": "memories:delete",
-        "delete-many": "memories:delete_many",
+        "delete-many": "deleting:delete_many",
         "range": "memories:find_range",
         "link": "links:link",
         "unlink": "links:unlink",

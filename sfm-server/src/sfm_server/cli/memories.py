@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from sfm_server.cli import arguments
@@ -172,33 +170,6 @@ def delete(
     show(target.run(work), as_json=target.as_json, text=lambda: "Deleted.")
 
 
-@click.command("delete-many", context_settings=arguments.NEGATIVE_NUMBERS)
-@click.argument("coords", nargs=-1)
-@click.option("--file", "path", help="File with one coordinate a line; - is standard input.")
-@arguments.key_option
-@with_target
-def delete_many(
-    target: Target, *, coords: tuple[str, ...], path: str | None, idempotency_key: str | None
-) -> None:
-    """Delete the memories at COORDS, passing over those that do not exist."""
-    wanted = [*coords, *(_coords_in(arguments.readable_file(path)) if path else ())]
-
-    async def work(client: MemoryClient) -> DeletedAnswer:
-        answers = [
-            await client.delete_many(
-                wanted[start : start + _BATCH], key=arguments.key_of_part(idempotency_key, start)
-            )
-            for start in range(0, len(wanted), _BATCH)
-        ]
-        return DeletedAnswer(
-            deleted=sum(one.deleted for one in answers),
-            position=",".join(one.position for one in answers if one.position),
-        )
-
-    answer = target.run(work)
-    show(answer, as_json=target.as_json, text=lambda: f"Deleted {answer.deleted}.")
-
-
 @click.command("range", context_settings=arguments.NEGATIVE_NUMBERS)
 @click.argument("low", metavar="MIN")
 @click.argument("high", metavar="MAX")
@@ -226,14 +197,6 @@ def find_range(
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: "\n".join(answer.coords))
-
-
-_BATCH = 500
-
-
-def _coords_in(path: Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _described(answer: MemoryAnswer) -> str:

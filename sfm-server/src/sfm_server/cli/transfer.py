@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 import msgspec
 
-from sfm_core.errors import InvalidInputError, StorageFullError
+from sfm_core.errors import BackendUnavailableError, InvalidInputError
 from sfm_server.cli import arguments
 from sfm_server.cli.exits import Exit
+from sfm_server.cli.line_files import count_lines, lines_of, output
 from sfm_server.cli.output import progress_bar, show
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import Item, MemoryClient
-from sfm_server.schemas.admin import ImportAnswer
+from sfm_server.codings import Coding, coding_of_name
+from sfm_server.schemas.admin import ImportAnswer, ImportMode
 from sfm_server.schemas.memories import EpisodeAnswer, ItemError, StoredManyAnswer
 from sfm_server.schemas.values import TypeName
 
 _BATCH = 500
-_COUNTED_AT_ONCE = 1 << 20
+_CODINGS = {"gzip": Coding.GZIP, "zstd": Coding.ZSTD, "none": Coding.NONE}
 _SHOWN_ERRORS = 20
 
 
@@ -39,54 +39,98 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     expected_version: int | None = None
 
 
+class _Footer(msgspec.Struct, frozen=True, kw_only=True, tag="footer", tag_field="kind"):
+    """The last line of an export; servers of before have written no checksum."""
+
+    memories: int
+    links: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedAnswer:
+    """What an export has written.
+
+    Attributes:
+        exported: How many lines.
+        path: Where to.
+        memories: How many memories they describe.
+        links: How many links.
+        sha256: Checksum of all lines but the last.
+    """
+
+    exported: int
+    path: str
+    memories: int
+    links: int
+    sha256: str
+
+
 @click.command("import")
 @click.argument("file")
 @arguments.key_option
+@click.option("--atomic", is_flag=True, help="Store nothing if a line is not acceptable.")
+@click.option("--dry-run", is_flag=True, help="Only say which lines are not acceptable.")
 @with_target
-def import_file(target: Target, *, file: str, idempotency_key: str | None) -> int:
+def import_file(
+    target: Target, *, file: str, idempotency_key: str | None, atomic: bool, dry_run: bool
+) -> int:
     """Store what the JSON Lines of FILE say; - is standard input.
 
-    FILE is an export, or has lines {namespace, coord, type, payload}. Lines
-    that cannot be understood are told by their number, and the rest goes on;
-    the exit status is then 1. Importing a file again changes nothing.
+    FILE is an export, or has lines {namespace, coord, type, payload}; it may be
+    packed with gzip or zstd. Lines that cannot be understood are told by their
+    number, and the rest goes on; the exit status is then 1. Importing a file
+    again changes nothing, so an import that was cut off is simply run again.
     """
     path = arguments.readable_file(file)
-    total = None if file == "-" else _count_lines(path)
+    mode = ImportMode.ATOMIC if atomic else ImportMode.LINES
+    mode = ImportMode.CHECK if dry_run else mode
+    total = count_lines(path) if file != "-" else None
 
     async def work(client: MemoryClient) -> ImportAnswer:
-        with progress_bar("Importing", total) as advance:
-            return await client.import_lines(_lines(path), advance, key=idempotency_key)
+        with progress_bar("Reading" if dry_run else "Importing", total) as advance:
+            return await client.import_lines(
+                lines_of(path), advance, mode=mode, key=idempotency_key
+            )
 
     answer = target.run(work)
-    show(answer, as_json=target.as_json, text=lambda: _imported(answer))
+    show(answer, as_json=target.as_json, text=lambda: _imported(answer, dry_run=dry_run))
     return Exit.FOUND_PROBLEMS if answer.failed else Exit.OK
 
 
 @click.command()
 @click.argument("file")
 @click.option("--only", "namespaces", multiple=True, help="Only this namespace; repeatable.")
+@click.option(
+    "--compress",
+    type=click.Choice(["gzip", "zstd", "none"]),
+    help="How to pack it; otherwise by the end of FILE, .gz or .zst.",
+)
 @with_target
-def export(target: Target, *, file: str, namespaces: tuple[str, ...]) -> None:
+def export(target: Target, *, file: str, namespaces: tuple[str, ...], compress: str | None) -> None:
     """Write all memories and links to FILE as JSON Lines; - is standard output.
 
-    All namespaces are exported unless --only names some.
+    All namespaces are exported unless --only names some. The last line has the
+    number of memories and links, and the SHA-256 of the lines before it.
     """
+    coding = coding_of_name(file) if compress is None else _CODINGS[compress]
 
-    async def work(client: MemoryClient) -> int:
-        count = 0
-        with _output(file) as out, progress_bar("Exporting") as advance:
-            async for line in client.export(namespaces or None):
-                out.write(line + b"\n")
-                count += 1
-                advance(1)
-        return count
+    async def work(client: MemoryClient) -> ExportedAnswer:
+        with output(file, coding) as out, progress_bar("Exporting") as advance:
+            lines, last = 0, b""
+            async with aclosing(client.export(namespaces or None)) as exported:
+                async for line in exported:
+                    out.write(line + b"\n")
+                    lines, last = lines + 1, line
+                    advance(1)
+            return _exported(file, lines, last)
 
     written = target.run(work)
     if file != "-":
         show(
-            {"exported": written, "path": file},
+            written,
             as_json=target.as_json,
-            text=lambda: f"Exported {written} lines to {file}.",
+            text=lambda: f"Exported {written.exported} lines to {file}.",
         )
 
 
@@ -122,13 +166,6 @@ def store_bulk(target: Target, *, file: str, idempotency_key: str | None) -> int
     return Exit.FOUND_PROBLEMS if answer.errors else Exit.OK
 
 
-async def _lines(path: Path) -> AsyncGenerator[bytes]:
-    # Reading a line takes microseconds, and nothing else runs in this process meanwhile.
-    with path.open("rb") as file:
-        for line in file:
-            yield line.rstrip(b"\r\n")
-
-
 def _items(path: Path) -> Iterator[Item]:
     decoder = msgspec.json.Decoder(_Line)
     with path.open("rb") as file:
@@ -158,40 +195,27 @@ def _joined(components: list[float]) -> str:
     return ",".join(map(repr, components))
 
 
-@contextmanager
-def _output(file: str) -> Generator[BinaryIO]:
-    """Open a file that appears under its name only when it is whole."""
-    if file == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    path = Path(file)
-    partial = path.with_name(f".{path.name}.partial")
+def _exported(file: str, lines: int, last: bytes) -> ExportedAnswer:
     try:
-        with partial.open("wb") as out:
-            yield out
-        partial.replace(path)
-    except OSError as error:
-        raise StorageFullError(
-            f"{file} cannot be written: {error.strerror or error}.",
-            backend="file",
-            remedy="Name a file in a folder that exists, with room left.",
+        footer = msgspec.json.decode(last, type=_Footer)
+    except msgspec.DecodeError as error:
+        raise BackendUnavailableError(
+            "The export was cut off: its last line is missing.",
+            backend="export",
+            remedy="Nothing was written; export again.",
         ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
+    return ExportedAnswer(
+        exported=lines,
+        path=file,
+        memories=footer.memories,
+        links=footer.links,
+        sha256=footer.sha256,
+    )
 
 
-def _count_lines(path: Path) -> int:
-    count = 0
-    with path.open("rb") as file:
-        while block := file.read(_COUNTED_AT_ONCE):
-            count += block.count(b"\n")
-    return count
-
-
-def _imported(answer: ImportAnswer) -> str:
-    lines = [f"Imported {answer.imported} memories and {answer.links} links."]
+def _imported(answer: ImportAnswer, *, dry_run: bool) -> str:
+    done = "Acceptable are" if dry_run else "Imported"
+    lines = [f"{done} {answer.imported} memories and {answer.links} links."]
     lines += [f"Line {error.line}: {error.message}" for error in answer.errors[:_SHOWN_ERRORS]]
     if answer.failed > _SHOWN_ERRORS:
         lines.append(f"… and {answer.failed - _SHOWN_ERRORS} more lines.")

@@ -14,12 +14,13 @@ from sfm_server.clients.answers import checked, decoded, error_of
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.idempotency import key_header
 from sfm_server.schemas import links
-from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
+from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, ImportMode, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
 from sfm_server.schemas.listings import CoordsAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
+    DeletedManyAnswer,
     HistoryAnswer,
     MemoryAnswer,
     StoredAnswer,
@@ -90,9 +91,26 @@ class HttpClient:
         path = f"/memories/{quote(coord, safe=',')}"
         return await self._answer("DELETE", path, DeletedAnswer, query=query, key=key)
 
-    async def delete_many(self, coords: Sequence[str], *, key: str | None = None) -> DeletedAnswer:
+    async def delete_many(
+        self, coords: Sequence[str], *, key: str | None = None, dry_run: bool = False
+    ) -> DeletedManyAnswer:
         """Delete many memories, passing over those that do not exist."""
-        return await self._post("/delete_many", {"coords": list(coords)}, DeletedAnswer, key=key)
+        body: dict[str, object] = {"coords": list(coords), "dry_run": dry_run}
+        return await self._post("/delete_many", body, DeletedManyAnswer, key=key)
+
+    async def delete_picked(
+        self,
+        filters: Mapping[str, object] | None,
+        type_name: TypeName | None,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        dry_run: bool = False,
+    ) -> DeletedManyAnswer:
+        """Delete what a filter picks among so many memories."""
+        body: dict[str, object] = {"dry_run": dry_run, "limit": limit}
+        body |= _without_none({"filters": filters, "type": type_name, "cursor": cursor})
+        return await self._post("/delete_many", body, DeletedManyAnswer)
 
     async def link(
         self,
@@ -174,16 +192,22 @@ class HttpClient:
                     raise error_of(response)
                 async for line in _lines(response):
                     yield line
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
             raise _unreachable(self._http, error) from error
 
     async def import_lines(
-        self, lines: AsyncIterable[bytes], progress: Progress, *, key: str | None = None
+        self,
+        lines: AsyncGenerator[bytes],
+        progress: Progress,
+        *,
+        mode: ImportMode = ImportMode.LINES,
+        key: str | None = None,
     ) -> ImportAnswer:
         """Store what JSON Lines say; progress is what was sent."""
         response = await self._send(
             "POST",
             "/import_memories",
+            query={"mode": mode.value},
             content=_blocks(lines, progress),
             headers={"Content-Type": _LINES} | key_header(key),
         )
@@ -328,7 +352,7 @@ def _given(**options: str | None) -> dict[str, str]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _unreachable(http: httpx.AsyncClient, error: httpx.TransportError) -> errors.SfmError:
+def _unreachable(http: httpx.AsyncClient, error: httpx.RequestError) -> errors.SfmError:
     reason = str(error) or type(error).__name__
     return errors.BackendUnavailableError(
         f"{http.base_url} does not answer: {reason}.",

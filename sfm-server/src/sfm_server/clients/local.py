@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Literal
 
@@ -12,16 +12,19 @@ from sfm_core.model.events import EventType
 from sfm_core.model.memory import Episode, NewMemory
 from sfm_server import pages, wire, wire_links
 from sfm_server.clients.protocol import Item, Progress, Question
+from sfm_server.deleting import Picked, delete_at, delete_picked
 from sfm_server.freshness import is_stale
 from sfm_server.idempotency import key_of
+from sfm_server.importing import Import
 from sfm_server.recalling import Wishes, answer, scored
 from sfm_server.schemas import links
-from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
+from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, ImportMode, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
 from sfm_server.schemas.listings import CoordsAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
+    DeletedManyAnswer,
     HistoryAnswer,
     MemoryAnswer,
     StoredAnswer,
@@ -118,15 +121,29 @@ class LocalClient:
         wire.need(bool(deleted), f"memory at {at}")
         return wire.deleted(deleted)
 
-    async def delete_many(self, coords: Sequence[str], *, key: str | None = None) -> DeletedAnswer:
+    async def delete_many(
+        self, coords: Sequence[str], *, key: str | None = None, dry_run: bool = False
+    ) -> DeletedManyAnswer:
         """Delete many memories, passing over those that do not exist."""
         coordinates = [
             Coordinate.parse(coord, field=f"coords[{place}]") for place, coord in enumerate(coords)
         ]
-        deleted = await self._engine.delete_many(
-            self._namespace, coordinates, idempotency_key=key_of(key)
+        return await delete_at(
+            self._engine, self._namespace, coordinates, key=key_of(key), dry_run=dry_run
         )
-        return wire.deleted(deleted)
+
+    async def delete_picked(
+        self,
+        filters: Mapping[str, object] | None,
+        type_name: TypeName | None,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        dry_run: bool = False,
+    ) -> DeletedManyAnswer:
+        """Delete what a filter picks among so many memories."""
+        picked = Picked(filters=filters, type=type_name, limit=limit, cursor=cursor)
+        return await delete_picked(self._engine, self._namespace, picked, key=None, dry_run=dry_run)
 
     async def link(
         self,
@@ -230,16 +247,16 @@ class LocalClient:
         return self._engine.export(namespaces)
 
     async def import_lines(
-        self, lines: AsyncIterable[bytes], progress: Progress, *, key: str | None = None
+        self,
+        lines: AsyncGenerator[bytes],
+        progress: Progress,
+        *,
+        mode: ImportMode = ImportMode.LINES,
+        key: str | None = None,
     ) -> ImportAnswer:
         """Store what JSON Lines say."""
-        report = await self._engine.import_lines(
-            lines,
-            default_namespace=self._namespace,
-            progress=progress,
-            idempotency_key=key_of(key),
-        )
-        return wire.import_report(report)
+        importing = Import(namespace=self._namespace, mode=mode, key=key_of(key), progress=progress)
+        return wire.import_report(await importing.run(self._engine, lines))
 
     async def collections(self) -> CollectionsAnswer:
         """List the collections of the vector store."""

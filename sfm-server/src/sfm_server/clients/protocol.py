@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from sfm_server.schemas import links
-from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, RebuildAnswer
+from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, ImportMode, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
 from sfm_server.schemas.listings import CoordsAnswer
 from sfm_server.schemas.memories import (
     DeletedAnswer,
+    DeletedManyAnswer,
     EpisodeAnswer,
     HistoryAnswer,
     MemoryAnswer,
@@ -117,8 +118,22 @@ class MemoryClient(Protocol):
         """Delete a memory; it is an error if there is none."""
         ...
 
-    async def delete_many(self, coords: Sequence[str], *, key: str | None = None) -> DeletedAnswer:
+    async def delete_many(
+        self, coords: Sequence[str], *, key: str | None = None, dry_run: bool = False
+    ) -> DeletedManyAnswer:
         """Delete many memories, passing over those that do not exist."""
+        ...
+
+    async def delete_picked(
+        self,
+        filters: Mapping[str, object] | None,
+        type_name: TypeName | None,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        dry_run: bool = False,
+    ) -> DeletedManyAnswer:
+        """Delete what a filter picks among so many memories."""
         ...
 
     async def link(
@@ -184,7 +199,12 @@ class MemoryClient(Protocol):
         ...
 
     async def import_lines(
-        self, lines: AsyncIterable[bytes], progress: Progress, *, key: str | None = None
+        self,
+        lines: AsyncGenerator[bytes],
+        progress: Progress,
+        *,
+        mode: ImportMode = ImportMode.LINES,
+        key: str | None = None,
     ) -> ImportAnswer:
         """Store what JSON Lines say."""
         ...

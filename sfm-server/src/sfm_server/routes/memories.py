@@ -9,10 +9,11 @@ from sfm_core.model.memory import Episode
 from sfm_server import wire
 from sfm_server.conditions import KeyHeader
 from sfm_server.context import BodyContext, JsonAnswer
+from sfm_server.deleting import Picked, delete_at, delete_picked
 from sfm_server.limits import JsonRoute
 from sfm_server.routes.documented import failures
 from sfm_server.schemas import requests
-from sfm_server.schemas.memories import DeletedAnswer, StoredAnswer, StoredManyAnswer
+from sfm_server.schemas.memories import DeletedManyAnswer, StoredAnswer, StoredManyAnswer
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
@@ -94,20 +95,30 @@ async def store_bulk(
 @router.post(
     "/delete_many",
     tags=["admin"],
-    response_model=DeletedAnswer,
-    responses=failures(body=True),
+    response_model=DeletedManyAnswer,
+    responses=failures(errors.InvalidCursorError, body=True),
 )
 async def delete_many(
     body: requests.DeleteManyRequest, context: BodyContext, key: KeyHeader
 ) -> JsonAnswer:
-    """Delete many memories; those that do not exist are passed over."""
+    """Delete many memories, at coordinates or picked by a filter; with `dry_run`, count them.
+
+    Coordinates without a memory are passed over. What a filter picks is looked for in
+    the truth, `limit` memories at a time: `next_cursor` asks for the next part.
+    """
+    namespace = context.namespace_of(body)
+    if body.coords is None:
+        picked = Picked(filters=body.filters, type=body.type, limit=body.limit, cursor=body.cursor)
+        return JsonAnswer(
+            await delete_picked(context.engine, namespace, picked, key=key, dry_run=body.dry_run)
+        )
+    _refuse_to_pick(body)
     coordinates = [
         wire.coordinate(coord, field=f"coords[{place}]") for place, coord in enumerate(body.coords)
     ]
-    deleted = await context.engine.delete_many(
-        context.namespace_of(body), coordinates, idempotency_key=key
+    return JsonAnswer(
+        await delete_at(context.engine, namespace, coordinates, key=key, dry_run=body.dry_run)
     )
-    return JsonAnswer(wire.deleted(deleted))
 
 
 def episode_of(body: requests.MemoryBody) -> Episode | None:
@@ -115,3 +126,12 @@ def episode_of(body: requests.MemoryBody) -> Episode | None:
     if body.episode is None:
         return None
     return Episode(name=body.episode.name, order=body.episode.order)
+
+
+def _refuse_to_pick(body: requests.DeleteManyRequest) -> None:
+    if body.filters is not None or body.type is not None or body.cursor is not None:
+        raise errors.InvalidInputError(
+            "Coordinates were given beside something that picks memories.",
+            field="coords",
+            remedy="Give either coords, or filters and type.",
+        )

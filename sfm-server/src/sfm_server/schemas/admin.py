@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ImportMode(StrEnum):
+    """What becomes of an import when one of its lines is not acceptable."""
+
+    LINES = "lines"
+    """The others are stored."""
+    ATOMIC = "atomic"
+    """None is."""
+    CHECK = "check"
+    """None is stored in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,3 +143,22 @@ class DeletedAnswer:
     deleted: int
     ok: bool = True
     position: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedManyAnswer(DeletedAnswer):
+    """How many memories were deleted, or would be.
+
+    Attributes:
+        matched: How many there were to delete.
+        examined: How many were looked at for that.
+        dry_run: Whether they were only counted.
+        examples: Coordinates of the first of those that a filter or type has picked.
+        next_cursor: What asks for the next part, where there is one.
+    """
+
+    matched: int = 0
+    examined: int = 0
+    dry_run: bool = False
+    examples: list[str] = field(default_factory=list[str])
+    next_cursor: Cursor = field(default_factory=unasked)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sfm_core.engine.clearing import MAX_EXAMINED
 from sfm_server.schemas.values import TypeName
 
 Coord = Annotated[
@@ -177,9 +178,24 @@ class UnlinkRequest(Request):
 
 
 class DeleteManyRequest(Request):
-    """Delete many memories."""
+    """Delete many memories: those at `coords`, or those that `filters` and `type` pick."""
 
-    coords: list[Coord]
+    coords: list[Coord] | None = Field(
+        default=None, description="These memories, and nothing else."
+    )
+    filters: Filters = None
+    type: TypeName | None = Field(default=None, description="Only memories of this type.")
+    dry_run: bool = Field(default=False, description="Whether only to count them.")
+    limit: int = Field(
+        default=10_000,
+        ge=1,
+        le=MAX_EXAMINED,
+        description="With `filters` or `type`: how many memories to look at. "
+        "If there are more, the answer has `next_cursor`.",
+    )
+    cursor: str | None = Field(
+        default=None, description="Where to go on: `next_cursor` of the answer before."
+    )
 
 
 class ExportRequest(BaseModel):

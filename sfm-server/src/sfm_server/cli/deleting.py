@@ -1,0 +1,141 @@
+"""The command that deletes many memories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from msgspec import UNSET
+
+from sfm_core.errors import InvalidInputError
+from sfm_server.cli import arguments
+from sfm_server.cli.output import progress_bar, show
+from sfm_server.cli.target import Target, with_target
+from sfm_server.clients.protocol import MemoryClient
+from sfm_server.schemas.memories import DeletedManyAnswer
+from sfm_server.schemas.values import TypeName
+
+_BATCH = 500
+_LOOKED_AT_ONCE = 10_000
+_EXAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picked:
+    """What picks memories, and whether they are only to be counted."""
+
+    filters: Mapping[str, object] | None
+    type_name: TypeName | None
+    dry_run: bool
+
+
+@click.command("delete-many", context_settings=arguments.NEGATIVE_NUMBERS)
+@click.argument("coords", nargs=-1)
+@click.option("--file", "path", help="File with one coordinate a line; - is standard input.")
+@click.option("--filters", metavar="JSON", help="Only memories whose payload matches.")
+@arguments.type_option
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+@arguments.key_option
+@with_target
+def delete_many(
+    target: Target,
+    *,
+    coords: tuple[str, ...],
+    path: str | None,
+    filters: str | None,
+    type_name: TypeName | None,
+    dry_run: bool,
+    idempotency_key: str | None,
+) -> None:
+    """Delete the memories at COORDS, or those that --filters and --type pick.
+
+    Coordinates without a memory are passed over. What a filter picks is looked
+    for in the truth, and needs no idempotency key: the same command again
+    deletes what is still picked.
+    """
+    wanted = [*coords, *(_coords_in(arguments.readable_file(path)) if path else ())]
+    picks = filters is not None or type_name is not None
+    if picks:
+        _refuse_beside(bool(wanted or idempotency_key))
+    picked = _Picked(
+        filters=None if filters is None else arguments.json_object(filters, field="filters"),
+        type_name=type_name,
+        dry_run=dry_run,
+    )
+
+    async def work(client: MemoryClient) -> DeletedManyAnswer:
+        if picks:
+            return await _delete_picked(client, picked)
+        return await _delete_at(client, wanted, key=idempotency_key, dry_run=dry_run)
+
+    answer = target.run(work)
+    show(answer, as_json=target.as_json, text=lambda: _told(answer))
+
+
+def _refuse_beside(given: bool) -> None:  # noqa: FBT001 - reads like a sentence
+    if given:
+        raise InvalidInputError(
+            "--filters and --type go with neither coordinates nor an idempotency key.",
+            field="filters",
+            remedy="Leave one of them out.",
+        )
+
+
+async def _delete_at(
+    client: MemoryClient, wanted: Sequence[str], *, key: str | None, dry_run: bool
+) -> DeletedManyAnswer:
+    answers: list[DeletedManyAnswer] = []
+    with progress_bar("Deleting", len(wanted)) as advance:
+        for start in range(0, len(wanted), _BATCH):
+            part = wanted[start : start + _BATCH]
+            answers.append(
+                await client.delete_many(
+                    part, key=arguments.key_of_part(key, start), dry_run=dry_run
+                )
+            )
+            advance(len(part))
+    return _together(answers, dry_run=dry_run)
+
+
+async def _delete_picked(client: MemoryClient, picked: _Picked) -> DeletedManyAnswer:
+    answers: list[DeletedManyAnswer] = []
+    cursor: str | None = None
+    with progress_bar("Looking") as advance:
+        while True:
+            answer = await client.delete_picked(
+                picked.filters,
+                picked.type_name,
+                limit=_LOOKED_AT_ONCE,
+                cursor=cursor,
+                dry_run=picked.dry_run,
+            )
+            answers.append(answer)
+            advance(answer.examined)
+            if answer.next_cursor is UNSET:
+                return _together(answers, dry_run=picked.dry_run)
+            cursor = str(answer.next_cursor)
+
+
+def _together(answers: Sequence[DeletedManyAnswer], *, dry_run: bool) -> DeletedManyAnswer:
+    return DeletedManyAnswer(
+        deleted=sum(one.deleted for one in answers),
+        matched=sum(one.matched for one in answers),
+        examined=sum(one.examined for one in answers),
+        dry_run=dry_run,
+        examples=[coord for one in answers for coord in one.examples][:_EXAMPLES],
+        position=",".join(one.position for one in answers if one.position),
+    )
+
+
+def _told(answer: DeletedManyAnswer) -> str:
+    if not answer.dry_run:
+        return f"Deleted {answer.deleted}."
+    lines = [f"Would delete {answer.matched}.", *answer.examples]
+    return "\n".join([*lines, "…"] if answer.matched > len(answer.examples) > 0 else lines)
+
+
+def _coords_in(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line.strip() for line in lines if line.strip()]

@@ -1,0 +1,115 @@
+"""Deleting many memories, the same over HTTP and for a memory in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from msgspec import UNSET
+
+from sfm_core.engine.memory_engine import MemoryEngine
+from sfm_core.errors import InvalidInputError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.cursor import cursor_of, place_of
+from sfm_core.model.filters import parse_filter
+from sfm_core.model.idempotency import IdempotencyKey
+from sfm_core.model.memory import MemoryType
+from sfm_core.model.selection import Selection
+from sfm_server.idempotency import HEADER
+from sfm_server.pages import coordinate_of
+from sfm_server.schemas.memories import DeletedManyAnswer
+from sfm_server.schemas.values import TypeName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """What picks the memories to delete.
+
+    Attributes:
+        filters: JSON form of a filter.
+        type: Only memories of this type.
+        limit: How many memories to look at.
+        cursor: Where to go on.
+    """
+
+    filters: Mapping[str, object] | None
+    type: TypeName | None
+    limit: int
+    cursor: str | None
+
+
+async def delete_at(
+    engine: MemoryEngine,
+    namespace: str,
+    coordinates: Sequence[Coordinate],
+    *,
+    key: IdempotencyKey | None,
+    dry_run: bool,
+) -> DeletedManyAnswer:
+    """Delete the memories at some coordinates, or count them; see `MemoryEngine.delete_many`."""
+    if dry_run:
+        found = await engine.get_many(namespace, coordinates)
+        there = {one.coordinate for one in found if one is not None}
+        return DeletedManyAnswer(
+            deleted=0, matched=len(there), examined=len(coordinates), dry_run=True
+        )
+    removed = await engine.delete_many(namespace, coordinates, idempotency_key=key)
+    return DeletedManyAnswer(
+        deleted=removed.count,
+        matched=removed.count,
+        examined=len(coordinates),
+        position=str(removed.position),
+    )
+
+
+async def delete_picked(
+    engine: MemoryEngine,
+    namespace: str,
+    picked: Picked,
+    *,
+    key: IdempotencyKey | None,
+    dry_run: bool,
+) -> DeletedManyAnswer:
+    """Delete what a filter picks, or count it; see `MemoryEngine.delete_matching`.
+
+    Args:
+        engine: Where.
+        namespace: Where there.
+        picked: What picks the memories.
+        key: Refused: what a filter picks changes, so there is nothing to repeat exactly.
+        dry_run: Whether only to count.
+
+    Returns:
+        What was done.
+
+    Raises:
+        InvalidInputError: Nothing says what is meant, or there is a key.
+    """
+    if key is not None:
+        raise InvalidInputError(
+            "What a filter picks is deleted without an idempotency key.",
+            field=HEADER,
+            remedy="Leave it out: repeated, the deletion removes what is still picked.",
+        )
+    selection = Selection(
+        filter=parse_filter(picked.filters),
+        type=None if picked.type is None else MemoryType(picked.type),
+    )
+    listing = ("delete", namespace, picked.filters, picked.type, dry_run)
+    cleared = await engine.delete_matching(
+        namespace,
+        selection,
+        after=place_of(picked.cursor, coordinate_of, *listing),
+        limit=picked.limit,
+        dry_run=dry_run,
+    )
+    last = cleared.next_after
+    return DeletedManyAnswer(
+        deleted=cleared.deleted,
+        matched=cleared.matched,
+        examined=cleared.examined,
+        dry_run=dry_run,
+        examples=[str(one) for one in cleared.examples],
+        position=str(cleared.position),
+        next_cursor=UNSET if last is None else cursor_of(str(last), *listing),
+    )
