@@ -77,7 +77,7 @@ async def measure_server(results: Results, data: Path, embedder: str, corpus: Co
     """
     question = post("/recall", {"query": corpus.text(6), "namespace": "bench", "top_k": 10})
     begin = time.perf_counter()
-    with _server(data, embedder) as (process, port):
+    with server(data, embedder) as (process, port):
         await _first_answer(port, question)
         results.tell("from the start of the process to an answer", time.perf_counter() - begin, "s")
         connections = [Connection(port) for _ in range(CLIENTS)]
@@ -103,7 +103,16 @@ async def measure_server(results: Results, data: Path, embedder: str, corpus: Co
 
 
 @contextmanager
-def _server(data: Path, embedder: str) -> Generator[tuple[subprocess.Popen[bytes], int]]:
+def server(data: Path, embedder: str) -> Generator[tuple[subprocess.Popen[bytes], int]]:
+    """Start a server.
+
+    Args:
+        data: Its data folder, which is there.
+        embedder: URL of its embedder.
+
+    Yields:
+        Its process, and the port that it will listen on.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

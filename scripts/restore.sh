@@ -1,0 +1,41 @@
+#!/bin/sh
+# Restore a backup, after verifying that it is whole:
+#
+#     scripts/restore.sh FILE [OPTION ...]
+#
+# What is there already, in the same version or a later one, stays as it is; so a restore that
+# was cut off is simply run again. The options go to `sfm import`, such as
+# --url http://localhost:9595, --token TOKEN or --data FOLDER. SFM names the program, if it is
+# not on the path.
+#
+# Exit status: 0 if everything in the backup is there now; that of `sfm import` if it failed;
+# 1 if the backup is not whole (nothing was stored) or something of it could not be stored.
+set -eu
+# shellcheck source=scripts/_backup.sh
+. "$(dirname -- "$0")/_backup.sh"
+
+case ${1:-} in
+--help | -h)
+    sed -n '2,/^set/{s/^# \{0,1\}//p;}' "$0"
+    exit 0
+    ;;
+'' | -*) die "Name the file: scripts/restore.sh FILE [OPTION ...]" ;;
+esac
+file=$1
+shift
+
+find_sfm
+verify "$file"
+status=0
+answer=$("$sfm" import "$file" --atomic --json "$@") || status=$?
+case $status in
+0 | 1) ;;
+*) exit "$status" ;;
+esac
+failed=$(member "$answer" failed)
+if [ "$failed" != 0 ] || [ "$(member "$answer" imported)" != "$memories" ] ||
+    [ "$(member "$answer" links)" != "$links" ]; then
+    printf '%s\n' "$answer" >&2
+    die "Not all of $file is there: $memories memories and $links links were to be." 1
+fi
+echo "Restored $memories memories and $links links from $file."
