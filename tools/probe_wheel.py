@@ -18,7 +18,11 @@ import traceback
 from collections.abc import Iterator
 
 # What needs an extra, and a package that the extra brings.
-OF_EXTRAS = {"sfm_core.testing": "pytest", "sfm_backend_qdrant.edge": "qdrant_edge"}
+OF_EXTRAS = {
+    "sfm_core.testing": "pytest",
+    "sfm_backend_qdrant.edge": "qdrant_edge",
+    "sfm_server.encryption": "cryptography",
+}
 
 
 def modules(package: str) -> Iterator[str]:

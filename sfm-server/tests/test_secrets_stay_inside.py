@@ -28,6 +28,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
         "SOMA_API_TOKEN": ROOT,
         "SFM_TOKENS_FILE": str(tmp_path / "tokens.json"),
         "SFM_WEBHOOK_SECRET": f"whsec_{CANARY}",
+        # 32 bytes, whatever they are.
+        "SFM_ENCRYPTION_KEYS": f"one:{CANARY * 7}c=",
         "OPENAI_API_KEY": BACKEND,
         "REDIS_PASSWORD": BACKEND,
         # Nobody listens there, which has to be told without the password.

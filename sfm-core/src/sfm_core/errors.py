@@ -26,6 +26,8 @@
     │   ├── ReadOnlyStorageError
     │   │   └── SupersededError
     │   ├── CorruptDataError
+    │   ├── EncryptionKeyError
+    │   │   └── KeyDestroyedError
     │   └── UnsupportedError
     └── ClosedError
 
@@ -282,6 +284,34 @@ class CorruptDataError(BackendError):
     """Stored data could not be understood. It is reported, never treated as missing."""
 
     code = "corrupt-data"
+
+
+class EncryptionKeyError(BackendError):
+    """What is stored is encrypted with a key that is not at hand; nothing of it is lost by that.
+
+    Attributes:
+        key_id: Which key is missing, wrong or destroyed; "" where no key is known.
+    """
+
+    code = "encryption-key"
+
+    def __init__(self, message: str, *, backend: str, key_id: str = "", remedy: str = "") -> None:
+        """Name the key along with what is wrong with it.
+
+        Args:
+            message: What is wrong.
+            backend: Scheme of the backend that holds the data.
+            key_id: Which key.
+            remedy: What an operator can do.
+        """
+        super().__init__(message, backend=backend, remedy=remedy)
+        self.key_id = key_id
+
+
+class KeyDestroyedError(EncryptionKeyError):
+    """What is stored was encrypted with a key that was destroyed, so that nobody can read it."""
+
+    code = "encryption-key-destroyed"
 
 
 class UnsupportedError(BackendError):

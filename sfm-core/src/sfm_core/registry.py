@@ -22,6 +22,7 @@ from sfm_core.protocols.lifecycle import Backend
 from sfm_core.protocols.observer import UNOBSERVED, Observer
 from sfm_core.protocols.source import EventSource
 from sfm_core.protocols.vector import VectorStore
+from sfm_core.wrapping import UNWRAPPED, Wrapping
 
 BackendT_contra = TypeVar("BackendT_contra", bound=Backend, contravariant=True)
 BackendT_co = TypeVar("BackendT_co", bound=Backend, covariant=True)
@@ -83,6 +84,7 @@ class BackendContext:
             a bare scheme (addresses).
         secure: Whether connections must be encrypted and carry credentials.
         observer: Who is told of the work of the engine.
+        wrapping: What is put around stores.
     """
 
     data_folder: Path
@@ -90,6 +92,7 @@ class BackendContext:
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     secure: bool = False
     observer: Observer = UNOBSERVED
+    wrapping: Wrapping = UNWRAPPED
     _shared: dict[str, object] = field(default_factory=dict[str, object], repr=False)
 
     def share(self, key: str, make: Callable[[], SharedT]) -> SharedT:

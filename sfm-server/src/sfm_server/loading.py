@@ -22,7 +22,7 @@ from sfm_server.masking import mask
 from sfm_server.setting_kinds import PREFIX
 from sfm_server.settings import PLUGIN_PREFIX, Settings, variable_of
 
-_SECRETS = frozenset({"SOMA_API_TOKEN", "SFM_WEBHOOK_SECRET"})
+_SECRETS = frozenset({"SOMA_API_TOKEN", "SFM_WEBHOOK_SECRET", "SFM_ENCRYPTION_KEYS"})
 DEFAULT_ENV_FILE = Path(".env")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 

@@ -13,6 +13,8 @@ from sfm_core.plugins import Plugins, load_plugins
 from sfm_core.protocols.observer import UNOBSERVED, Observer
 from sfm_core.registry import NO_OPTIONS, BackendContext, PortName, Registry
 from sfm_core.settings import EngineSettings, Slots
+from sfm_core.wrapping import UNWRAPPED, Wrapping
+from sfm_server.encryption.choosing import wrapping_of
 from sfm_server.modes import built_in, slots_of, urls_of
 from sfm_server.settings import PLUGIN_PREFIX, Settings
 
@@ -28,6 +30,7 @@ class Selection:
         slots: The URL of each port.
         options: The variables that backends and event handlers may read, by name.
         observer: Who is told of the work of the engine.
+        wrapping: What is put around stores, such as encryption.
     """
 
     settings: Settings
@@ -36,6 +39,7 @@ class Selection:
     slots: Slots
     options: Mapping[str, str]
     observer: Observer = UNOBSERVED
+    wrapping: Wrapping = UNWRAPPED
 
     @property
     def registry(self) -> Registry:
@@ -61,6 +65,7 @@ class Selection:
             options=self.options,
             secure=self.mode.secure,
             observer=self.observer,
+            wrapping=self.wrapping,
         )
 
     def engine_settings(self) -> EngineSettings:
@@ -147,7 +152,7 @@ def select(
         What is chosen; whether it is installed is for `require_backends` to say.
 
     Raises:
-        ConfigurationError: There is no such mode.
+        ConfigurationError: There is no such mode, or the keys cannot be used.
         PluginError: A plugin breaks the rules of the plugin API, or claims
             the name of a mode that is taken.
     """
@@ -166,6 +171,7 @@ def select(
             for name, value in options.items()
             if name in declared or name.startswith(PLUGIN_PREFIX)
         },
+        wrapping=wrapping_of(settings),
     )
 
 

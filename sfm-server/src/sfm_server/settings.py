@@ -14,6 +14,7 @@ from sfm_core.protocols import MAX_BATCH
 from sfm_core.settings import EngineSettings, Indexing, Limits, RankingSettings
 from sfm_core.text.composing import TextRule
 from sfm_server.access.settings import AccessSettings
+from sfm_server.encryption.settings import EncryptionSettings
 from sfm_server.limiting.settings import LimitSettings
 from sfm_server.setting_kinds import (
     MODEL,
@@ -38,7 +39,7 @@ def _default_data_folder() -> Path:
     return Path(platformdirs.user_data_dir("somafractalmemory", appauthor=False))
 
 
-class Settings(AccessSettings, LimitSettings):
+class Settings(AccessSettings, LimitSettings, EncryptionSettings):
     """Every setting of the server.
 
     A field is set by the environment variable `SFM_` + its name in capitals,

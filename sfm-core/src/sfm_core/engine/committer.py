@@ -27,7 +27,7 @@ from sfm_core.engine.drafts import Draft, Drafting
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.stores import Writable
 from sfm_core.engine.waking import Chime
-from sfm_core.errors import BackendUnavailableError, SfmError
+from sfm_core.errors import BackendUnavailableError, EncryptionKeyError, SfmError
 from sfm_core.protocols.kv import (
     Commit,
     CommitResult,
@@ -152,7 +152,24 @@ class Committer:
         except SfmError as error:
             # What an earlier round has settled stays settled: it is in the truth.
             failure = error
+        if isinstance(failure, EncryptionKeyError):
+            await self._apart(group)
         return [failure if result is None else result for result in group.results]
+
+    async def _apart(self, group: _Group) -> None:
+        """Do what is left one namespace after the other, where that is still to be done.
+
+        A key that one of them lacks has kept all of them from being written.
+        """
+        places: dict[str, list[int]] = {}
+        for at in group.unfinished():
+            places.setdefault(group.changes[at].namespace, []).append(at)
+        if len(places) < 2:  # noqa: PLR2004 - alone already
+            return
+        for alone in places.values():
+            results = await self._process([group.changes[at] for at in alone])
+            for at, result in zip(alone, results, strict=True):
+                group.results[at] = result
 
     def _drafts(self, changes: Sequence[Change]) -> dict[int, Draft]:
         said = {at: change.payload for at, change in enumerate(changes) if change.payload}

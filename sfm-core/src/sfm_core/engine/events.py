@@ -12,7 +12,7 @@ import msgspec
 from sfm_core.engine.portable import link_document, memory_document
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_of
-from sfm_core.errors import CorruptDataError
+from sfm_core.errors import CorruptDataError, KeyDestroyedError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import Event, EventType, LoggedEvent, event_id
 from sfm_core.model.keys import (
@@ -89,9 +89,26 @@ async def _entries(
                 key for event in logged if event.namespace == namespace for key in _sources(event)
             )
         )
-        found = await stores.kv.get_many(namespace, keys)
+        found = await _readable(stores, namespace, keys)
         entries.update(((namespace, key), entry) for key, entry in zip(keys, found, strict=True))
     return entries
+
+
+async def _readable(
+    stores: Stores, namespace: str, keys: Sequence[bytes]
+) -> Sequence[Entry | None]:
+    """Read entries; what nobody can read any more is as good as gone."""
+    try:
+        return await stores.kv.get_many(namespace, keys)
+    except KeyDestroyedError as error:
+        if len(keys) == 1:
+            log.info("an event is told without its data: %s", error)
+            return [None]
+    half = len(keys) // 2
+    return [
+        *await _readable(stores, namespace, keys[:half]),
+        *await _readable(stores, namespace, keys[half:]),
+    ]
 
 
 def subject(key: bytes) -> str:

@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import msgspec
 
-from sfm_core.errors import ConfigurationError, CorruptDataError
+from sfm_core.errors import ConfigurationError, CorruptDataError, EncryptionKeyError
 from sfm_core.model.names import SYSTEM_NAMESPACE
+from sfm_core.model.sealed import sealed_with
 from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
 
 FORMAT = 1
@@ -80,6 +81,7 @@ async def read_manifest(kv: KeyValueStore, owner: str) -> Manifest:
 
     Raises:
         ConfigurationError: The truth was written by a newer release.
+        EncryptionKeyError: The truth is encrypted, and there are no keys.
         CorruptDataError: The manifest cannot be read.
     """
     entry = await _entry(kv)
@@ -102,6 +104,7 @@ async def peek_manifest(kv: KeyValueStore) -> Manifest | None:
 
     Raises:
         ConfigurationError: The truth was written by a newer release.
+        EncryptionKeyError: The truth is encrypted, and there are no keys.
         CorruptDataError: The manifest cannot be read.
     """
     entry = await _entry(kv)
@@ -123,6 +126,7 @@ async def change_manifest(
 
     Raises:
         ConfigurationError: The truth was written by a newer release.
+        EncryptionKeyError: The truth is encrypted, and there are no keys.
         CorruptDataError: The manifest cannot be read.
     """
     while True:
@@ -149,6 +153,14 @@ async def _write(kv: KeyValueStore, manifest: Manifest, version: int, owner: str
 
 
 def _decode(kv: KeyValueStore, entry: Entry) -> Manifest:
+    key_id = sealed_with(entry.value)
+    if key_id is not None:
+        raise EncryptionKeyError(
+            f"The truth is encrypted, with the key {key_id!r}, and no keys were given.",
+            backend=kv.scheme,
+            key_id=key_id,
+            remedy="Set SFM_ENCRYPTION_KEYS_FILE to the file that has this key.",
+        )
     try:
         manifest = _decoder.decode(entry.value)
     except ValueError as error:

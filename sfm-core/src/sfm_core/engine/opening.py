@@ -77,6 +77,8 @@ async def open_stores(
 class BackendMaker:
     """Makes backends, and puts patience around those that can be cut off.
 
+    Around that comes what the context says, and outermost the observer.
+
     Attributes:
         clock: The clock of all of them.
         observer: Who is told of their calls.
@@ -101,14 +103,14 @@ class BackendMaker:
         made = self._registry.create_kv(url, self._context)
         if not self._is_local(PortName.KV, url):
             made = ResilientKeyValueStore(made, clock=self._context.clock, policy=self._policy)
-        return observed(made, PortName.KV, self.observer)
+        return observed(self._context.wrapping.kv(made), PortName.KV, self.observer)
 
     def vector(self, url: str) -> VectorStore:
         """Make the vector store that a URL chooses; raises what its factory raises."""
         made = self._registry.create_vector(url, self._context)
         if not self._is_local(PortName.VECTOR, url):
             made = ResilientVectorStore(made, clock=self._context.clock, policy=self._policy)
-        return observed(made, PortName.VECTOR, self.observer)
+        return observed(self._context.wrapping.vector(made), PortName.VECTOR, self.observer)
 
     def graph(self, url: str) -> GraphStore:
         """Make the graph store that a URL chooses; raises what its factory raises."""

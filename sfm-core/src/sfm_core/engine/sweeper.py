@@ -18,7 +18,7 @@ from sfm_core.engine.presence import Presence
 from sfm_core.engine.retention import Retention
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.waking import Bell
-from sfm_core.errors import CorruptDataError, SfmError
+from sfm_core.errors import CorruptDataError, EncryptionKeyError, SfmError
 from sfm_core.protocols.optional import SupportsMaintenance
 
 log = logging.getLogger(__name__)
@@ -119,12 +119,12 @@ class Sweeper:
         """Look at the next few namespaces only: what has expired is never returned anyway."""
         page = await self._stores.kv.namespaces(after=self._expired_up_to, limit=NAMESPACES_A_ROUND)
         for namespace in page:
-            try:
-                await self._forgetting.sweep_expired(namespace)
-            except CorruptDataError as error:
-                # The other namespaces, and the rest of this one, have their turn all the same.
-                log.warning("an expired memory stays in %r: %s: %s", namespace, error.code, error)
-            await self._answers.sweep(namespace)
+            for sweep in (self._forgetting.sweep_expired, self._answers.sweep):
+                try:
+                    await sweep(namespace)
+                except (CorruptDataError, EncryptionKeyError) as error:
+                    # The other namespaces, and the rest of this one, have their turn all the same.
+                    log.warning("what is over stays in %r: %s: %s", namespace, error.code, error)
         self._expired_up_to = page[-1] if len(page) == NAMESPACES_A_ROUND else ""
 
     async def _maintain(self) -> None:

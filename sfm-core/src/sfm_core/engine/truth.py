@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sfm_core.engine.walking import pages_of
-from sfm_core.errors import CorruptDataError
+from sfm_core.errors import BackendError, CorruptDataError, EncryptionKeyError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import memory_key, parse_link_key
 from sfm_core.model.link import Link
@@ -21,6 +21,7 @@ from sfm_core.model.record import (
     decode_memory,
     decode_payload,
 )
+from sfm_core.model.sealed import sealed_with
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Entry, KeyValueStore
 
@@ -187,7 +188,7 @@ class Truth:
         try:
             return decode_memory(entry.value)
         except ValueError as error:
-            raise self._corrupt(namespace, key, error) from error
+            raise self._unreadable(namespace, key, entry.value, error) from error
 
     def link_state(self, namespace: str, key: bytes, entry: Entry | None) -> LinkState:
         """Decode an entry under a link key.
@@ -208,7 +209,7 @@ class Truth:
         try:
             return LinkState(entry.version, decode_link(entry.value))
         except ValueError as error:
-            raise self._corrupt(namespace, key, error) from error
+            raise self._unreadable(namespace, key, entry.value, error) from error
 
     def access(self, namespace: str, key: bytes, entry: Entry | None) -> AccessStatistics:
         """Decode access statistics; none were kept where there is no entry.
@@ -229,7 +230,7 @@ class Truth:
         try:
             return decode_access(entry.value)
         except ValueError as error:
-            raise self._corrupt(namespace, key, error) from error
+            raise self._unreadable(namespace, key, entry.value, error) from error
 
     def memory(
         self, namespace: str, coordinate: Coordinate, version: int, record: MemoryRecord
@@ -279,9 +280,20 @@ class Truth:
         try:
             return decode_payload(record.payload)
         except ValueError as error:
-            raise self._corrupt(namespace, memory_key(coordinate), error) from error
+            raise self._unreadable(namespace, memory_key(coordinate), b"", error) from error
 
-    def _corrupt(self, namespace: str, key: bytes, error: Exception) -> CorruptDataError:
+    def _unreadable(
+        self, namespace: str, key: bytes, value: bytes, error: Exception
+    ) -> BackendError:
+        key_id = sealed_with(value)
+        if key_id is not None:
+            return EncryptionKeyError(
+                f"The entry {key.hex()} of namespace {namespace!r} is encrypted with the key "
+                f"{key_id!r}, and could not be decrypted.",
+                backend=self._kv.scheme,
+                key_id=key_id,
+                remedy="See that this key is in SFM_ENCRYPTION_KEYS_FILE, unless it was destroyed.",
+            )
         return CorruptDataError(
             f"The entry {key.hex()} of namespace {namespace!r} cannot be read: {error}",
             backend=self._kv.scheme,

@@ -12,7 +12,8 @@ from pathlib import Path
 from sfm_core.clock import Clock
 from sfm_core.errors import ConfigurationError, SfmError
 from sfm_server.access.roles import Caller
-from sfm_server.access.token_file import Signature, read_tokens, signature_of
+from sfm_server.access.token_file import read_tokens, signature_of
+from sfm_server.whole_file import Signature
 
 log = logging.getLogger(__name__)
 

@@ -46,6 +46,10 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "tokens new": "tokens:new",
         "tokens list": "tokens:list_tokens",
         "tokens revoke": "tokens:revoke",
+        "keys new": "keys:new",
+        "keys list": "keys:list_keys",
+        "keys rotate": "rekeying:rotate",
+        "keys destroy": "rekeying:destroy",
         "plugins": "plugins:plugins",
         "modes": "modes:modes",
         "config": "config:config",
@@ -59,6 +63,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
     {
         "events": "Look at events, and look after those that are published.",
         "events dlq": "Look after dead letters: events that a consumer could not take in.",
+        "keys": "Look after the keys that the truth is encrypted with.",
         "tokens": "Look after the tokens of SFM_TOKENS_FILE.",
     }
 )

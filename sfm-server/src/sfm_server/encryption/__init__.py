@@ -1,0 +1,1 @@
+"""Encryption at rest: values of the truth are encrypted before a store sees them."""
