@@ -6,6 +6,7 @@ Each is listed with the test that has to fail.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import ClassVar, Self
 
@@ -73,6 +74,16 @@ class UpkeepLosesEverything(ModestGraph):
         self.held.clear()
 
 
+class ScrubbingLosesEverything(ModestGraph):
+    def __init__(self, *, state: GraphState) -> None:
+        super().__init__(state=state)
+        self.held = state
+
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:  # noqa: ARG002 - the protocol's
+        self.held.clear()
+        return ""
+
+
 class TakesTheFewestSteps(ModestGraph):
     async def shortest_path(
         self,
@@ -122,6 +133,7 @@ CAPABILITY_MUTANTS: dict[type, str] = {
     SaysItIsShared: "test_another_process_sees_its_data_exactly_if_it_says_so",
     HidesThatItIsShared: "test_another_process_sees_its_data_exactly_if_it_says_so",
     UpkeepLosesEverything: "test_upkeep_changes_nothing_or_is_not_offered",
+    ScrubbingLosesEverything: "test_scrubbing_changes_nothing_that_is_shown_or_is_not_offered",
     TakesTheFewestSteps: "test_shortest_paths_are_shortest_or_not_offered",
     IgnoresTheTypeOfLinks: "test_shortest_paths_are_shortest_or_not_offered",
 }

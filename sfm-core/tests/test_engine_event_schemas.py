@@ -11,9 +11,10 @@ from typing import Protocol, cast
 
 import jsonschema_rs
 import pytest
-from engine_house import SETTINGS, House, open_house
+from engine_house import NS, SETTINGS, House, at, new, open_house
 from event_paths import PATHS, ChangePath, deletes_many, imports_an_export, links
 
+from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.cloudevents import SCHEMA_VERSION, cloudevent, parse_cloudevent
 from sfm_core.model.events import EventType
 from sfm_core.model.payload import JsonValue
@@ -90,8 +91,17 @@ async def test_every_event_is_as_its_schema_says(
         assert set(data) <= set(described["data"]["properties"])
 
 
+async def purges_and_stores_again(house: House, engine: MemoryEngine) -> None:
+    await engine.store(NS, new(at(77), "a"))
+    await engine.purge(NS, at(77))
+    await house.sweep()
+    await engine.store(NS, new(at(77), "b"))
+
+
 async def test_every_field_that_is_described_is_published(house: House) -> None:
-    documents = await published(house, SETTINGS, imports_an_export, links, deletes_many)
+    documents = await published(
+        house, SETTINGS, imports_an_export, links, deletes_many, purges_and_stores_again
+    )
     for kind in EventType:
         of_kind = [document for document in documents if document["type"] == kind.value]
         described = text_of(kind.value)["properties"]

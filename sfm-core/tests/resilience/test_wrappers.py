@@ -19,7 +19,11 @@ from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.events import EventSink
 from sfm_core.protocols.graph import EdgeId, GraphStore
 from sfm_core.protocols.kv import KeyValueStore
-from sfm_core.protocols.optional import SupportsMaintenance, SupportsShortestPath
+from sfm_core.protocols.optional import (
+    SupportsMaintenance,
+    SupportsScrubbing,
+    SupportsShortestPath,
+)
 from sfm_core.protocols.vector import Collection, VectorStore
 from sfm_core.resilience import (
     Policy,
@@ -235,6 +239,12 @@ class TestOptionalProtocols:
         assert isinstance(wrapped, SupportsMaintenance)
         await wrapped.maintain()
         assert inner.maintained == 1
+
+    async def test_scrubbing_survives_the_wrapping(self) -> None:
+        wrapped: object = ResilientKeyValueStore(InProcessKeyValueStore())
+
+        assert isinstance(wrapped, SupportsScrubbing)
+        assert not isinstance(ResilientGraphStore(InProcessGraphStore()), SupportsScrubbing)
 
     def test_a_graph_without_native_paths_has_none_when_wrapped(self) -> None:
         assert not isinstance(ResilientGraphStore(InProcessGraphStore()), SupportsShortestPath)

@@ -15,6 +15,7 @@ from sfm_core.model.memory import Episode, MemoryType, NewMemory
 from sfm_core.model.patch import MemoryPatch
 from sfm_core.model.payload import Payload
 from sfm_core.model.precondition import Precondition
+from sfm_core.model.purge import Purged
 from sfm_core.model.report import Cleared, Removed, Stored
 from sfm_core.model.selection import Selection
 
@@ -120,6 +121,40 @@ class BlockingWriting(BlockingCalls):
         return self._call(
             lambda engine: engine.delete_matching(
                 namespace, selection, after=after, limit=limit, dry_run=dry_run
+            )
+        )
+
+    def purge(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        *,
+        expected_version: int | None = None,
+        precondition: Precondition | None = None,
+        idempotency_key: IdempotencyKey | None = None,
+    ) -> Purged:
+        """See `MemoryEngine.purge`."""
+        return self._call(
+            lambda engine: engine.purge(
+                namespace,
+                coordinate,
+                expected_version=expected_version,
+                precondition=precondition,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def purge_many(
+        self,
+        namespace: str,
+        coordinates: Sequence[Coordinate],
+        *,
+        idempotency_key: IdempotencyKey | None = None,
+    ) -> Purged:
+        """See `MemoryEngine.purge_many`."""
+        return self._call(
+            lambda engine: engine.purge_many(
+                namespace, coordinates, idempotency_key=idempotency_key
             )
         )
 

@@ -41,6 +41,7 @@ from sfm_core.engine.paths import PathFinding
 from sfm_core.engine.positions import Positions
 from sfm_core.engine.presence import Presence, leave_if_possible
 from sfm_core.engine.publishing import Publishing
+from sfm_core.engine.purging import Purging
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.reap_links import LinkReaper
 from sfm_core.engine.recall import Recalling
@@ -50,6 +51,7 @@ from sfm_core.engine.repairing import Repairing
 from sfm_core.engine.replay import Replaying
 from sfm_core.engine.restore import Restoring
 from sfm_core.engine.retention import Retention
+from sfm_core.engine.scrubbing import Scrubbing
 from sfm_core.engine.searching import Searching
 from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
@@ -128,10 +130,10 @@ def _start(
     recalling, timely = _recalling(stack, stores, searching, access)
     positions = Positions(stores, manifest, presence, indexes)
     stack.push_async_callback(positions.close)
-    follow = indexer.follow if stores.settings.inline else leave_to_others
-    writer = Writer(committer, follow, positions)
-    stack.push_async_callback(writer.close)
-    remembering, forgetting = Remembering(stores, truth, writer), Forgetting(stores, truth, writer)
+    writer = _writer(stack, stores, committer, indexer, positions)
+    remembering = Remembering(stores, truth, writer)
+    forgetting = Forgetting(stores, truth, writer)
+    scrubbing = Scrubbing(stores, truth, committer, repairing, indexer)
     reading = Reading(stores, truth, access)
     linking = Linking(stores, truth, writer)
     checking = Checking(stores, truth, reading, repairing, indexes)
@@ -146,6 +148,7 @@ def _start(
         remembering=remembering,
         forgetting=forgetting,
         clearing=Clearing(stores, truth, forgetting, positions),
+        purging=Purging(stores, forgetting, writer, committer, scrubbing),
         reading=reading,
         recalling=recalling,
         timely=timely,
@@ -183,6 +186,19 @@ def _indexer(
     )
     stack.push_async_callback(indexer.close)
     return indexer
+
+
+def _writer(
+    stack: AsyncExitStack,
+    stores: Stores,
+    committer: Committer,
+    indexer: Indexer,
+    positions: Positions,
+) -> Writer:
+    follow = indexer.follow if stores.settings.inline else leave_to_others
+    writer = Writer(committer, follow, positions)
+    stack.push_async_callback(writer.close)
+    return writer
 
 
 def _recalling(
@@ -223,6 +239,7 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
         builder=parts.builder,
         adopting=parts.adopting,
         forgetting=parts.forgetting,
+        purging=parts.purging,
         answers=parts.answers,
         access=parts.access,
         retention=Retention(parts.stores),
@@ -231,6 +248,7 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
     )
     _run(stack, sweeper.run())
     stack.push_async_callback(parts.builder.close)
+    stack.push_async_callback(parts.purging.close)
     if parts.stores.settings.inline:
         parts.builder.kick()
 

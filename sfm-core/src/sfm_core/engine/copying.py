@@ -5,8 +5,8 @@ differs is written. So a copy that was interrupted goes on where it was, a
 second one writes nothing, and the memory that is needed does not grow with the
 truth. Entries travel as they are: versions, history, links, expiry, importance,
 access statistics and tombstones, and what was answered under idempotency keys,
-so that a write can be repeated after a move. The last is not part of what a truth
-holds, so no digest counts it.
+so that a write can be repeated after a move, and what is still to be done for
+purges. The last two are not part of what a truth holds, so no digest counts them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from sfm_core.engine.event_marks import note_trimmed, read_published, trimmed_th
 from sfm_core.engine.walking import PAGE, entries_of, merge, namespaces_of
 from sfm_core.errors import BackendUnavailableError, CorruptDataError
 from sfm_core.model.events import START
-from sfm_core.model.keys import ANSWER, ANSWER_END, LINK, MEMORY
+from sfm_core.model.keys import ANSWER, ANSWER_END, LINK, MEMORY, PURGE
 from sfm_core.model.report import TruthSummary
 from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
 
 _MAX_WRITE_BYTES = 8 << 20
 _LEASE = timedelta(seconds=1)
-_NOT_HELD = frozenset({ANSWER, ANSWER_END})
+_NOT_HELD = frozenset({ANSWER, ANSWER_END, PURGE})
 
 Progress = Callable[[int], None]
 """Called with the number of entries that were dealt with since the last call."""

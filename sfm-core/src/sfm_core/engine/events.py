@@ -231,6 +231,8 @@ def _memory(
     for name in _CONTENT if deleted else () if payloads else _PAYLOAD:
         del data[name]
     data["born"] = record.born
+    if record.purged:
+        data["purged"] = record.purged
     return _Version(record.updated_at, data, record.trace)
 
 

@@ -31,6 +31,7 @@ _MANY: Final = 256
 _MOST: Final = 1000
 """Notes that are finished with one look: as many as the indexer follows up at once."""
 _MOMENT: Final = 0.02
+_LONG_MOMENT: Final = 1.0
 _MAX_DELAY: Final = timedelta(minutes=5)
 
 
@@ -91,6 +92,12 @@ class Finishing:
         if self._count > MAX_UNFINISHED:
             self._room.clear()
             await self._room.wait()
+
+    async def settled(self) -> None:
+        """Finish what was handed in by now, if that takes no longer than a moment or two."""
+        if self._worker is not None:
+            self._hurry.set()
+            await asyncio.wait([self._worker], timeout=_LONG_MOMENT)
 
     async def give_back(self, notes: Sequence[DirtyNote]) -> None:
         """Leave notes to whoever claims them next, after a delay that grows with each attempt.

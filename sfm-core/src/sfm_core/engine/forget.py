@@ -46,7 +46,7 @@ class Forgetting:
         """Delete one memory; see `MemoryEngine.delete`."""
         check_namespace(namespace)
         check_expected(expected_version)
-        change = self._deletion(namespace, coordinate, expected_version, precondition=precondition)
+        change = self.deletion(namespace, coordinate, expected_version, precondition=precondition)
         asked = ("delete", str(coordinate), expected_version, precondition)
         once = Once(self._stores, key, *asked)
         return self._writer.removed([await self._writer.write(once.write(change))])
@@ -60,7 +60,7 @@ class Forgetting:
         once = Once(self._stores, key, "delete_many", *(map(str, coordinates) if key else ()))
         return await self._commit_all(
             [
-                once.item(self._deletion(namespace, coordinate, None), at)
+                once.item(self.deletion(namespace, coordinate, None), at)
                 for at, coordinate in enumerate(coordinates)
             ]
         )
@@ -82,7 +82,7 @@ class Forgetting:
             BackendError: A backend failed; some may be deleted.
         """
         return await self._commit_all(
-            [self._deletion(namespace, one, None, selection=selection) for one in coordinates]
+            [self.deletion(namespace, one, None, selection=selection) for one in coordinates]
         )
 
     async def sweep_expired(self, namespace: str) -> int:
@@ -102,7 +102,7 @@ class Forgetting:
             due = expired_range(self._stores.clock.now())
             [page] = await self._stores.kv.scan(namespace, [due], limit=SWEEP_PAGE)
             changes = [
-                self._deletion(namespace, expiring_coordinate(key), None, expired_only=True)
+                self.deletion(namespace, expiring_coordinate(key), None, expired_only=True)
                 for key, _ in page
             ]
             deleted = (await self._commit_all(changes)).count
@@ -133,24 +133,32 @@ class Forgetting:
             selection.filter, self._truth.payload(namespace, coordinate, record)
         )
 
-    async def _commit_all(self, changes: Sequence[Change]) -> Removed:
-        outcomes: list[Outcome] = []
-        for result in await self._writer.write_many(changes):
-            if not isinstance(result, Outcome):
-                raise result
-            outcomes.append(result)
-        return self._writer.removed(outcomes)
-
-    def _deletion(
+    def deletion(
         self,
         namespace: str,
         coordinate: Coordinate,
         expected_version: int | None,
         *,
         expired_only: bool = False,
+        purge: bool = False,
         precondition: Precondition | None = None,
         selection: Selection | None = None,
     ) -> Change:
+        """Plan the deletion of a memory.
+
+        Args:
+            namespace: Where it lives.
+            coordinate: Where it lives there.
+            expected_version: Delete only this version.
+            expired_only: Whether to delete it only if its time is over.
+            purge: Whether its history goes too, also that of one that was deleted before.
+            precondition: What must be so of it.
+            selection: Delete it only if this still picks it.
+
+        Returns:
+            A change that writes nothing where there is nothing to delete; it is refused with
+            `VersionConflictError` or `PreconditionFailedError`.
+        """
         key = memory_key(coordinate)
         trace = self._stores.observer.here()
 
@@ -159,12 +167,16 @@ class Forgetting:
             state = self._truth.memory_state(namespace, key, view[key])
             expect_version(coordinate, expected_version, state, now)
             record = state.record
-            if record is None or record.deleted or record.alive(now) == expired_only:
+            if record is None:
+                return Planned(commit=None, version=0)
+            dead = record.deleted or record.alive(now) == expired_only
+            if record.purged >= state.version if purge else dead:
                 return Planned(commit=None, version=0)
             if selection is not None and not self.picks(namespace, coordinate, record, selection):
                 return Planned(commit=None, version=0)
             expect_revision(coordinate, precondition, state, now)
             settings = self._stores.settings
+            version = state.version + 1
             commit = memory_commit(
                 namespace,
                 coordinate,
@@ -175,13 +187,23 @@ class Forgetting:
                     created_at=record.created_at,
                     updated_at=now,
                     born=record.born,
-                    episode=record.episode,
+                    # Its name is content.
+                    episode=None if purge else record.episode,
                     deleted=True,
                     trace=trace,
+                    purged=version if purge else record.purged,
                 ),
                 history_limit=settings.history_limit,
                 event=EventType.MEMORY_DELETED if settings.event_log else None,
             )
-            return Planned(commit=commit, version=state.version + 1)
+            return Planned(commit=commit, version=version)
 
         return Change(namespace=namespace, keys=(key,), plan=plan)
+
+    async def _commit_all(self, changes: Sequence[Change]) -> Removed:
+        outcomes: list[Outcome] = []
+        for result in await self._writer.write_many(changes):
+            if not isinstance(result, Outcome):
+                raise result
+            outcomes.append(result)
+        return self._writer.removed(outcomes)

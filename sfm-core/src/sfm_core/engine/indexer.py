@@ -19,7 +19,7 @@ from sfm_core.engine.drafts import Draft
 from sfm_core.engine.finishing import Finishing, Unfinished
 from sfm_core.engine.follow_memories import Applied, OwnWrite
 from sfm_core.engine.index import Index
-from sfm_core.engine.indexes import Indexes
+from sfm_core.engine.indexes import Indexes, View
 from sfm_core.engine.repairing import Repairing
 from sfm_core.errors import BackendError, ClosedError
 from sfm_core.protocols.kv import DirtyNote, Entry
@@ -103,6 +103,14 @@ class Indexer:
             return Followed.LATER
         await asyncio.wait([work], timeout=self._wait.total_seconds())
         return min(map(_certain, work.result())) if work.done() else Followed.LATER
+
+    async def view(self) -> View:
+        """Return which indexes are searched and kept current now."""
+        return await self._indexes.current()
+
+    async def settled(self) -> None:
+        """Let go of the notes that are followed up by now, also those that nobody waits for."""
+        await self._finishing.settled()
 
     async def close(self) -> None:
         """Finish the work in hand."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sfm_core.engine.truth import MemoryState
 from sfm_core.model.coordinate import Coordinate
@@ -14,9 +15,14 @@ from sfm_core.model.keys import (
     expiry_key,
     history_key,
     memory_key,
+    purge_key,
 )
 from sfm_core.model.record import MemoryRecord, encode_record
 from sfm_core.protocols.kv import Commit, Write
+
+PURGE_PAUSE: Final = timedelta(minutes=1)
+"""When a purge is gone over again. Calls that were under way when it was written, and may have
+brought something back behind it, have ended by then."""
 
 
 def memory_commit(
@@ -48,12 +54,15 @@ def memory_commit(
     key = memory_key(coordinate)
     version = before.version + 1 if version is None else version
     writes = [Write(key, encode_record(after), version)]
-    writes += _history_writes(coordinate, before, version, history_limit)
+    floor = max(version - history_limit, after.purged + 1)
+    writes += _history_writes(coordinate, before, floor, history_limit)
     old, new = _listings(coordinate, before.record), _listings(coordinate, after)
     writes += [Write(listing, None) for listing in old - new]
     writes += [Write(listing, b"") for listing in new - old]
     if before.record is not None and (after.deleted or after.born == version):
         writes.append(Write(access_key(coordinate), None))
+    if before.record is not None and after.purged > before.record.purged:
+        writes.append(Write(purge_key(after.updated_at + PURGE_PAUSE, coordinate), b""))
     return Commit(
         namespace=namespace,
         writes=tuple(writes),
@@ -67,20 +76,20 @@ def memory_commit(
 
 
 def _history_writes(
-    coordinate: Coordinate, before: MemoryState, version: int, limit: int
+    coordinate: Coordinate, before: MemoryState, floor: int, limit: int
 ) -> list[Write]:
-    """Keep what is replaced, and let go what is more than `limit` versions back.
+    """Keep what is replaced, and let go what is below the version `floor`.
 
-    The window is one of version numbers, tombstones included, so that what
-    leaves it is known without a read.
+    Of all that was kept before, the oldest was `limit` versions back, tombstones
+    included. So what leaves is known without a read.
     """
     if before.record is None:
         return []
     writes: list[Write] = []
-    if not before.record.deleted and before.version >= version - limit:
+    if not before.record.deleted and before.version >= floor:
         encoded = encode_record(before.record)
         writes.append(Write(history_key(coordinate, before.version), encoded, before.version))
-    leaving = range(max(1, before.version - limit), min(before.version, version - limit))
+    leaving = range(max(1, before.version - limit), min(before.version, floor))
     writes += [Write(history_key(coordinate, gone), None) for gone in leaving]
     return writes
 

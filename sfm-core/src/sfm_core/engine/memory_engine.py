@@ -6,6 +6,7 @@ from sfm_core.engine.health import check_health
 from sfm_core.engine.lag import read_lag
 from sfm_core.engine.observed import observe_operations
 from sfm_core.engine.operations.asking import Asking
+from sfm_core.engine.operations.erasing import Erasing
 from sfm_core.engine.operations.keeping import Keeping
 from sfm_core.engine.operations.parts import Parts
 from sfm_core.engine.operations.relating import Relating
@@ -15,7 +16,7 @@ from sfm_core.model.report import Health, Lag, Publication
 from sfm_core.protocols.cache import Cache
 
 
-class MemoryEngine(Writing, Asking, Relating, Keeping, Telling):
+class MemoryEngine(Writing, Erasing, Asking, Relating, Keeping, Telling):
     """An agent's memory. Open one with `sfm_core.engine.assembly.open_engine`.
 
     All methods may be called concurrently. Every method that takes a namespace

@@ -26,7 +26,7 @@ from sfm_core.model.idempotency import (
     digest_of_request,
     encode_answer,
 )
-from sfm_core.model.keys import answer_end_key, answer_key, milliseconds_of
+from sfm_core.model.keys import EPISODE, answer_end_key, answer_key, milliseconds_of
 from sfm_core.protocols.kv import Commit, Entry, Write
 
 _Answers: TypeAlias = Mapping[bytes, tuple[KeptAnswer | None, int]]
@@ -158,7 +158,10 @@ class Once:
             at=self.at,
             version=planned.version,
             revision=planned.revision,
-            dirty=planned.commit.dirty if planned.commit else (),
+            # The place in an episode that a memory has left would tell its name.
+            dirty=tuple(key for key in planned.commit.dirty if key[:1] != EPISODE)
+            if planned.commit
+            else (),
         )
 
 

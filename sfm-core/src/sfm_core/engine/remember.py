@@ -201,6 +201,7 @@ class Remembering:
             expires_at=None if memory.ttl is None else now + memory.ttl,
             episode=memory.episode,
             trace=trace,
+            purged=0 if state.record is None else state.record.purged,
         )
         return self._planned(namespace, memory.coordinate, state, record)
 

@@ -301,6 +301,7 @@ class Restoring:
             born=before.record.born if lives and before.record else version,
             expires_at=line.expires_at,
             episode=line.episode,
+            purged=0 if before.record is None else before.record.purged,
         )
 
 

@@ -15,6 +15,7 @@ from sfm_core.engine.build import Builder
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.presence import Presence
+from sfm_core.engine.purging import Purging
 from sfm_core.engine.retention import Retention
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.waking import Bell
@@ -41,6 +42,7 @@ class Sweeper:
         builder: Builder,
         adopting: Adopting,
         forgetting: Forgetting,
+        purging: Purging,
         answers: AnswerKeeper,
         access: AccessRecorder,
         retention: Retention,
@@ -53,6 +55,7 @@ class Sweeper:
         self._builder = builder
         self._adopting = adopting
         self._forgetting = forgetting
+        self._purging = purging
         self._answers = answers
         self._access = access
         self._retention = retention
@@ -119,7 +122,11 @@ class Sweeper:
         """Look at the next few namespaces only: what has expired is never returned anyway."""
         page = await self._stores.kv.namespaces(after=self._expired_up_to, limit=NAMESPACES_A_ROUND)
         for namespace in page:
-            for sweep in (self._forgetting.sweep_expired, self._answers.sweep):
+            for sweep in (
+                self._forgetting.sweep_expired,
+                self._purging.sweep,
+                self._answers.sweep,
+            ):
                 try:
                     await sweep(namespace)
                 except (CorruptDataError, EncryptionKeyError) as error:

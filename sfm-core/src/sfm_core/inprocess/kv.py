@@ -11,6 +11,7 @@ from sfm_core.clock import Clock, SystemClock
 from sfm_core.errors import InvalidInputError, LimitExceededError
 from sfm_core.inprocess._base import InProcessBackend
 from sfm_core.inprocess._ordered import OrderedMap
+from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import START, EventNote, LoggedEvent, Position
 from sfm_core.model.keys import KeyRange
 from sfm_core.model.names import SYSTEM_NAMESPACE
@@ -263,6 +264,16 @@ class InProcessKeyValueStore(InProcessBackend):
         await self._turn()
         check_batch(len(ids), "ids")
         return [self._state.waits(one) for one in ids]
+
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+        """Keep nothing but what is there, as always; see `SupportsScrubbing.scrub`.
+
+        Raises:
+            ClosedError: The store is not open.
+        """
+        del namespace, coordinates
+        await self._turn()
+        return ""
 
     async def outbox_status(self) -> OutboxStatus:
         """Tell how many notes wait; see `KeyValueStore.outbox_status`.

@@ -162,6 +162,16 @@ class InProcessVectorStore(InProcessBackend):
         await self._turn()
         self._state.drop(collection)
 
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+        """Keep nothing but what is there, as always; see `SupportsScrubbing.scrub`.
+
+        Raises:
+            ClosedError: The store is not open.
+        """
+        del namespace, coordinates
+        await self._turn()
+        return ""
+
     async def collections(self) -> list[Collection]:
         """List the collections that exist; see `VectorStore.collections`.
 

@@ -13,6 +13,7 @@ kind   key                                         value
 ``i``  digest of an idempotency key, or with the   what was answered, for as long as
        place of an item in a bulk write (8 bytes)  its version says (milliseconds)
 ``j``  time (8 bytes, milliseconds), that digest   empty: when answers may go
+``p``  time (8 bytes, milliseconds), coordinate    empty: when a purge is gone over again
 =====  ==========================================  =================================
 
 Coordinates and numbers are encoded so that bytes sort as the values do, and
@@ -38,6 +39,7 @@ LINK: Final = b"l"
 BACKLINK: Final = b"r"
 ANSWER: Final = b"i"
 ANSWER_END: Final = b"j"
+PURGE: Final = b"p"
 
 _POINTS: Final = UUID("9b1d6f8e-5a33-5c0e-8a55-0f6a1f2d7c41")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -165,6 +167,21 @@ def ended_answers(milliseconds: int) -> KeyRange:
 def ended_digest(key: bytes) -> bytes:
     """Return the digest inside a key that lists when answers may go."""
     return key[9:]
+
+
+def purge_key(due: datetime, coordinate: Coordinate) -> bytes:
+    """Return the key that lists a purged memory by the time when it is gone over again."""
+    return PURGE + _instant(due) + coordinate.key
+
+
+def due_purges(now: datetime) -> KeyRange:
+    """Return the range of keys that list what is to be gone over at a time."""
+    return KeyRange(PURGE, PURGE + _instant(now + _MILLISECOND))
+
+
+def purged_coordinate(key: bytes) -> Coordinate:
+    """Return the coordinate inside a key that lists a purged memory."""
+    return Coordinate.from_key(key[9:])
 
 
 def milliseconds_of(moment: datetime) -> int:

@@ -32,6 +32,9 @@ class MemoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         deleted: Whether this is a tombstone. It keeps the version counting, so
             that a late reply or replay about an older version is recognised.
         trace: Where in a trace this version was written, if that was recorded.
+        purged: Version through which content was removed for good: nothing up to it
+            may be kept or come back. It is handed on to every later version, so
+            that a copy which missed the purge learns of it from any of them.
     """
 
     payload: msgspec.Raw
@@ -44,6 +47,7 @@ class MemoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     episode: Episode | None = None
     deleted: bool = False
     trace: TraceContext | None = None
+    purged: int = 0
 
     def alive(self, now: datetime) -> bool:
         """Tell whether the memory exists at `now`: neither deleted nor expired."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from sfm_core.model.coordinate import Coordinate
@@ -53,6 +54,36 @@ class SupportsMaintenance(Protocol):
 
         Raises:
             BackendError: It failed; the next call tries again.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsScrubbing(Protocol):
+    """A backend that can let go of what it keeps of memories beyond what its port shows.
+
+    That is what was removed or replaced, and is still in its files; for an event
+    sink, what was set aside as dead letters.
+    """
+
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+        """Let go of what is kept of memories that were removed.
+
+        Args:
+            namespace: Where they lived.
+            coordinates: Where each of them lived there, at most `MAX_BATCH`. What is at
+                one now, if anything, is left as it is.
+
+        Returns:
+            What may be left all the same, and until when, in whole sentences; "" where
+            nothing is.
+
+        Raises:
+            BackendError: It failed; a later call does it.
+
+        Guarantees:
+            Idempotent, and safe at any time: what the port shows does not change. It may
+            take as long as rewriting everything, while writes wait.
         """
         ...
 

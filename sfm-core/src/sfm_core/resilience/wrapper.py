@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
 from sfm_core.clock import Clock, SystemClock
+from sfm_core.model.coordinate import Coordinate
 from sfm_core.protocols.lifecycle import Backend
-from sfm_core.protocols.optional import SupportsMaintenance, SupportsWaking
+from sfm_core.protocols.optional import SupportsMaintenance, SupportsScrubbing, SupportsWaking
 from sfm_core.resilience.guard import Guard
 from sfm_core.resilience.policy import Policy
 
@@ -28,11 +29,14 @@ class ResilientBackend(Generic[BackendT]):
         inner: The backend.
         maintain: There only if the backend has it. Passed on as it is, because
             upkeep takes the time it takes and is tried again anyway.
+        scrub: There only if the backend has it. Passed on as it is, because it may have
+            to rewrite everything.
         wait_for_work: There only if the backend has it. Passed on as it is,
             because it takes as long as there is no work.
     """
 
     maintain: Callable[[], Awaitable[None]]
+    scrub: Callable[[str, Sequence[Coordinate]], Awaitable[str]]
     wait_for_work: Callable[[], Awaitable[None]]
 
     def __init__(
@@ -51,6 +55,8 @@ class ResilientBackend(Generic[BackendT]):
         offered: object = inner
         if isinstance(offered, SupportsMaintenance):
             self.maintain = offered.maintain
+        if isinstance(offered, SupportsScrubbing):
+            self.scrub = offered.scrub
         if isinstance(offered, SupportsWaking):
             self.wait_for_work = offered.wait_for_work
 

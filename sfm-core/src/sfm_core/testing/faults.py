@@ -29,6 +29,7 @@ from typing import Self, TypeVar, cast
 from sfm_core.clock import Clock, SystemClock
 from sfm_core.errors import BackendUnavailableError, SfmError
 from sfm_core.protocols.lifecycle import Backend
+from sfm_core.protocols.optional import SupportsScrubbing
 
 PortT = TypeVar("PortT", bound=Backend)
 
@@ -348,6 +349,9 @@ class _Faulty:
     def __init__(self, port: Backend, plan: FaultPlan) -> None:
         self._port = port
         self._plan = plan
+        if isinstance(port, SupportsScrubbing):
+            # On the object: from Python 3.12 on, `isinstance` does not find it by `__getattr__`.
+            self.scrub = self.__getattr__("scrub")
 
     async def __aenter__(self) -> Self:
         await self._port.__aenter__()

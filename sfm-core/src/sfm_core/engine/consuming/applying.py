@@ -11,7 +11,7 @@ import msgspec
 from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.events import key_of, namespace_of
 from sfm_core.engine.memory_commit import memory_commit
-from sfm_core.engine.truth import LinkState, Truth
+from sfm_core.engine.truth import LinkState, MemoryState, Truth
 from sfm_core.errors import ConfigurationError, CorruptDataError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import Event, EventType
@@ -39,6 +39,7 @@ class _MemoryData(msgspec.Struct, frozen=True, kw_only=True):
     importance: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     expires_at: _Moment | None = None
     episode: Episode | None = None
+    purged: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
 
 
 class _LinkData(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,12 +108,12 @@ class Applying:
                 late: Write | None = None
                 if told is not None and not told.deleted and view[old_key] is None:
                     late = Write(old_key, encode_record(told), event.version)
-                return self._late(namespace, late, state.version)
+                return self._late(namespace, late, state)
             commit = memory_commit(
                 namespace,
                 coordinate,
                 state,
-                told or _remains(event, state.record),
+                _not_unpurged(told or _remains(event, state.record), state.record),
                 history_limit=self._history_limit,
                 event=None,
                 version=event.version,
@@ -122,9 +123,12 @@ class Applying:
         change = Change(namespace=namespace, keys=(key, old_key), plan=plan)
         return Applied(change, 0 if told is None else memoryview(told.payload).nbytes)
 
-    def _late(self, namespace: str, write: Write | None, current: int) -> Planned:
+    def _late(self, namespace: str, write: Write | None, state: MemoryState) -> Planned:
         """Put a version that came late where it would be, had it come in time: into history."""
-        if write is None or not current - self._history_limit <= write.version < current:
+        current = state.version
+        purged = 0 if state.record is None else state.record.purged
+        floor = max(current - self._history_limit, purged + 1)
+        if write is None or not floor <= write.version < current:
             return Planned(commit=None, version=current)
         return Planned(commit=Commit(namespace=namespace, writes=(write,)), version=current)
 
@@ -158,6 +162,7 @@ def _record(event: Event) -> MemoryRecord | None:
             episode=data.episode,
             deleted=True,
             trace=event.trace,
+            purged=data.purged,
         )
     if data.payload is msgspec.UNSET:
         raise ConfigurationError(
@@ -177,7 +182,15 @@ def _record(event: Event) -> MemoryRecord | None:
         expires_at=data.expires_at,
         episode=data.episode,
         trace=event.trace,
+        purged=data.purged,
     )
+
+
+def _not_unpurged(after: MemoryRecord, before: MemoryRecord | None) -> MemoryRecord:
+    """Keep what a publisher that knows of no purges leaves out."""
+    if before is None or before.purged <= after.purged:
+        return after
+    return msgspec.structs.replace(after, purged=before.purged)
 
 
 def _remains(event: Event, before: MemoryRecord | None) -> MemoryRecord:
@@ -191,6 +204,7 @@ def _remains(event: Event, before: MemoryRecord | None) -> MemoryRecord:
         episode=None if before is None else before.episode,
         deleted=True,
         trace=event.trace,
+        purged=0 if before is None else before.purged,
     )
 
 

@@ -20,6 +20,7 @@ from sfm_core.engine.links import Linking
 from sfm_core.engine.paths import PathFinding
 from sfm_core.engine.positions import Positions
 from sfm_core.engine.presence import Presence
+from sfm_core.engine.purging import Purging
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.recall import Recalling
 from sfm_core.engine.relay import Relay
@@ -44,6 +45,7 @@ class Parts:
     remembering: Remembering
     forgetting: Forgetting
     clearing: Clearing
+    purging: Purging
     reading: Reading
     recalling: Recalling
     timely: Timely

@@ -17,7 +17,11 @@ from sfm_core.errors import ConfigurationError, SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.protocols.graph import Edge, EdgeId, GraphStore
 from sfm_core.protocols.lifecycle import Backend
-from sfm_core.protocols.optional import SupportsMaintenance, SupportsShortestPath
+from sfm_core.protocols.optional import (
+    SupportsMaintenance,
+    SupportsScrubbing,
+    SupportsShortestPath,
+)
 from sfm_core.registry import (
     LOCAL,
     BackendContext,
@@ -149,6 +153,24 @@ class CapabilityContract:
                 await MARKS[registration.port][0](made, namespace)
             for _ in range(2):
                 await made.maintain()
+            if registration.port in MARKS:
+                assert await MARKS[registration.port][1](made, namespace)
+
+    async def test_scrubbing_changes_nothing_that_is_shown_or_is_not_offered(
+        self, registration: Registration[Backend], made: Backend
+    ) -> None:
+        """`SupportsScrubbing`: it can be called at any time, and again at once."""
+        async with made:
+            if not isinstance(made, SupportsScrubbing):
+                # Nor does what the engine puts around it hide that it can.
+                assert not isinstance(getattr(made, "inner", made), SupportsScrubbing)
+                return
+            namespace = fresh_namespace()
+            if registration.port in MARKS:
+                await MARKS[registration.port][0](made, namespace)
+            for _ in range(2):
+                left = await made.scrub(namespace, [coordinate(1.0), coordinate(2.0)])
+                assert left == left.strip()
             if registration.port in MARKS:
                 assert await MARKS[registration.port][1](made, namespace)
 

@@ -1,0 +1,185 @@
+"""Purging memories: their content goes, from every store, for good.
+
+The commit that deletes a memory also removes its history and notes that there is
+something left to do, so that it is done whoever dies meanwhile. All stores are gone over
+at once, and once more when `PURGE_PAUSE` is over: a write that was under way may have
+reached a derived store behind the purge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from sfm_core.engine.changes import Change, Planned, View, Written
+from sfm_core.engine.coalescer import Coalescer
+from sfm_core.engine.committer import Committer
+from sfm_core.engine.forget import Forgetting
+from sfm_core.engine.inputs import check_batch, check_expected, check_namespace
+from sfm_core.engine.memory_commit import PURGE_PAUSE
+from sfm_core.engine.once import Once
+from sfm_core.engine.scrubbing import Scrubbing
+from sfm_core.engine.stores import Stores
+from sfm_core.engine.writer import Outcome, Writer
+from sfm_core.errors import ClosedError
+from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.idempotency import IdempotencyKey
+from sfm_core.model.keys import due_purges, purge_key, purged_coordinate
+from sfm_core.model.precondition import Precondition
+from sfm_core.model.purge import Purged, PurgeState, StorePurge
+from sfm_core.protocols.kv import Commit, Write
+
+PAGE = 500
+
+_Place: TypeAlias = tuple[str, Coordinate]
+_Stores: TypeAlias = tuple[StorePurge, ...]
+
+_LATER: _Stores = (
+    StorePurge(
+        store="all",
+        state=PurgeState.PENDING,
+        detail="Going over the stores takes long, and goes on. Ask again for the report.",
+    ),
+)
+
+
+class Purging:
+    """Purges memories, and finishes what was begun."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        forgetting: Forgetting,
+        writer: Writer,
+        committer: Committer,
+        scrubbing: Scrubbing,
+    ) -> None:
+        """Write through `writer`, and have `scrubbing` go over the stores."""
+        self._stores = stores
+        self._forgetting = forgetting
+        self._writer = writer
+        self._committer = committer
+        self._scrubbing = scrubbing
+        # Rewriting a store takes as long for one memory as for many.
+        self._coalescer: Coalescer[_Place, _Stores] = Coalescer(
+            self._scrub, max_batch=PAGE, name="purge", observer=stores.observer
+        )
+
+    async def purge(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        expected_version: int | None,
+        *,
+        precondition: Precondition | None,
+        key: IdempotencyKey | None,
+    ) -> Purged:
+        """Purge one memory; see `MemoryEngine.purge`."""
+        check_namespace(namespace)
+        check_expected(expected_version)
+        change = self._forgetting.deletion(
+            namespace, coordinate, expected_version, purge=True, precondition=precondition
+        )
+        once = Once(self._stores, key, "purge", str(coordinate), expected_version, precondition)
+        return await self._purge(namespace, [coordinate], [once.write(change)])
+
+    async def purge_many(
+        self, namespace: str, coordinates: Sequence[Coordinate], key: IdempotencyKey | None
+    ) -> Purged:
+        """Purge many memories; see `MemoryEngine.purge_many`."""
+        check_namespace(namespace)
+        check_batch(coordinates, self._stores.settings.limits.max_batch, field="coords")
+        once = Once(self._stores, key, "purge_many", *(map(str, coordinates) if key else ()))
+        changes = [
+            once.item(self._forgetting.deletion(namespace, coordinate, None, purge=True), at)
+            for at, coordinate in enumerate(coordinates)
+        ]
+        return await self._purge(namespace, list(dict.fromkeys(coordinates)), changes)
+
+    async def sweep(self, namespace: str) -> None:
+        """Go over the stores for the memories of a namespace for which it is time to.
+
+        Args:
+            namespace: Where to look.
+
+        Raises:
+            BackendError: The truth did not answer; what is to be done stays noted.
+        """
+        now = self._stores.clock.now()
+        [page] = await self._stores.kv.scan(namespace, [due_purges(now)], limit=PAGE)
+        if not page:
+            return
+        # Put off first: others, and this engine if it fails, come back to them only then.
+        due = now + PURGE_PAUSE
+        later = {purge_key(due, purged_coordinate(key)): key for key, _ in page}
+        if not await self._replace(namespace, list(later.values()), list(later)):
+            return
+        coordinates = [purged_coordinate(key) for key in later]
+        stores = await self._scrubbing.scrub(namespace, coordinates)
+        if not any(store.state is PurgeState.PENDING for store in stores):
+            await self._replace(namespace, list(later), [])
+
+    async def close(self) -> None:
+        """Finish what is in hand."""
+        await self._coalescer.close()
+
+    async def _purge(
+        self, namespace: str, coordinates: Sequence[Coordinate], changes: Sequence[Change]
+    ) -> Purged:
+        outcomes: list[Outcome] = []
+        for result in await self._writer.write_many(changes):
+            if not isinstance(result, Outcome):
+                raise result
+            outcomes.append(result)
+        removed = self._writer.removed(outcomes)
+        return Purged(
+            count=removed.count,
+            position=removed.position,
+            stores=await self._gone_over(namespace, coordinates),
+            again_at=self._stores.clock.now() + PURGE_PAUSE,
+        )
+
+    async def _gone_over(self, namespace: str, coordinates: Sequence[Coordinate]) -> _Stores:
+        """Go over the stores, and wait for it as long as for an index."""
+        try:
+            work = self._coalescer.hand_in([(namespace, coordinate) for coordinate in coordinates])
+        except ClosedError:
+            return _LATER
+        await asyncio.wait([work], timeout=self._stores.settings.index_wait.total_seconds())
+        if not work.done():
+            return _LATER
+        reports: list[_Stores] = []
+        for result in work.result():
+            if isinstance(result, BaseException):
+                raise result
+            reports.append(result)
+        return reports[0] if reports else ()
+
+    async def _scrub(self, places: list[_Place]) -> Sequence[_Stores]:
+        by_namespace: dict[str, dict[Coordinate, None]] = {}
+        for namespace, coordinate in places:
+            by_namespace.setdefault(namespace, {})[coordinate] = None
+        reports = {
+            namespace: await self._scrubbing.scrub(namespace, list(coordinates))
+            for namespace, coordinates in by_namespace.items()
+        }
+        return [reports[namespace] for namespace, _ in places]
+
+    async def _replace(self, namespace: str, old: Sequence[bytes], new: Sequence[bytes]) -> bool:
+        """Write other notes in place of some; nothing where another engine was faster."""
+
+        def plan(view: View) -> Planned:
+            if any(view[key] is None for key in old):
+                return Planned(commit=None, version=0)
+            writes = (
+                *(Write(key, None) for key in old),
+                *(Write(key, b"") for key in new),
+            )
+            return Planned(commit=Commit(namespace=namespace, writes=writes), version=1)
+
+        change = Change(namespace=namespace, keys=tuple(old), plan=plan)
+        [result] = await self._committer.commit_many([change])
+        if not isinstance(result, Written):
+            raise result
+        return result.version > 0
