@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from sfm_backend_sqlite._errors import is_busy, translated
 from sfm_backend_sqlite._schema import check_library, is_current, migrate
+from sfm_backend_sqlite._scrubbing import rewrite_file
 from sfm_backend_sqlite._threads import run_on
 from sfm_backend_sqlite.settings import SqliteSettings
 from sfm_core.errors import ClosedError, ConfigurationError
@@ -53,6 +54,7 @@ class SqliteDatabase(SharedResource):
         self._writing: ThreadPoolExecutor | None = None
         self._reading: ThreadPoolExecutor | None = None
         self._synchronous = ""
+        self._rewritten: tuple[int, int] | None = None
 
     async def read(self, work: Work[ResultT]) -> ResultT:
         """Run `work` on a reading thread.
@@ -101,6 +103,17 @@ class SqliteDatabase(SharedResource):
 
         await self.write(work)
 
+    async def rewrite(self) -> None:
+        """Write the file anew, so that nothing is left in it of what was removed or replaced.
+
+        Other writes wait as long as that takes: about as long as copying the file.
+
+        Raises:
+            BackendUnavailableError: Other processes use the file.
+            BackendError: SQLite failed; the file is as it was.
+        """
+        await self._run(self._writing, self._rewrite)
+
     def connect(self) -> sqlite3.Connection:
         """Open one more connection that only reads; the caller closes it, in any thread."""
         with translated(self.settings.path):
@@ -121,6 +134,7 @@ class SqliteDatabase(SharedResource):
         self._stopping.clear()
         self._local = threading.local()
         self._synchronous = ""
+        self._rewritten = None
         self._writing = ThreadPoolExecutor(1, "sfm-sqlite-write")
         self._reading = ThreadPoolExecutor(self.settings.readers, "sfm-sqlite-read")
 
@@ -204,6 +218,16 @@ class SqliteDatabase(SharedResource):
                 raise
         return result
 
+    def _rewrite(self) -> None:
+        connection: sqlite3.Connection = self._local.writer
+        with translated(self.settings.path):
+            state = _state(connection)
+            if state == self._rewritten:
+                return
+            self._set_synchronous(connection, durable=self.settings.durable)
+            self._patiently(lambda: rewrite_file(connection, self._stopping.wait))
+            self._rewritten = _state(connection)
+
     def _set_synchronous(self, connection: sqlite3.Connection, *, durable: bool) -> None:
         wanted = "FULL" if durable else "NORMAL"
         if wanted != self._synchronous:
@@ -226,6 +250,12 @@ class SqliteDatabase(SharedResource):
                     raise
             self._stopping.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
             pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _state(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return what differs from an earlier answer if anything was written since."""
+    (others,) = connection.execute("PRAGMA data_version").fetchone()
+    return others, connection.total_changes
 
 
 def shared_database(settings: SqliteSettings, context: BackendContext) -> SqliteDatabase:

@@ -13,6 +13,7 @@ from sfm_backend_sqlite._namespaces import Namespaces
 from sfm_backend_sqlite._outbox import SqliteOutbox
 from sfm_core.clock import Clock
 from sfm_core.errors import LimitExceededError
+from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import KeyRange
 from sfm_core.porting import check_batch, check_limit, to_microseconds
 from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
@@ -107,6 +108,18 @@ class SqliteKeyValueStore(SqliteOutbox):
             ).fetchall()
         )
         return [name for (name,) in rows]
+
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+        """Rewrite the file without what was removed or replaced; see `SupportsScrubbing.scrub`.
+
+        Raises:
+            BackendUnavailableError: Others use the file; a later call does it.
+            StorageFullError: There is no room for the file a second time.
+            BackendError: The file could not be written to.
+        """
+        del namespace, coordinates
+        await self._database.rewrite()
+        return ""
 
     def _get(
         self, connection: sqlite3.Connection, namespace: str, keys: Sequence[bytes]

@@ -15,6 +15,7 @@ import msgspec
 from sfm_backend_sqlite._database import SqliteDatabase
 from sfm_backend_sqlite._namespaces import allot
 from sfm_backend_sqlite._port import SqlitePort
+from sfm_backend_sqlite._scrubbing import forget_removed
 from sfm_backend_sqlite._threads import run_on
 from sfm_backend_sqlite.index.follower import find_place
 from sfm_backend_sqlite.index.indexes import SearchIndexes
@@ -257,6 +258,22 @@ class SqliteVectorStore(SqlitePort):
         await self._clear_dropped()
         await self._purge()
         await self._search(self._indexes.save)
+
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+        """Let go of removed points in file, indexes and snapshots; see `SupportsScrubbing.scrub`.
+
+        The indexes of the namespace, in every process, are loaded anew at the next search.
+
+        Raises:
+            BackendUnavailableError: Others use the file; a later call does it.
+            StorageFullError: There is no room for the file a second time.
+            BackendError: The file could not be written to.
+        """
+        del coordinates
+        await self._database.write(partial(forget_removed, namespace=namespace))
+        await self._search(self._indexes.discard_outdated)
+        await self._database.rewrite()
+        return ""
 
     async def _clear_dropped(self) -> None:
         """Remove the points of collections that are gone, also those a crash left behind."""

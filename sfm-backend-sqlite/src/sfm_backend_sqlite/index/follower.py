@@ -41,6 +41,11 @@ _REMOVALS = (
     "WHERE collection = ? AND namespace = ? AND vector IS NULL AND change <= ?"
 )
 
+_PURGED = (
+    "SELECT value, collection, namespace, change FROM purged "
+    "JOIN property ON property.name = 'identity'"
+)
+
 
 class Follower:
     """Reads what changed, through a connection of its own; one thread at a time."""
@@ -68,6 +73,20 @@ class Follower:
                 self._version = version
                 self._looks += 1
             return self._looks
+
+    def places(self) -> list[Subject]:
+        """Return every place of which tombstones are gone, and through which change.
+
+        Raises:
+            BackendError: The file could not be read.
+        """
+        with self._reading() as connection:
+            return [
+                Subject(
+                    identity=identity, collection=collection, namespace=namespace, purged=change
+                )
+                for identity, collection, namespace, change in connection.execute(_PURGED)
+            ]
 
     def follow(self, index: NamespaceIndex, collection: Collection, namespace: str) -> bool:
         """Bring an index up to now; the caller holds its lock.

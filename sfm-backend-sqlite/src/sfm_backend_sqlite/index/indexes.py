@@ -18,10 +18,12 @@ from sfm_backend_sqlite.index.saving import Frozen, freeze, thaw
 from sfm_backend_sqlite.index.snapshot import (
     Subject,
     read_snapshot,
+    remove_outdated,
     remove_snapshots,
     write_snapshot,
 )
 from sfm_backend_sqlite.settings import SqliteSettings
+from sfm_core.errors import BackendError
 from sfm_core.protocols.vector import Collection, SearchResult, VectorQuery
 
 _log = logging.getLogger(__name__)
@@ -96,6 +98,21 @@ class SearchIndexes:
         for index in indexes:
             self._save(index)
 
+    def discard_outdated(self) -> None:
+        """Remove snapshots of indexes that have to be made anew, and let those in memory go.
+
+        Raises:
+            BackendError: The file could not be read.
+        """
+        with self._turn:
+            indexes = list(self._indexes.values())
+        for place in self._follower.places():
+            for index in indexes:
+                with index.lock:
+                    if index.subject and _same(index.subject, place) and _outdated(index, place):
+                        index.clear()
+            remove_outdated(self._settings.index_folder, place)
+
     def forget(self, identity: str, collection: int) -> None:
         """Let go of a collection that is gone, and remove its snapshots.
 
@@ -155,6 +172,10 @@ class SearchIndexes:
             if found is None:
                 return
             header, arrays = found
+            if header.position < subject.purged:
+                # It has what was removed for good.
+                remove_outdated(folder, subject)
+                return
             existing = existing_changes(connection, subject, header.position)
             if existing is None:
                 _log.info("Ignored the snapshot of an index: it is ahead of the file.")
@@ -181,6 +202,8 @@ class SearchIndexes:
             subject = index.subject
             if subject is None or index.dense.graph is not graph or not self._due(index):
                 return
+            if self._is_outdated(index, subject):
+                return
             frozen = freeze(index, saved)
             index.unsaved = 0
         folder = self._settings.index_folder
@@ -194,6 +217,15 @@ class SearchIndexes:
             )
         except OSError as error:
             _log.warning("Could not write the snapshot of an index to %s: %s", folder, error)
+
+    def _is_outdated(self, index: NamespaceIndex, subject: Subject) -> bool:
+        """Tell whether an index has, or may have, what was purged from the file since."""
+        try:
+            places = self._follower.places()
+        except BackendError as error:
+            _log.warning("Wrote no snapshot of an index: %s", error)
+            return True
+        return any(_same(subject, place) and _outdated(index, place) for place in places)
 
     def _due(self, index: NamespaceIndex) -> bool:
         """Tell whether a snapshot should be written; the caller holds the index's lock."""
@@ -249,6 +281,14 @@ class SearchIndexes:
             queries = dense.sample()
             alive = index.columns.alive.view[: dense.graph.covered].copy()
         dense.calibrate(queries, alive)
+
+
+def _same(one: Subject, other: Subject) -> bool:
+    return (one.collection, one.namespace) == (other.collection, other.namespace)
+
+
+def _outdated(index: NamespaceIndex, place: Subject) -> bool:
+    return index.position < place.purged
 
 
 def _nothing(connection: sqlite3.Connection, subject: Subject) -> None:

@@ -152,6 +152,32 @@ def remove_snapshots(folder: Path, identity: str, collection: int) -> None:
         path.unlink(missing_ok=True)
 
 
+def remove_outdated(folder: Path, subject: Subject) -> None:
+    """Remove a snapshot that has what was purged from the file since.
+
+    Args:
+        folder: Where snapshots are kept.
+        subject: What it is of, with the change up to which tombstones are gone.
+
+    Raises:
+        OSError: It could not be removed.
+    """
+    path = subject.path(folder)
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC) + _LENGTH_BYTES)
+            header = msgspec.json.decode(
+                file.read(int.from_bytes(start[len(_MAGIC) :], "big")), type=Header
+            )
+    except FileNotFoundError:
+        return
+    except msgspec.MsgspecError:
+        path.unlink(missing_ok=True)
+        return
+    if header.position < subject.purged:
+        path.unlink(missing_ok=True)
+
+
 def read_snapshot(folder: Path, subject: Subject) -> tuple[Header, dict[str, _Array]] | None:
     """Read the snapshot of a subject.
 
