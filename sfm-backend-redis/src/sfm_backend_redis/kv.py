@@ -11,7 +11,9 @@ from typing import Final, cast
 from sfm_backend_redis._commits import encode_commits, read_results
 from sfm_backend_redis._outbox import RedisOutbox
 from sfm_backend_redis._port import microseconds, quoted
+from sfm_backend_redis._scrubbing import rewrite_files
 from sfm_core.errors import BackendError, CorruptDataError, LimitExceededError
+from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import KeyRange
 from sfm_core.porting import check_batch, check_limit
 from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
@@ -126,6 +128,16 @@ class RedisKeyValueStore(RedisOutbox):
             "ZRANGE", self.key("namespaces"), f"({after}", "+", "BYLEX", "LIMIT", 0, limit
         )
         return [name.decode() for name in cast(list[bytes], answer)]
+
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+        """Have the server write its files anew; see `SupportsScrubbing.scrub`.
+
+        Raises:
+            BackendUnavailableError: The server was not reached, or takes too long.
+            BackendError: It could not write.
+        """
+        del namespace, coordinates
+        return await rewrite_files(self._client, self.key("seq"))
 
     def _entry(self, key: bytes, stored: bytes) -> Entry:
         version, blank, value = stored.partition(b" ")
