@@ -7,14 +7,17 @@ from datetime import timedelta
 
 from sfm_backend_postgres._outbox import PostgresOutbox
 from sfm_backend_postgres._packing import pack_bytes, pack_integers
+from sfm_backend_postgres._scrubbing import clear_away
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._transaction import Transaction
 from sfm_core.errors import LimitExceededError
+from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import KeyRange
 from sfm_core.porting import check_batch, check_limit
 from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
 
 _SQL = statements("truth")
+_VACUUM = b"VACUUM sfm.entry"
 # Comes after every key; a bound that may be absent could not be found by the index.
 _AFTER_ALL = b"\xff" * (MAX_KEY_BYTES + 1)
 
@@ -123,6 +126,15 @@ class PostgresKeyValueStore(PostgresOutbox):
             BackendUnavailableError: The connection was lost.
         """
         await self._database.listener.wait()
+
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+        """Clear away dead rows; see `SupportsScrubbing.scrub`.
+
+        Raises:
+            BackendError: The database was not reached.
+        """
+        del namespace, coordinates
+        return await clear_away(self._database, _VACUUM)
 
     async def maintain(self) -> None:
         """Fold what commits added to each counter into one row.

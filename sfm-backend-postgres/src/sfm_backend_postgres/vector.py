@@ -13,6 +13,7 @@ from sfm_backend_postgres._filters import Condition
 from sfm_backend_postgres._levels import execute_alone
 from sfm_backend_postgres._points import points_to_delete, points_to_write, query_parameters
 from sfm_backend_postgres._port import PostgresPort
+from sfm_backend_postgres._scrubbing import clear_away
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection
 from sfm_core.errors import ConfigurationError
@@ -29,6 +30,7 @@ from sfm_core.protocols.vector import (
 )
 
 _SQL = statements("vector")
+_VACUUM = b"VACUUM sfm.point, sfm.posting"
 _PORTION = 5_000
 # Looked up once for both arms.
 _CHOSEN = (
@@ -207,6 +209,15 @@ class PostgresVectorStore(PostgresPort):
             allowed=_ALLOWED if conditions else "",
         )
         return filled.encode(), parameters
+
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+        """Clear away dead rows; see `SupportsScrubbing.scrub`.
+
+        Raises:
+            BackendError: The database was not reached.
+        """
+        del namespace, coordinates
+        return await clear_away(self._database, _VACUUM)
 
     async def _write(
         self,
