@@ -8,6 +8,7 @@ that were let go since cost no memory; the second time, what was asked for.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -78,6 +79,11 @@ class Letters:
         for partition in self._partitions:
             noted += sorted((await self._note(partition, limit)).values())[:limit]
         async for record in self._fetch(sorted(noted)[:limit]):
+            yield record
+
+    async def all(self) -> AsyncGenerator[Received]:
+        """Go through all letters, oldest first; see `oldest`."""
+        async for record in self.oldest(sys.maxsize):
             yield record
 
     async def named(self, places: Collection[str]) -> AsyncGenerator[Received]:

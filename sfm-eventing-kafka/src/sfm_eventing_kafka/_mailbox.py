@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from aiokafka.errors import KafkaError
 
@@ -125,6 +125,31 @@ class Mailbox:
             found = await letters.present(places)
         await self._publish([self._here(farewell(place)) for place in found])
         return len(found)
+
+    async def drop_about(self, keys: Collection[bytes]) -> int:
+        """Let go of the letters that hold events of some memories.
+
+        Args:
+            keys: Keys of their events.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            ConfigurationError: The brokers refuse the login or the topic.
+            KafkaError: What else the driver raises.
+            TimeoutError: The brokers did not answer.
+        """
+        places: list[str] = []
+        async with letters_of(self._brokers) as letters:
+            async for record in letters.all():
+                try:
+                    about = read_original(record).record.key in keys
+                    places += [read_letter(record).place] if about else []
+                except CorruptDataError as error:
+                    log.warning("%s It is left as it is.", error.message)
+        await self._publish([self._here(farewell(place)) for place in places])
+        return len(places)
 
     async def _send_back(self, originals: dict[str, Addressed]) -> None:
         # What is published may be published again; what is let go is gone.

@@ -91,6 +91,18 @@ def letters_topic(settings: KafkaSettings) -> Topic:
     )
 
 
+def remains(settings: KafkaSettings) -> str:
+    """Say what the topics keep of a memory that is purged, and until when."""
+    kept = "until its retention ends, which the brokers decide"
+    if settings.retention is not None:
+        days = settings.retention / timedelta(days=1)
+        kept = "for ever" if settings.retention == FOREVER else f"for {days:g} days after each"
+    return (
+        f"The topic {settings.topic} keeps events that were published, {kept}. Dead letters are "
+        f"let go, and their bytes leave the topic {settings.letters} when brokers compact it."
+    )
+
+
 async def ensure_topic(admin: Admin, topic: Topic, *, may_make: bool) -> frozenset[str]:
     """Make the topic where it is missing and may be made.
 

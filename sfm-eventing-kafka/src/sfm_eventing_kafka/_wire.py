@@ -9,6 +9,7 @@ import msgspec
 
 from sfm_core.errors import CorruptDataError
 from sfm_core.model.cloudevents import MEDIA_TYPE, cloudevent, parse_cloudevent
+from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import Event
 from sfm_core.protocols.source import Delivery
 from sfm_eventing_kafka._record import Header, Received, Record
@@ -51,6 +52,11 @@ def key_of(event: Event) -> bytes:
     """
     namespace = event.source.removeprefix(_NAMESPACES)
     coordinate, _, _ = event.subject.partition(">")
+    return key_at(namespace, coordinate)
+
+
+def key_at(namespace: str, coordinate: Coordinate | str) -> bytes:
+    """Return the key of all events of the memory at a coordinate."""
     return f"{namespace}/{coordinate}".encode()
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
+from sfm_core.clock import SystemClock
+from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import Event
 from sfm_core.porting import ServedPort, check_batch
 from sfm_eventing_kafka._brokers import Brokers
 from sfm_eventing_kafka._connection import KafkaConnection
 from sfm_eventing_kafka._errors import translated
+from sfm_eventing_kafka._mailbox import Mailbox
 from sfm_eventing_kafka._stream import Stream
-from sfm_eventing_kafka._topic import events_topic
+from sfm_eventing_kafka._topic import events_topic, remains
+from sfm_eventing_kafka._wire import key_at
 from sfm_eventing_kafka.settings import SCHEME, KafkaSettings
 
 
@@ -23,10 +28,16 @@ class KafkaEventSink(ServedPort[KafkaConnection]):
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
-        connection = KafkaConnection(Brokers(settings), events_topic(settings))
+        brokers = Brokers(settings)
+        connection = KafkaConnection(brokers, events_topic(settings))
         super().__init__(connection, scheme=SCHEME, shared=True)
         self._settings = settings
         self._stream = Stream(connection)
+        self._mailbox = Mailbox(brokers, SystemClock())
+
+    async def _take(self, stack: AsyncExitStack) -> None:
+        await super()._take(stack)
+        stack.push_async_callback(self._mailbox.close)
 
     async def publish(self, events: Sequence[Event]) -> None:
         """Publish events, in order; see `EventSink.publish`.
@@ -53,6 +64,24 @@ class KafkaEventSink(ServedPort[KafkaConnection]):
         with translated(self._settings):
             async with asyncio.timeout(self._settings.timeout.total_seconds()):
                 await self._stream.publish(events)
+
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+        """Let go of the dead letters of memories; see `SupportsScrubbing.scrub`.
+
+        The letters of the links that begin at them go, too. What other programs have set
+        aside under another key is not found.
+
+        Raises:
+            ClosedError: The sink is not open.
+            BackendUnavailableError: The brokers were not reached.
+            ConfigurationError: They refuse the login or the topic.
+            BackendError: They refused for another reason.
+        """
+        self._check_open()
+        keys = frozenset(key_at(namespace, coordinate) for coordinate in coordinates)
+        with translated(self._settings):
+            await self._mailbox.drop_about(keys)
+        return remains(self._settings)
 
     async def ping(self) -> None:
         """Ask the brokers for a sign of life, and see that the topic is there.
