@@ -349,3 +349,19 @@ def test_another_embedder_is_gone_over_to_by_a_rebuild_and_by_nothing_else(
     name = kept.split("--drop ")[1].split("`")[0]
     assert call("collections", "--drop", name, *where).status == 0
     assert roles() == {"hashing:": "serving"}
+
+
+def test_forget_removes_for_good_and_reports_on_each_store(sfm: Call) -> None:
+    sfm("store", "a secret", "--coord", "1,2")
+    sfm("store", "another", "--coord", "-3")
+    told = sfm("forget", "1,2", "-3")
+    assert told.status == Exit.OK
+    assert told.out.startswith("Forgot 2.")
+    assert "backups" in told.out
+    said = sfm("forget", "1,2", "--json").document
+    assert (said["deleted"], said["pending"]) == (0, False)
+    assert sfm("history", "1,2").status == Exit.NOT_FOUND
+
+
+def test_forget_wants_to_be_told_what(sfm: Call) -> None:
+    assert sfm("forget").status == Exit.INVALID

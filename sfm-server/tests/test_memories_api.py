@@ -95,6 +95,33 @@ async def test_delete_many_passes_over_what_does_not_exist(api: httpx.AsyncClien
     assert answer.json()["deleted"] == 2
 
 
+async def test_a_purged_memory_has_no_history_and_its_stores_are_named(
+    api: httpx.AsyncClient,
+) -> None:
+    await store(api)
+    await store(api)
+    answer = await api.delete("/memories/1,2", params={"purge": "true"})
+    said = answer.json()
+    assert (answer.status_code, said["deleted"], said["pending"]) == (200, 1, False)
+    states = {one["store"]: one["state"] for one in said["stores"]}
+    assert (states["truth"], states["vectors"], states["backups"]) == (
+        "removed",
+        "removed",
+        "remains",
+    )
+    assert (await api.get("/memories/1,2/history")).status_code == 404
+    again = await api.delete("/memories/1,2", params={"purge": "true"})
+    assert (again.status_code, again.json()["deleted"]) == (200, 0)
+
+
+async def test_many_are_purged_also_those_that_were_deleted(api: httpx.AsyncClient) -> None:
+    await store(api, "1")
+    await store(api, "2")
+    await api.delete("/memories/2")
+    answer = await api.post("/delete_many", json={"coords": ["1", "2", "3"], "purge": True})
+    assert (answer.json()["deleted"], answer.json()["pending"]) == (2, False)
+
+
 async def test_range_lists_the_coordinates_of_a_box(api: httpx.AsyncClient) -> None:
     for coord in ("0,0", "1,1", "2,2", "1,9"):
         await store(api, coord)

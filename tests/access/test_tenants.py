@@ -193,7 +193,8 @@ async def take_in(one: Tenant) -> None:
 
 
 async def delete_many(one: Tenant) -> None:
-    await one.ask("POST", "/delete_many", {"coords": [one.coordinate()]})
+    body: dict[str, object] = {"coords": [one.coordinate()], "purge": one.chance.random() < 0.5}
+    await one.ask("POST", "/delete_many", body)
 
 
 async def wander(one: Tenant) -> None:

@@ -133,6 +133,24 @@ async def test_a_deleted_memory_is_gone_from_everywhere(client: httpx.AsyncClien
     assert (await look(client, "/range", min="1,1", max="1,1"))["coords"] == []
 
 
+async def test_a_purged_memory_is_gone_with_its_history_and_every_store_reports(
+    client: httpx.AsyncClient,
+) -> None:
+    await ask(client, "/store", {"coord": "1,1", "payload": {"text": "the kettle is mended"}})
+
+    async def nothing_waits() -> bool:
+        purged = await client.delete("/memories/1,1", params={"purge": "true"})
+        assert purged.status_code == 200, purged.text
+        return purged.json()["pending"] is False
+
+    await settled(nothing_waits)
+    purged = (await client.delete("/memories/1,1", params={"purge": "true"})).json()
+    states = {one["store"]: one["state"] for one in purged["stores"]}
+    assert {"truth", "vectors", "graph", "cache", "backups"} <= set(states)
+    assert (await client.get("/memories/1,1/history")).status_code == 404
+    assert "kettle" not in json.dumps(await ask(client, "/recall", {"query": "kettle"}))
+
+
 async def test_many_are_stored_and_deleted_in_one_request(client: httpx.AsyncClient) -> None:
     items: list[Payload] = [
         {"coord": f"9,{n}", "payload": {"text": f"parcel {n}"}} for n in range(300)

@@ -122,3 +122,19 @@ def readable_file(path: str) -> Path:
     if not found.is_file():
         raise InvalidInputError(f"There is no file {path}.", field="file")
     return found
+
+
+def coords_in(path: str) -> list[str]:
+    """Read coordinates from a file, one a line; "-" stands for standard input.
+
+    Args:
+        path: What was typed.
+
+    Returns:
+        The lines that are not blank.
+
+    Raises:
+        InvalidInputError: There is no such file.
+    """
+    lines = readable_file(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line.strip() for line in lines if line.strip()]

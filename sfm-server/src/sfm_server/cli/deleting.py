@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 from msgspec import UNSET
@@ -55,7 +54,7 @@ def delete_many(
     for in the truth, and needs no idempotency key: the same command again
     deletes what is still picked.
     """
-    wanted = [*coords, *(_coords_in(arguments.readable_file(path)) if path else ())]
+    wanted = [*coords, *(arguments.coords_in(path) if path else ())]
     picks = filters is not None or type_name is not None
     if picks:
         _refuse_beside(bool(wanted or idempotency_key))
@@ -134,8 +133,3 @@ def _told(answer: DeletedManyAnswer) -> str:
         return f"Deleted {answer.deleted}."
     lines = [f"Would delete {answer.matched}.", *answer.examples]
     return "\n".join([*lines, "…"] if answer.matched > len(answer.examples) > 0 else lines)
-
-
-def _coords_in(path: Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [line.strip() for line in lines if line.strip()]

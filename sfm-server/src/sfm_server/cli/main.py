@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "history": "memories:history",
         "delete": "memories:delete",
         "delete-many": "deleting:delete_many",
+        "forget": "forget:forget",
         "range": "memories:find_range",
         "link": "links:link",
         "unlink": "links:unlink",

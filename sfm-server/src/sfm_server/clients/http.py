@@ -26,6 +26,7 @@ from sfm_server.schemas.memories import (
     StoredAnswer,
     StoredManyAnswer,
 )
+from sfm_server.schemas.purges import PurgedAnswer
 from sfm_server.schemas.recall import ResultsAnswer
 from sfm_server.schemas.system import HealthAnswer, StatsAnswer
 from sfm_server.schemas.values import TypeName
@@ -37,6 +38,7 @@ _LINES = "application/x-ndjson"
 _BACKEND = "http"
 _BLOCK = 64 * 1024
 _WAIT_SECONDS = 20
+_PURGE: Query = {"purge": "true"}
 
 
 class HttpClient:
@@ -111,6 +113,14 @@ class HttpClient:
         body: dict[str, object] = {"dry_run": dry_run, "limit": limit}
         body |= _without_none({"filters": filters, "type": type_name, "cursor": cursor})
         return await self._post("/delete_many", body, DeletedManyAnswer)
+
+    async def purge(self, coords: Sequence[str], *, key: str | None = None) -> PurgedAnswer:
+        """Remove memories for good, those that were deleted before, too."""
+        if len(coords) == 1:
+            path = f"/memories/{quote(coords[0], safe=',')}"
+            return await self._answer("DELETE", path, PurgedAnswer, query=_PURGE, key=key)
+        body = {"coords": list(coords), "purge": True}
+        return await self._post("/delete_many", body, PurgedAnswer, key=key)
 
     async def link(
         self,

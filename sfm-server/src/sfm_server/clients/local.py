@@ -10,7 +10,7 @@ from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
 from sfm_core.model.memory import Episode, NewMemory
-from sfm_server import pages, wire, wire_links
+from sfm_server import pages, wire, wire_links, wire_purges
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.deleting import Picked, delete_at, delete_picked
 from sfm_server.freshness import is_stale
@@ -30,6 +30,7 @@ from sfm_server.schemas.memories import (
     StoredAnswer,
     StoredManyAnswer,
 )
+from sfm_server.schemas.purges import PurgedAnswer
 from sfm_server.schemas.recall import ResultsAnswer
 from sfm_server.schemas.system import HealthAnswer, StatsAnswer
 from sfm_server.schemas.values import TypeName
@@ -144,6 +145,16 @@ class LocalClient:
         """Delete what a filter picks among so many memories."""
         picked = Picked(filters=filters, type=type_name, limit=limit, cursor=cursor)
         return await delete_picked(self._engine, self._namespace, picked, key=None, dry_run=dry_run)
+
+    async def purge(self, coords: Sequence[str], *, key: str | None = None) -> PurgedAnswer:
+        """Remove memories for good, those that were deleted before, too."""
+        coordinates = [
+            Coordinate.parse(coord, field=f"coords[{place}]") for place, coord in enumerate(coords)
+        ]
+        result = await self._engine.purge_many(
+            self._namespace, coordinates, idempotency_key=key_of(key)
+        )
+        return wire_purges.purged(result)
 
     async def link(
         self,

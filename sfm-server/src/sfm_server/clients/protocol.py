@@ -20,6 +20,7 @@ from sfm_server.schemas.memories import (
     StoredAnswer,
     StoredManyAnswer,
 )
+from sfm_server.schemas.purges import PurgedAnswer
 from sfm_server.schemas.recall import ResultsAnswer
 from sfm_server.schemas.system import HealthAnswer, StatsAnswer
 from sfm_server.schemas.values import TypeName
@@ -134,6 +135,10 @@ class MemoryClient(Protocol):
         dry_run: bool = False,
     ) -> DeletedManyAnswer:
         """Delete what a filter picks among so many memories."""
+        ...
+
+    async def purge(self, coords: Sequence[str], *, key: str | None = None) -> PurgedAnswer:
+        """Remove memories for good, those that were deleted before, too."""
         ...
 
     async def link(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from sfm_core import errors
+from sfm_core.engine.memory_engine import MemoryEngine
+from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.memory import Episode
-from sfm_server import wire
+from sfm_server import wire, wire_purges
 from sfm_server.conditions import KeyHeader
 from sfm_server.context import BodyContext, JsonAnswer
 from sfm_server.deleting import Picked, delete_at, delete_picked
@@ -14,6 +16,7 @@ from sfm_server.limits import JsonRoute
 from sfm_server.routes.documented import failures
 from sfm_server.schemas import requests
 from sfm_server.schemas.memories import DeletedManyAnswer, StoredAnswer, StoredManyAnswer
+from sfm_server.schemas.purges import PurgedAnswer
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
@@ -95,7 +98,7 @@ async def store_bulk(
 @router.post(
     "/delete_many",
     tags=["admin"],
-    response_model=DeletedManyAnswer,
+    response_model=PurgedAnswer | DeletedManyAnswer,
     responses=failures(errors.InvalidCursorError, body=True),
 )
 async def delete_many(
@@ -104,18 +107,20 @@ async def delete_many(
     """Delete many memories, at coordinates or picked by a filter; with `dry_run`, count them.
 
     Coordinates without a memory are passed over. What a filter picks is looked for in
-    the truth, `limit` memories at a time: `next_cursor` asks for the next part.
+    the truth, `limit` memories at a time: `next_cursor` asks for the next part. With
+    `purge`, what is at the coordinates goes with its history, and the answer tells for
+    each store what is left.
     """
     namespace = context.namespace_of(body)
     if body.coords is None:
-        picked = Picked(filters=body.filters, type=body.type, limit=body.limit, cursor=body.cursor)
-        return JsonAnswer(
-            await delete_picked(context.engine, namespace, picked, key=key, dry_run=body.dry_run)
-        )
+        return JsonAnswer(await _delete_picked(body, context.engine, namespace, key))
     _refuse_to_pick(body)
     coordinates = [
         wire.coordinate(coord, field=f"coords[{place}]") for place, coord in enumerate(body.coords)
     ]
+    if body.purge and not body.dry_run:
+        purged = await context.engine.purge_many(namespace, coordinates, idempotency_key=key)
+        return JsonAnswer(wire_purges.purged(purged))
     return JsonAnswer(
         await delete_at(context.engine, namespace, coordinates, key=key, dry_run=body.dry_run)
     )
@@ -126,6 +131,22 @@ def episode_of(body: requests.MemoryBody) -> Episode | None:
     if body.episode is None:
         return None
     return Episode(name=body.episode.name, order=body.episode.order)
+
+
+async def _delete_picked(
+    body: requests.DeleteManyRequest,
+    engine: MemoryEngine,
+    namespace: str,
+    key: IdempotencyKey | None,
+) -> DeletedManyAnswer:
+    if body.purge:
+        raise errors.InvalidInputError(
+            "What a filter picks cannot be purged in the same request.",
+            field="purge",
+            remedy="Delete it, or purge the coordinates that a recall or a range lists.",
+        )
+    picked = Picked(filters=body.filters, type=body.type, limit=body.limit, cursor=body.cursor)
+    return await delete_picked(engine, namespace, picked, key=key, dry_run=body.dry_run)
 
 
 def _refuse_to_pick(body: requests.DeleteManyRequest) -> None:

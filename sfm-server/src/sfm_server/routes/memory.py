@@ -10,7 +10,7 @@ from starlette.responses import Response
 from sfm_core import errors
 from sfm_core.model.memory import is_first
 from sfm_core.model.precondition import Precondition
-from sfm_server import pages, wire
+from sfm_server import pages, wire, wire_purges
 from sfm_server.conditions import Conditions, KeyHeader, entity_tag, tag_missing
 from sfm_server.context import BodyContext, JsonAnswer, QueryContext
 from sfm_server.limits import JsonRoute
@@ -19,6 +19,7 @@ from sfm_server.routes.documented import ResponseDocs, failures
 from sfm_server.routes.memories import episode_of
 from sfm_server.schemas import patches, requests
 from sfm_server.schemas.memories import DeletedAnswer, HistoryAnswer, MemoryAnswer, StoredAnswer
+from sfm_server.schemas.purges import PurgedAnswer
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
@@ -31,6 +32,9 @@ CoordPath = Annotated[
 ]
 VersionQuery = Annotated[
     int | None, Query(ge=0, le=2**63 - 1, description="Only if the memory is at this version.")
+]
+PurgeQuery = Annotated[
+    bool, Query(description="Whether history, and what every store has of it, goes too.")
 ]
 
 # Whoever keeps an answer asks with its tag before each use, and gives it to nobody else.
@@ -152,7 +156,7 @@ async def patch_memory(
 
 @router.delete(
     "/memories/{coord}",
-    response_model=DeletedAnswer,
+    response_model=PurgedAnswer | DeletedAnswer,
     responses=failures(
         errors.InvalidCoordinateError,
         errors.NotFoundError,
@@ -165,10 +169,25 @@ async def delete_memory(
     context: QueryContext,
     conditions: Conditions,
     key: KeyHeader,
+    *,
     expected_version: VersionQuery = None,
+    purge: PurgeQuery = False,
 ) -> JsonAnswer:
-    """Delete a memory and its links."""
+    """Delete a memory and its links.
+
+    With `purge`, history goes too, also of a memory that was deleted before, and the
+    answer tells for each store what is left.
+    """
     at = wire.coordinate(coord)
+    if purge:
+        purged = await context.engine.purge(
+            context.fallback,
+            at,
+            expected_version=expected_version,
+            precondition=conditions,
+            idempotency_key=key,
+        )
+        return JsonAnswer(wire_purges.purged(purged))
     deleted = await context.engine.delete(
         context.fallback,
         at,

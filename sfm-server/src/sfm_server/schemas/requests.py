@@ -196,6 +196,10 @@ class DeleteManyRequest(Request):
     cursor: str | None = Field(
         default=None, description="Where to go on: `next_cursor` of the answer before."
     )
+    purge: bool = Field(
+        default=False,
+        description="Whether their history, and what every store has of them, goes too.",
+    )
 
 
 class ExportRequest(BaseModel):

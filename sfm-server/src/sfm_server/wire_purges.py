@@ -1,0 +1,43 @@
+"""Turns what a purge has done into an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sfm_core.model.purge import Purged
+from sfm_server.schemas.purges import PurgedAnswer, StorePurgeAnswer
+
+
+def purged(result: Purged) -> PurgedAnswer:
+    """Describe a purge."""
+    return PurgedAnswer(
+        deleted=result.count,
+        position=str(result.position),
+        pending=result.pending,
+        again_at=result.again_at,
+        stores=[
+            StorePurgeAnswer(
+                store=one.store, backend=one.backend, state=one.state.value, detail=one.detail
+            )
+            for one in result.stores
+        ],
+    )
+
+
+def together(answers: Sequence[PurgedAnswer]) -> PurgedAnswer:
+    """Describe several purges as one.
+
+    Args:
+        answers: At least one, of the same stores; the last tells how far these are.
+
+    Returns:
+        Their sum.
+    """
+    last = answers[-1]
+    return PurgedAnswer(
+        deleted=sum(one.deleted for one in answers),
+        position=",".join(one.position for one in answers if one.position),
+        pending=any(one.pending for one in answers),
+        again_at=last.again_at,
+        stores=last.stores,
+    )
