@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.expecting import expect_revision, expect_version
@@ -21,6 +22,7 @@ from sfm_core.model.precondition import Precondition
 from sfm_core.model.record import EMPTY_PAYLOAD, MemoryRecord
 from sfm_core.model.report import Removed
 from sfm_core.model.selection import Selection
+from sfm_core.model.trace import TraceContext
 
 SWEEP_PAGE = 500
 
@@ -181,18 +183,7 @@ class Forgetting:
                 namespace,
                 coordinate,
                 state,
-                MemoryRecord(
-                    payload=EMPTY_PAYLOAD,
-                    type=record.type,
-                    created_at=record.created_at,
-                    updated_at=now,
-                    born=record.born,
-                    # Its name is content.
-                    episode=None if purge else record.episode,
-                    deleted=True,
-                    trace=trace,
-                    purged=version if purge else record.purged,
-                ),
+                _tombstone(record, version, now, purge=purge, trace=trace),
                 history_limit=settings.history_limit,
                 event=EventType.MEMORY_DELETED if settings.event_log else None,
             )
@@ -207,3 +198,20 @@ class Forgetting:
                 raise result
             outcomes.append(result)
         return self._writer.removed(outcomes)
+
+
+def _tombstone(
+    record: MemoryRecord, version: int, now: datetime, *, purge: bool, trace: TraceContext | None
+) -> MemoryRecord:
+    return MemoryRecord(
+        payload=EMPTY_PAYLOAD,
+        type=record.type,
+        created_at=record.created_at,
+        updated_at=now,
+        born=record.born,
+        # Its name is content.
+        episode=None if purge else record.episode,
+        deleted=True,
+        trace=trace,
+        purged=version if purge else record.purged,
+    )
