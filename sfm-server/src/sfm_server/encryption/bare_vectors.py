@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Final, Self
 
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.protocols.optional import SupportsMaintenance
 from sfm_core.protocols.vector import (
     Collection,
     Point,
@@ -18,54 +15,15 @@ from sfm_core.protocols.vector import (
     VectorQuery,
     VectorStore,
 )
+from sfm_core.wrapping import BackendWrapper
 
 
-class BareVectorStore:
+class BareVectorStore(BackendWrapper[VectorStore]):
     """Keeps payloads and words from a store, and asks it for neither.
 
     Hits are then more than a filter lets pass; the engine looks at each memory
     in the truth anyway, and asks for more until it has enough.
-
-    Attributes:
-        inner: The store; it is opened and closed with the wrapper.
-        maintain: There only if the store has it.
     """
-
-    maintain: Callable[[], Awaitable[None]]
-
-    def __init__(self, inner: VectorStore) -> None:
-        """Wrap a store that is not open yet."""
-        self.inner: Final = inner
-        # Set on the object, because `isinstance` against an optional protocol looks for it there.
-        offered: object = inner
-        if isinstance(offered, SupportsMaintenance):
-            self.maintain = offered.maintain
-
-    @property
-    def scheme(self) -> str:
-        """URL scheme of the store."""
-        return self.inner.scheme
-
-    @property
-    def shared(self) -> bool:
-        """Whether other processes see the same data."""
-        return self.inner.shared
-
-    async def __aenter__(self) -> Self:
-        await self.inner.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.inner.__aexit__(exc_type, exc, traceback)
-
-    async def ping(self) -> None:
-        """Ask the store itself."""
-        await self.inner.ping()
 
     async def ensure(self, collection: Collection) -> None:
         """Make sure that a collection exists."""

@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from types import TracebackType
-from typing import Final, Self
 
 from sfm_core.model.events import LoggedEvent, Position
 from sfm_core.protocols.kv import DirtyNote, KeyValueStore, OutboxStatus
-from sfm_core.protocols.optional import SupportsMaintenance, SupportsWaking
+from sfm_core.wrapping import BackendWrapper
 
 
-class ForwardingKeyValueStore:
-    """Stands for a store; what has no values goes through as it is.
-
-    Attributes:
-        inner: The store; it is opened and closed with the wrapper.
-        maintain: There only if the store has it.
-        wait_for_work: There only if the store has it.
-    """
-
-    maintain: Callable[[], Awaitable[None]]
-    wait_for_work: Callable[[], Awaitable[None]]
-
-    def __init__(self, inner: KeyValueStore) -> None:
-        """Wrap a store that is not open yet."""
-        self.inner: Final = inner
-        # Set on the object, because `isinstance` against an optional protocol looks for it there.
-        offered: object = inner
-        if isinstance(offered, SupportsMaintenance):
-            self.maintain = offered.maintain
-        if isinstance(offered, SupportsWaking):
-            self.wait_for_work = offered.wait_for_work
-
-    @property
-    def scheme(self) -> str:
-        """URL scheme of the store."""
-        return self.inner.scheme
-
-    @property
-    def shared(self) -> bool:
-        """Whether other processes see the same data."""
-        return self.inner.shared
-
-    async def __aenter__(self) -> Self:
-        await self.inner.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.inner.__aexit__(exc_type, exc, traceback)
-
-    async def ping(self) -> None:
-        """Ask the store itself."""
-        await self.inner.ping()
+class ForwardingKeyValueStore(BackendWrapper[KeyValueStore]):
+    """Stands for a store; what has no values goes through as it is."""
 
     async def counters(self, namespace: str) -> dict[str, int]:
         """Read counters."""
