@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,13 +12,21 @@ from engine_house import NS, Faults, House, at, found, new, open_house
 
 from sfm_core.engine.clearing import MAX_EXAMINED
 from sfm_core.engine.memory_engine import MemoryEngine
-from sfm_core.errors import BackendUnavailableError, InvalidInputError, LimitExceededError
+from sfm_core.errors import (
+    BackendUnavailableError,
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    LimitExceededError,
+)
+from sfm_core.model.events import EventType
 from sfm_core.model.filters import parse_filter
+from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.memory import MemoryType, NewMemory
 from sfm_core.model.selection import Selection
 
 EVEN = Selection(filter=parse_filter({"parity": "even"}))
 COUNT = 20
+KEY = IdempotencyKey("k")
 
 
 @pytest.fixture
@@ -127,3 +137,55 @@ async def test_a_failure_leaves_the_rest_to_the_next_call(house: House) -> None:
             await engine.delete_matching(NS, EVEN)
         await engine.delete_matching(NS, EVEN)
         assert await left(engine) == list(range(1, COUNT, 2))
+
+
+class TestOnce:
+    async def test_a_repetition_leaves_alone_what_was_stored_since(
+        self, engine: MemoryEngine
+    ) -> None:
+        first = await engine.delete_matching(NS, EVEN, idempotency_key=KEY)
+        await engine.store(NS, fact(4))
+        await engine.store(NS, fact(100))
+        again = await engine.delete_matching(NS, EVEN, idempotency_key=KEY)
+        assert replace(again, position=first.position) == first
+        assert first.deleted == 10
+        assert await left(engine) == sorted([*range(1, COUNT, 2), 4, 100])
+
+    async def test_one_that_was_cut_off_goes_on_where_it_was(self, house: House) -> None:
+        faults = Faults()
+        async with house.open(faults=faults) as engine:
+            everything = Selection(type=MemoryType.EPISODIC)
+            await fill(engine, 1000)
+            # The first commit keeps what was found; the second deletes the first page of it.
+            faults.kv.lose_reply("commit", nth=2)
+            with pytest.raises(BackendUnavailableError):
+                await engine.delete_matching(NS, everything, idempotency_key=KEY)
+            await engine.store(NS, fact(0))
+            again = await engine.delete_matching(NS, everything, idempotency_key=KEY)
+            assert (again.deleted, again.matched) == (1000, 1000)
+            assert await left(engine) == [0]
+
+    async def test_of_many_at_once_all_answer_alike(self, house: House) -> None:
+        async with house.open(events=True) as one, house.open(events=True) as other:
+            await fill(one)
+            answers = await asyncio.gather(
+                *(
+                    engine.delete_matching(NS, EVEN, idempotency_key=KEY)
+                    for engine in [one, other] * 32
+                )
+            )
+            await house.sweep()
+        assert {answer.deleted for answer in answers} == {10}
+        told = [event.type for event in house.sink.events]
+        assert told.count(EventType.MEMORY_DELETED) == 10
+
+    async def test_the_key_of_another_filter_is_refused(self, engine: MemoryEngine) -> None:
+        await engine.delete_matching(NS, EVEN, idempotency_key=KEY)
+        odd = Selection(filter=parse_filter({"parity": "odd"}))
+        with pytest.raises(IdempotencyKeyReusedError):
+            await engine.delete_matching(NS, odd, idempotency_key=KEY)
+        assert len(await left(engine)) == 10
+
+    async def test_a_dry_run_keeps_nothing(self, engine: MemoryEngine) -> None:
+        await engine.delete_matching(NS, EVEN, dry_run=True, idempotency_key=KEY)
+        assert (await engine.delete_matching(NS, EVEN, idempotency_key=KEY)).deleted == 10

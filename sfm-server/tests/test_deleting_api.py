@@ -83,11 +83,22 @@ async def test_what_does_not_say_what_is_meant_is_refused(
     assert await total(filled) == COUNT
 
 
-async def test_a_filter_takes_no_idempotency_key(filled: httpx.AsyncClient) -> None:
-    answer = await filled.post(
-        "/delete_many", json={"type": "episodic"}, headers={"Idempotency-Key": "k"}
+async def test_with_a_key_a_filter_is_about_the_memories_that_it_found_first(
+    filled: httpx.AsyncClient,
+) -> None:
+    body = {"filters": {"parity": "even"}}
+    headers = {"Idempotency-Key": "k"}
+    first = await filled.post("/delete_many", json=body, headers=headers)
+    note = {"coord": "77", "payload": {"text": "later", "parity": "even"}}
+    assert (await filled.post("/store", json=note)).status_code == 200
+    again = await filled.post("/delete_many", json=body, headers=headers)
+    other = await filled.post("/delete_many", json={"type": "episodic"}, headers=headers)
+    assert again.json() | {"position": ""} == first.json() | {"position": ""}
+    assert await total(filled) == COUNT // 2 + 1
+    assert (other.status_code, other.json()["type"]) == (
+        422,
+        "urn:sfm:error:idempotency-key-reused",
     )
-    assert (answer.status_code, answer.json()["field"]) == (422, "Idempotency-Key")
 
 
 async def test_a_filter_deletes_in_its_namespace_only(filled: httpx.AsyncClient) -> None:

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from sfm_core.engine.memory_engine import MemoryEngine
-from sfm_core.errors import InvalidInputError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.cursor import cursor_of, place_of
 from sfm_core.model.filters import parse_filter
 from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.memory import MemoryType
 from sfm_core.model.selection import Selection
-from sfm_server.idempotency import HEADER
 from sfm_server.pages import coordinate_of
 from sfm_server.schemas.memories import DeletedManyAnswer
 from sfm_server.schemas.values import TypeName
@@ -76,21 +74,15 @@ async def delete_picked(
         engine: Where.
         namespace: Where there.
         picked: What picks the memories.
-        key: Refused: what a filter picks changes, so there is nothing to repeat exactly.
+        key: Has it happen once.
         dry_run: Whether only to count.
 
     Returns:
         What was done.
 
     Raises:
-        InvalidInputError: Nothing says what is meant, or there is a key.
+        InvalidInputError: Nothing says what is meant.
     """
-    if key is not None:
-        raise InvalidInputError(
-            "What a filter picks is deleted without an idempotency key.",
-            field=HEADER,
-            remedy="Leave it out: repeated, the deletion removes what is still picked.",
-        )
     selection = Selection(
         filter=parse_filter(picked.filters),
         type=None if picked.type is None else MemoryType(picked.type),
@@ -102,6 +94,7 @@ async def delete_picked(
         after=place_of(picked.cursor, coordinate_of, *listing),
         limit=picked.limit,
         dry_run=dry_run,
+        idempotency_key=key,
     )
     last = cleared.next_after
     return DeletedManyAnswer(

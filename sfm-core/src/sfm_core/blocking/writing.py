@@ -116,11 +116,17 @@ class BlockingWriting(BlockingCalls):
         after: Coordinate | None = None,
         limit: int = MAX_EXAMINED,
         dry_run: bool = False,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> Cleared:
         """See `MemoryEngine.delete_matching`."""
         return self._call(
             lambda engine: engine.delete_matching(
-                namespace, selection, after=after, limit=limit, dry_run=dry_run
+                namespace,
+                selection,
+                after=after,
+                limit=limit,
+                dry_run=dry_run,
+                idempotency_key=idempotency_key,
             )
         )
 

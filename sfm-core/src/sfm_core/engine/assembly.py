@@ -146,7 +146,7 @@ def _start(
         adopting=Adopting(stores, indexes, indexer, presence),
         remembering=remembering,
         forgetting=forgetting,
-        clearing=Clearing(stores, truth, forgetting, positions),
+        clearing=Clearing(stores, truth, writer, forgetting, positions),
         purging=Purging(stores, forgetting, writer, committer, scrubbing),
         reading=reading,
         recalling=recalling,

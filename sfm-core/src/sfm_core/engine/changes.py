@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sfm_core.engine.drafts import Draft
-from sfm_core.model.idempotency import KeptAnswer
+from sfm_core.model.idempotency import KeptAnswer, Picks
 from sfm_core.model.payload import Payload
 from sfm_core.protocols.kv import Commit, DirtyNote, Entry
 
@@ -25,12 +25,14 @@ class Planned:
         version: The version of the changed entry afterwards; 0 if there is none.
         revision: The revision of the memory afterwards, if one is written.
         repeats: What was answered the first time, if this is a repetition.
+        picks: What to keep of what was found, for repetitions.
     """
 
     commit: Commit | None
     version: int
     revision: str = ""
     repeats: KeptAnswer | None = None
+    picks: Picks | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,25 @@
-"""Deleting the memories that a selection picks, a page at a time."""
+"""Deleting the memories that a selection picks, a part at a time.
+
+First it is looked for what is picked, then that is deleted. Where the write has an
+idempotency key, what was found first is kept under it, so that a repetition is about the
+same memories, and touches none that were stored since.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.inputs import check_count, check_namespace
+from sfm_core.engine.once import Once
 from sfm_core.engine.positions import Positions
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
 from sfm_core.engine.walking import PAGE
+from sfm_core.engine.writer import Writer
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.idempotency import IdempotencyKey, Picks
 from sfm_core.model.keys import MEMORY, KeyRange, memory_key, successor
 from sfm_core.model.report import Cleared
 from sfm_core.model.selection import Selection
@@ -25,11 +34,17 @@ class Clearing:
     """Looks through the truth for what a selection picks."""
 
     def __init__(
-        self, stores: Stores, truth: Truth, forgetting: Forgetting, positions: Positions
+        self,
+        stores: Stores,
+        truth: Truth,
+        writer: Writer,
+        forgetting: Forgetting,
+        positions: Positions,
     ) -> None:
         """Delete through `forgetting`."""
         self._stores = stores
         self._truth = truth
+        self._writer = writer
         self._forgetting = forgetting
         self._positions = positions
 
@@ -41,49 +56,74 @@ class Clearing:
         after: Coordinate | None,
         limit: int,
         dry_run: bool,
+        key: IdempotencyKey | None,
     ) -> Cleared:
         """Delete what a selection picks; see `MemoryEngine.delete_matching`."""
         check_namespace(namespace)
         check_count(limit, MAX_EXAMINED, field="limit")
+        picks = await self._look(namespace, selection, after, limit)
+        deleted, notes = 0, list[str]()
+        if not dry_run:
+            asked = ("delete_matching", repr(selection), str(after), limit)
+            once = Once(self._stores, key, *asked)
+            if key is not None:
+                picks = await self._first(namespace, once, picks)
+            items = [(item, _coordinate(one)) for item, one in enumerate(picks.keys)]
+            for start in range(0, len(items), PAGE):
+                part = items[start : start + PAGE]
+                removed = await self._forgetting.delete_picked(namespace, part, selection, once)
+                deleted += removed.count
+                notes += removed.position.notes
+        return Cleared(
+            examined=picks.examined,
+            matched=len(picks.keys),
+            deleted=deleted,
+            examples=tuple(_coordinate(one) for one in picks.keys[:EXAMPLES]),
+            position=self._positions.of(notes),
+            next_after=_coordinate(picks.last) if picks.last else None,
+        )
+
+    async def _look(
+        self, namespace: str, selection: Selection, after: Coordinate | None, limit: int
+    ) -> Picks:
         start = MEMORY if after is None else memory_key(after) + b"\0"
-        examined = matched = deleted = 0
-        examples: list[Coordinate] = []
-        notes: list[str] = []
-        last = after
+        examined = 0
+        picked: list[bytes] = []
         more = True
         while more and examined < limit:
             asked = min(PAGE, limit - examined)
             rest = KeyRange(start, successor(MEMORY))
             [page] = await self._stores.kv.scan(namespace, [rest], limit=asked)
-            picked = self._picked(namespace, selection, page)
-            if picked and not dry_run:
-                removed = await self._forgetting.delete_picked(namespace, picked, selection)
-                deleted += removed.count
-                notes += removed.position.notes
+            picked += self._picked(namespace, selection, page)
             examined += len(page)
-            matched += len(picked)
-            examples += picked[: EXAMPLES - len(examples)]
             more = len(page) == asked
             if page:
-                last = Coordinate.from_key(page[-1][0][1:])
                 start = page[-1][0] + b"\0"
-        return Cleared(
-            examined=examined,
-            matched=matched,
-            deleted=deleted,
-            examples=tuple(examples),
-            position=self._positions.of(notes),
-            next_after=last if more else None,
-        )
+        return Picks(keys=tuple(picked), examined=examined, last=start[:-1] if more else b"")
+
+    async def _first(self, namespace: str, once: Once, picks: Picks) -> Picks:
+        """Keep what was found, or return what was found when it was asked for first."""
+
+        def plan(_: View) -> Planned:
+            return Planned(commit=None, version=0, picks=picks)
+
+        change = once.write(Change(namespace=namespace, keys=(), plan=plan))
+        outcome = await self._writer.write(change)
+        return (outcome.repeats and outcome.repeats.picks) or picks
 
     def _picked(
         self, namespace: str, selection: Selection, page: Sequence[tuple[bytes, Entry]]
-    ) -> list[Coordinate]:
+    ) -> list[bytes]:
         now = self._stores.clock.now()
-        found: list[Coordinate] = []
+        found: list[bytes] = []
         for key, entry in page:
             record = self._truth.memory_record(namespace, key, entry)
-            at = Coordinate.from_key(key[1:])
-            if record.alive(now) and self._forgetting.picks(namespace, at, record, selection):
-                found.append(at)
+            if record.alive(now) and self._forgetting.picks(
+                namespace, _coordinate(key), record, selection
+            ):
+                found.append(key)
         return found
+
+
+def _coordinate(key: bytes) -> Coordinate:
+    return Coordinate.from_key(key[1:])

@@ -68,14 +68,19 @@ class Forgetting:
         )
 
     async def delete_picked(
-        self, namespace: str, coordinates: Sequence[Coordinate], selection: Selection
+        self,
+        namespace: str,
+        picked: Sequence[tuple[int, Coordinate]],
+        selection: Selection,
+        once: Once,
     ) -> Removed:
         """Delete those of some memories that a selection picks as they are then.
 
         Args:
             namespace: Where they live.
-            coordinates: Where they live there.
+            picked: Where they live there, and which items of the write they are.
             selection: What picks them.
+            once: The write.
 
         Returns:
             How many were deleted.
@@ -84,7 +89,10 @@ class Forgetting:
             BackendError: A backend failed; some may be deleted.
         """
         return await self._commit_all(
-            [self.deletion(namespace, one, None, selection=selection) for one in coordinates]
+            [
+                once.item(self.deletion(namespace, one, None, selection=selection), item)
+                for item, one in picked
+            ]
         )
 
     async def sweep_expired(self, namespace: str) -> int:

@@ -162,6 +162,7 @@ class Once:
             dirty=tuple(key for key in planned.commit.dirty if key[:1] != EPISODE)
             if planned.commit
             else (),
+            picks=planned.picks,
         )
 
 

@@ -42,6 +42,20 @@ class IdempotencyKey:
         return hashlib.blake2b(self.text.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
+class Picks(msgspec.Struct, frozen=True, kw_only=True):
+    """What a write that looks for memories has found, so that its repetition is about the same.
+
+    Attributes:
+        keys: Entries of the memories that were picked, in order.
+        examined: How many entries were looked at.
+        last: The last of them; empty if there are no more behind it.
+    """
+
+    keys: tuple[bytes, ...]
+    examined: int
+    last: bytes
+
+
 class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a write has answered, as the truth keeps it under the write's idempotency key.
 
@@ -51,6 +65,7 @@ class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         version: The version that was written; 0 if nothing was.
         revision: The revision of the memory that was written, if one was.
         dirty: Keys that derived stores have to follow.
+        picks: What was found, if the write looks for memories by itself.
     """
 
     asked: bytes
@@ -58,6 +73,7 @@ class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0
     revision: str = ""
     dirty: tuple[bytes, ...] = ()
+    picks: Picks | None = None
 
 
 _decoder = msgspec.json.Decoder(KeptAnswer)

@@ -51,13 +51,13 @@ def delete_many(
     """Delete the memories at COORDS, or those that --filters and --type pick.
 
     Coordinates without a memory are passed over. What a filter picks is looked
-    for in the truth, and needs no idempotency key: the same command again
-    deletes what is still picked.
+    for in the truth. The same command with the same idempotency key is about the
+    same memories; without one it deletes what is picked then.
     """
     wanted = [*coords, *(arguments.coords_in(path) if path else ())]
     picks = filters is not None or type_name is not None
     if picks:
-        _refuse_beside(bool(wanted or idempotency_key))
+        _refuse_beside(wanted)
     picked = _Picked(
         filters=None if filters is None else arguments.json_object(filters, field="filters"),
         type_name=type_name,
@@ -66,17 +66,17 @@ def delete_many(
 
     async def work(client: MemoryClient) -> DeletedManyAnswer:
         if picks:
-            return await _delete_picked(client, picked)
+            return await _delete_picked(client, picked, idempotency_key)
         return await _delete_at(client, wanted, key=idempotency_key, dry_run=dry_run)
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: _told(answer))
 
 
-def _refuse_beside(given: bool) -> None:  # noqa: FBT001 - reads like a sentence
-    if given:
+def _refuse_beside(wanted: Sequence[str]) -> None:
+    if wanted:
         raise InvalidInputError(
-            "--filters and --type go with neither coordinates nor an idempotency key.",
+            "--filters and --type do not go with coordinates.",
             field="filters",
             remedy="Leave one of them out.",
         )
@@ -98,7 +98,9 @@ async def _delete_at(
     return _together(answers, dry_run=dry_run)
 
 
-async def _delete_picked(client: MemoryClient, picked: _Picked) -> DeletedManyAnswer:
+async def _delete_picked(
+    client: MemoryClient, picked: _Picked, key: str | None
+) -> DeletedManyAnswer:
     answers: list[DeletedManyAnswer] = []
     cursor: str | None = None
     with progress_bar("Looking") as advance:
@@ -108,6 +110,7 @@ async def _delete_picked(client: MemoryClient, picked: _Picked) -> DeletedManyAn
                 picked.type_name,
                 limit=_LOOKED_AT_ONCE,
                 cursor=cursor,
+                key=arguments.key_of_part(key, len(answers)),
                 dry_run=picked.dry_run,
             )
             answers.append(answer)

@@ -107,12 +107,13 @@ class HttpClient:
         *,
         limit: int,
         cursor: str | None = None,
+        key: str | None = None,
         dry_run: bool = False,
     ) -> DeletedManyAnswer:
         """Delete what a filter picks among so many memories."""
         body: dict[str, object] = {"dry_run": dry_run, "limit": limit}
         body |= _without_none({"filters": filters, "type": type_name, "cursor": cursor})
-        return await self._post("/delete_many", body, DeletedManyAnswer)
+        return await self._post("/delete_many", body, DeletedManyAnswer, key=key)
 
     async def purge(self, coords: Sequence[str], *, key: str | None = None) -> PurgedAnswer:
         """Remove memories for good, those that were deleted before, too."""

@@ -140,11 +140,14 @@ class LocalClient:
         *,
         limit: int,
         cursor: str | None = None,
+        key: str | None = None,
         dry_run: bool = False,
     ) -> DeletedManyAnswer:
         """Delete what a filter picks among so many memories."""
         picked = Picked(filters=filters, type=type_name, limit=limit, cursor=cursor)
-        return await delete_picked(self._engine, self._namespace, picked, key=None, dry_run=dry_run)
+        return await delete_picked(
+            self._engine, self._namespace, picked, key=key_of(key), dry_run=dry_run
+        )
 
     async def purge(self, coords: Sequence[str], *, key: str | None = None) -> PurgedAnswer:
         """Remove memories for good, those that were deleted before, too."""

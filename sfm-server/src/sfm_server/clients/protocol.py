@@ -132,6 +132,7 @@ class MemoryClient(Protocol):
         *,
         limit: int,
         cursor: str | None = None,
+        key: str | None = None,
         dry_run: bool = False,
     ) -> DeletedManyAnswer:
         """Delete what a filter picks among so many memories."""

@@ -258,6 +258,7 @@ class Writing(Operations):
         after: Coordinate | None = None,
         limit: int = MAX_EXAMINED,
         dry_run: bool = False,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> Cleared:
         """Delete the memories that a selection picks, and their links, part by part.
 
@@ -271,6 +272,8 @@ class Writing(Operations):
             after: Where to go on: `next_after` of the part before.
             limit: Most memories to look at, picked or not.
             dry_run: Only count them.
+            idempotency_key: Has the same memories deleted, and the same answered, however
+                often this is asked for with it; not for a dry run.
 
         Returns:
             How many were picked and deleted, and where the next part begins.
@@ -279,7 +282,8 @@ class Writing(Operations):
             LimitExceededError: The limit is too high; nothing was deleted.
             BackendError: A backend failed; some may be deleted, and the same
                 again deletes the rest.
+            IdempotencyKeyReusedError: The key was given to another write before.
         """
         return await self._parts.clearing.delete_matching(
-            namespace, selection, after=after, limit=limit, dry_run=dry_run
+            namespace, selection, after=after, limit=limit, dry_run=dry_run, key=idempotency_key
         )
