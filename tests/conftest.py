@@ -17,6 +17,7 @@ pytest_plugins = (
     "tests.fix_server",
     "tests.fix_faults",
     "tests.fix_stream",
+    "tests.fix_image",
 )
 
 _MISSING = re.compile(r"NOT TESTED: [^'\")]+")

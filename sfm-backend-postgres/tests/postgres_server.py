@@ -28,15 +28,23 @@ class PostgresServer:
     Nothing about durability is relaxed unless `settings` say so.
     """
 
-    def __init__(self, folder: Path, binaries: Path, *, settings: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        binaries: Path,
+        *,
+        settings: tuple[str, ...] = (),
+        password: str = "secret",  # noqa: S107 - of a server that ends with the tests
+    ) -> None:
         self._folder = folder
         self._binaries = binaries
         self._settings = settings
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        password = folder / "password"
-        password.write_text("secret")
-        self._run("initdb", "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password}")
+        self._password = password
+        told = folder / "password"
+        told.write_text(password)
+        self._run("initdb", "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={told}")
 
     @property
     def data(self) -> Path:
@@ -44,9 +52,14 @@ class PostgresServer:
         return self._folder / "data"
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
+    @property
     def url(self) -> str:
         """URL of its administration database."""
-        return f"postgresql://postgres:secret@127.0.0.1:{self._port}/postgres"
+        return f"postgresql://postgres:{self._password}@127.0.0.1:{self._port}/postgres"
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""

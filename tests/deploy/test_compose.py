@@ -3,54 +3,27 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PROFILES = {"test_api": "test", "dev_api": "dev"}
+from tests.compose_file import PROFILES, ROOT, Model, check_out, compose, rendered
+
 SERVICES = {"redis", "qdrant", "postgres", "redpanda", "api", "consumer"}
 BACKING = {"redis", "qdrant", "postgres", "redpanda"}
-
-Model = Mapping[str, Any]
-
-
-def compose(folder: Path, *arguments: str, **environ: str) -> str:
-    """Run Compose itself, which needs no engine for this."""
-    program = Path(sys.executable).with_name("docker-compose")
-    result = subprocess.run(
-        [program, "--project-directory", folder, *arguments],
-        cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert not result.stderr, result.stderr
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as it is after `cp .env.example .env`."""
-    made = tmp_path_factory.mktemp("checkout")
-    shutil.copy(ROOT / "docker-compose.yml", made)
-    shutil.copy(ROOT / ".env.example", made / ".env")
-    return made
+    return check_out(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Model:
     """What Compose makes of the file, with every profile."""
-    profiles = [f"--profile={name}" for name in PROFILES.values()]
-    found: Model = json.loads(compose(folder, *profiles, "config", "--format", "json"))
-    return found
+    return rendered(folder)
 
 
 def ports(service: Model) -> Sequence[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""The Dockerfile follows the rules of its trade; `tools.check_image` performs its steps."""
+"""The Dockerfile follows the rules of its trade; `tests/image` performs its steps."""
 
 from __future__ import annotations
 

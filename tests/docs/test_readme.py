@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+from tests.readme_blocks import PATIENCE_SECONDS, blocks, run_block, walk
+
 BIN = Path(sys.executable).parent
-PATIENCE_SECONDS = 30.0
-
-
-def blocks() -> list[tuple[str, str]]:
-    return [(language, code) for language, code in BLOCK.findall(README) if language != "bash"]
 
 
 def environment(data: Path) -> dict[str, str]:
@@ -80,51 +72,18 @@ def port(tmp_path: Path, folder: Path) -> Iterator[int]:
 
 
 def run(code: str, port: int, folder: Path) -> str:
-    """Run a block of the README as a shell does, against the server under test."""
-    script = code.replace("localhost:9595", f"127.0.0.1:{port}").replace(".venv/bin", str(BIN))
-    done = subprocess.run(
-        ["sh", "-eu", "-c", script],
-        cwd=folder,
-        env=environment(folder / "unused"),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_SECONDS,
+    """Run a block of the README against the server under test."""
+    return run_block(
+        code,
+        address=f"127.0.0.1:{port}",
+        programs=BIN,
+        folder=folder,
+        environ=environment(folder / "unused"),
     )
-    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def documents(text: str) -> list[object]:
-    """Read JSON documents that follow one another, with or without line ends."""
-    found: list[object] = []
-    rest = text.strip()
-    while rest:
-        document, end = json.JSONDecoder().raw_decode(rest)
-        found.append(document)
-        rest = rest[end:].lstrip()
-    return found
-
-
-def holds(shown: object, real: object) -> bool:
-    """Tell whether an answer is as shown; it may have more fields than are shown."""
-    if isinstance(shown, Mapping) and isinstance(real, Mapping):
-        wanted, given = cast(Mapping[str, object], shown), cast(Mapping[str, object], real)
-        return all(name in given and holds(value, given[name]) for name, value in wanted.items())
-    if isinstance(shown, list) and isinstance(real, list):
-        items, others = cast(Sequence[object], shown), cast(Sequence[object], real)
-        return len(items) == len(others) and all(map(holds, items, others))
-    return shown == real
 
 
 def test_the_commands_do_what_the_readme_says(port: int, folder: Path) -> None:
-    output = ""
-    for language, code in blocks():
-        if language == "sh":
-            output = run(code, port, folder)
-        elif language in {"json", "jsonl"}:
-            shown, real = documents(code), documents(output)
-            assert holds(shown, real), f"shown: {shown}\nreal: {real}"
+    walk(lambda code: run(code, port, folder))
 
 
 def test_what_is_imported_is_recalled_with_its_question(port: int, folder: Path) -> None:
