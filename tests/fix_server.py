@@ -176,11 +176,11 @@ def server(make_server: MakeServer) -> ServerProcess:
     return make_server()
 
 
-@pytest.fixture(scope="module")
-def servers_of_module(
+@pytest.fixture(scope="session")
+def servers(
     stores: Stores, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], ServerProcess]]:
-    """Returns the one server in a mode that the tests of a module share."""
+    """Returns the one server in a mode that tests share."""
     with ExitStack() as stack:
 
         @cache
@@ -193,11 +193,9 @@ def servers_of_module(
 
 
 @pytest_asyncio.fixture
-async def shared_server(
-    mode: str, servers_of_module: Callable[[str], ServerProcess]
-) -> ServerProcess:
+async def shared_server(mode: str, servers: Callable[[str], ServerProcess]) -> ServerProcess:
     """A server that runs in the mode of this test, with what other tests have stored on it."""
-    server = servers_of_module(mode)
+    server = servers(mode)
     if not server.runs:
         await server.start()
     return server

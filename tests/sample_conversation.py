@@ -73,7 +73,8 @@ QUESTIONS = {
 """Questions, each with the coordinate of the turn that answers it or that it is about."""
 
 
-def write_lines(path: Path) -> Path:
-    """Write the conversation as JSON Lines."""
-    path.write_text("".join(json.dumps(line) + "\n" for line in LINES), encoding="utf-8")
+def write_lines(path: Path, namespace: str = NAMESPACE) -> Path:
+    """Write the conversation as JSON Lines, in a namespace."""
+    lines = [json.dumps({**line, "namespace": namespace}) + "\n" for line in LINES]
+    path.write_text("".join(lines), encoding="utf-8")
     return path

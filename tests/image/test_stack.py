@@ -61,10 +61,9 @@ class User:
         return found
 
     def exported(self) -> list[object]:
-        """Return what an export holds, without what reading changes."""
+        """Return what an export of all namespaces holds, without what reading changes."""
         with self.stack.client as client:
-            parameters = {"namespace": self.namespace}
-            lines = client.get("/export_memories", params=parameters).text.splitlines()
+            lines = client.get("/export_memories").text.splitlines()
         kept = [line for line in map(json.loads, lines) if line["kind"] in {"memory", "link"}]
         for line in kept:
             line.pop("access_count", None)
@@ -74,7 +73,7 @@ class User:
 
 def change_mode(stack: Stack, mode: str) -> None:
     """Do what `docker compose up -d` does after `./configure.sh`: all containers are made anew."""
-    command = [stack.checkout / "configure.sh", "--mode", mode, "--non-interactive"]
+    command = [str(stack.checkout / "configure.sh"), "--mode", mode, "--non-interactive"]
     subprocess.run(command, check=True, capture_output=True)
     stack.down()
     stack.up()

@@ -68,6 +68,7 @@ async def missing(client: httpx.AsyncClient, acknowledged: dict[str, int]) -> li
     return lost
 
 
+@pytest.mark.long
 @pytest.mark.lasting
 async def test_a_killed_server_has_lost_nothing_that_it_acknowledged(
     server: ServerProcess,

@@ -54,6 +54,8 @@ async def is_sound(server: ServerProcess) -> bool:
     )
 
 
+# Parts of a memory are in stores, so each that ours can be left in has its turn.
+@pytest.mark.modes("embedded", "development", "evented_enterprise")
 @pytest.mark.timeout(240)
 async def test_no_request_breaks_the_server_or_leaves_half_a_memory(server: ServerProcess) -> None:
     # More than one caller may have of them otherwise; what is over that is answered with 503.
@@ -78,8 +80,10 @@ async def test_no_request_breaks_the_server_or_leaves_half_a_memory(server: Serv
     assert "Traceback" not in server.log
 
 
-async def test_a_body_that_breaks_off_is_not_stored(server: ServerProcess) -> None:
-    await server.start()
+# Who reads requests does not know the mode: the two below run where writes take least and longest.
+@pytest.mark.modes("embedded", "evented_enterprise")
+async def test_a_body_that_breaks_off_is_not_stored(shared_server: ServerProcess) -> None:
+    server = shared_server
     whole = hostile_corpus.post("/store", b'{"coord": "5,5", "payload": {"text": "cut off"}}')
     for length in range(len(whole) - 30, len(whole)):
         await talk(server, whole[:length], then_close=True)
@@ -90,8 +94,9 @@ async def test_a_body_that_breaks_off_is_not_stored(server: ServerProcess) -> No
     assert "Traceback" not in server.log
 
 
-async def test_bodies_that_trickle_in_hold_nobody_up(server: ServerProcess) -> None:
-    await server.start()
+@pytest.mark.modes("embedded", "evented_enterprise")
+async def test_bodies_that_trickle_in_hold_nobody_up(shared_server: ServerProcess) -> None:
+    server = shared_server
     whole = hostile_corpus.post("/store", b'{"coord": "6,6", "payload": {"text": "slow"}}')
     slow = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(50)]
     async with server.client() as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from uuid import uuid4
 
 from tests.fix_server import ServerProcess, ask, look
 
@@ -17,11 +18,9 @@ TRUTHS = {
 
 
 async def test_a_server_stores_and_recalls_in_the_mode_that_it_was_told(
-    server: ServerProcess, mode: str
+    shared_server: ServerProcess, mode: str
 ) -> None:
-    await server.start()
-
-    async with server.client() as client:
+    async with shared_server.client(f"of-{uuid4().hex}") as client:
         assert (await look(client, "/"))["mode"] == mode
         stored = await ask(client, "/store", {"coord": "1", "payload": {"text": "a whale"}})
         assert stored["indexed"] is True

@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from sfm_core.model.payload import Payload
-from tests.fix_server import MakeServer, ServerProcess, ask, look
-from tests.sample_conversation import LINES, NAMESPACE, QUESTIONS, write_lines
+from tests.fix_server import ServerProcess, ask, look
+from tests.sample_conversation import LINES, QUESTIONS, write_lines
 
 
 def run(server: ServerProcess, *arguments: str) -> dict[str, object]:
@@ -19,52 +20,66 @@ def run(server: ServerProcess, *arguments: str) -> dict[str, object]:
     return answer
 
 
-async def import_conversation(server: ServerProcess, folder: Path) -> None:
-    imported = run(server, "import", str(write_lines(folder / "conversation.jsonl")))
-    assert imported["imported"] == len(LINES)
+@pytest.fixture
+def namespace() -> str:
+    """A namespace that no other test uses."""
+    return f"of-{uuid4().hex}"
 
 
-@pytest.mark.parametrize("embedder", ["hashing:", "static:"])
-async def test_what_was_said_months_ago_is_recalled(
-    server: ServerProcess, tmp_path: Path, embedder: str
-) -> None:
-    await server.start(embedder=embedder)
-    await import_conversation(server, tmp_path)
+async def import_conversation(server: ServerProcess, folder: Path, namespace: str) -> None:
+    lines = write_lines(folder / "conversation.jsonl", namespace)
+    assert run(server, "import", str(lines))["imported"] == len(LINES)
 
-    async with server.client() as client:
+
+async def recalls_what_was_said(server: ServerProcess, folder: Path, namespace: str) -> None:
+    await import_conversation(server, folder, namespace)
+    async with server.client(namespace) as client:
         for question, evidence in QUESTIONS.items():
-            body: Payload = {"namespace": NAMESPACE, "query": question, "top_k": 5}
+            body: Payload = {"query": question, "top_k": 5}
             results = (await ask(client, "/recall_with_scores", body))["results"]
             assert isinstance(results, list)
             found = [result["coord"] for result in results if isinstance(result, dict)]
             assert ",".join(map(str, evidence)) in found, question
 
 
-async def test_importing_again_changes_nothing(server: ServerProcess, tmp_path: Path) -> None:
-    await server.start()
-    await import_conversation(server, tmp_path)
-    async with server.client() as client:
-        before = await look(client, "/memories/1,4", namespace=NAMESPACE)
+async def test_what_was_said_months_ago_is_recalled(
+    shared_server: ServerProcess, tmp_path: Path, namespace: str
+) -> None:
+    await recalls_what_was_said(shared_server, tmp_path, namespace)
 
-        await import_conversation(server, tmp_path)
 
-        after = await look(client, "/memories/1,4", namespace=NAMESPACE)
+@pytest.mark.modes("embedded", "evented_enterprise")
+async def test_it_is_recalled_with_the_embedder_that_users_have(
+    server: ServerProcess, tmp_path: Path, namespace: str
+) -> None:
+    await server.start(embedder="static:")
+    await recalls_what_was_said(server, tmp_path, namespace)
+
+
+async def test_importing_again_changes_nothing(
+    shared_server: ServerProcess, tmp_path: Path, namespace: str
+) -> None:
+    await import_conversation(shared_server, tmp_path, namespace)
+    async with shared_server.client(namespace) as client:
+        before = await look(client, "/memories/1,4")
+
+        await import_conversation(shared_server, tmp_path, namespace)
+
+        after = await look(client, "/memories/1,4")
         assert (after["version"], after["updated_at"]) == (before["version"], before["updated_at"])
-        assert (await look(client, "/stats", namespace=NAMESPACE))["total_memories"] == len(LINES)
+        assert (await look(client, "/stats"))["total_memories"] == len(LINES)
 
 
 async def test_linked_memories_are_found_by_their_path(
-    server: ServerProcess, tmp_path: Path
+    shared_server: ServerProcess, tmp_path: Path, namespace: str
 ) -> None:
-    await server.start()
-    await import_conversation(server, tmp_path)
-    async with server.client() as client:
+    await import_conversation(shared_server, tmp_path, namespace)
+    async with shared_server.client(namespace) as client:
         for source, target, weight in (("1,4", "2,7", 0.5), ("2,7", "3,2", 0.5), ("1,4", "3,2", 2)):
-            link = {"from_coord": source, "to_coord": target, "weight": weight}
-            await ask(client, "/link", {"namespace": NAMESPACE, **link})
+            await ask(client, "/link", {"from_coord": source, "to_coord": target, "weight": weight})
 
-        path = await look(client, "/shortest_path", namespace=NAMESPACE, frm="1,4", to="3,2")
-        near = await look(client, "/neighbors", namespace=NAMESPACE, coord="1,4")
+        path = await look(client, "/shortest_path", frm="1,4", to="3,2")
+        near = await look(client, "/neighbors", coord="1,4")
 
     assert path["path"] == ["1,4", "2,7", "3,2"]
     assert isinstance(near["neighbors"], list)
@@ -72,22 +87,21 @@ async def test_linked_memories_are_found_by_their_path(
 
 
 async def test_an_export_imported_elsewhere_is_the_same_memory(
-    make_server: MakeServer, tmp_path: Path
+    shared_server: ServerProcess, server: ServerProcess, tmp_path: Path, namespace: str
 ) -> None:
-    server, other = make_server(), make_server()
-    await server.start()
-    await import_conversation(server, tmp_path)
-    async with server.client() as client:
-        await ask(client, "/link", {"namespace": NAMESPACE, "from_coord": "1,1", "to_coord": "1,2"})
-        exported = (await client.get("/export_memories")).content
-    server.stop()
+    await import_conversation(shared_server, tmp_path, namespace)
+    async with shared_server.client(namespace) as client:
+        await ask(client, "/link", {"from_coord": "1,1", "to_coord": "1,2"})
+        only = {"namespaces": namespace}
+        exported = (await client.get("/export_memories", params=only)).content
 
-    await other.start()
-    async with other.client() as client:
+    await server.start()
+    async with server.client() as client:
         kind = {"Content-Type": "application/x-ndjson"}
         await client.post("/import_memories", content=exported, headers=kind)
         again = (await client.get("/export_memories")).content
 
+    assert len(_content(exported)) == len(LINES) + 1
     assert _content(again) == _content(exported)
 
 
