@@ -75,6 +75,7 @@ async def test_a_server_that_stands_still_holds_nobody_longer_than_they_wait(
         assert isinstance(last, Committed)
 
 
+@pytest.mark.long
 async def test_a_commit_that_was_under_way_when_the_server_died_happened_whole_or_not_at_all(
     own_server: PostgresServer,
 ) -> None:

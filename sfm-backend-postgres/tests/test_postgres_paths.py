@@ -60,7 +60,7 @@ def paths_url(postgres_url: str) -> str:
     return make_database(postgres_url)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(edges=_EDGES, kind=st.sampled_from([None, "x"]))
 def test_paths_are_as_short_as_an_exhaustive_search_finds(
     paths_url: str, *, edges: dict[tuple[int, int, str], float], kind: str | None

@@ -28,8 +28,8 @@ class TestQdrantInFolder(VectorStoreContract):
     shared = False
 
     @pytest.fixture
-    def make(self, tmp_path: Path) -> Callable[[], QdrantVectorStore]:
-        context = BackendContext(data_folder=tmp_path)
+    def make(self, fast_folder: Path) -> Callable[[], QdrantVectorStore]:
+        context = BackendContext(data_folder=fast_folder)
         return lambda: create_vector("qdrant+local:points", context)
 
 

@@ -64,6 +64,7 @@ async def test_a_broker_without_idempotence_is_told_so(tansu: Tansu, topic: str)
     assert caught.value.setting == "idempotence"
 
 
+@pytest.mark.long
 async def test_a_killed_broker_costs_nothing_but_delay(
     apache_kafka: ApacheKafka, topic: str
 ) -> None:
@@ -81,6 +82,7 @@ async def test_a_killed_broker_costs_nothing_but_delay(
     assert versions(await read_events(apache_kafka.address, topic)) == expected
 
 
+@pytest.mark.long
 async def test_a_broker_killed_in_the_midst_of_work_loses_and_repeats_nothing(
     apache_kafka: ApacheKafka, topic: str
 ) -> None:

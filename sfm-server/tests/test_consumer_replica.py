@@ -58,6 +58,7 @@ def published(consumer: ConsumerProcess, server: Server) -> bool:
     return not behind and "sfm_consumer_lag 0.0" in consumer.get("/metrics").text
 
 
+@pytest.mark.long
 def test_a_replica_equals_its_truth_after_kills(
     server: Server, consumer: ConsumerProcess, replica: Path
 ) -> None:

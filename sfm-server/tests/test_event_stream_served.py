@@ -100,6 +100,7 @@ def test_a_stream_needs_the_token(server: Server) -> None:
     assert httpx.get(f"{server.url}/events/page", headers=authorized).is_success
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_a_worker_that_is_killed_costs_no_event(serve: Serve) -> None:
     server = serve(UVICORN_WORKERS="2")

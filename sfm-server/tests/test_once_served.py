@@ -33,6 +33,12 @@ def client_of(server: Server) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=server.url, timeout=60, limits=limits, trust_env=False)
 
 
+async def something_is_stored(server: Server) -> None:
+    async with client_of(server) as client:
+        while not (await client.get("/stats")).json()["total_memories"]:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+
+
 async def remember(client: httpx.AsyncClient) -> httpx.Response:
     body = {"payload": {"text": "a whale was seen"}}
     return await client.post("/remember", json=body, headers=KEY)
@@ -66,6 +72,7 @@ async def test_an_import_that_is_killed_goes_on_with_its_key(serve: Serve) -> No
     async def lines(*, dies: bool) -> AsyncIterator[bytes]:
         for number in range(LINES):
             if dies and number == LINES - 500:
+                await something_is_stored(server)
                 kill(server)
             document = {"coord": [number], "payload": {"text": f"fact {number}"}}
             yield json.dumps(document).encode() + b"\n"

@@ -42,6 +42,7 @@ def filled(tmp_path: Path, environment: dict[str, str]) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_migration_that_is_killed_again_and_again_ends_with_an_exact_copy(
     filled: Path, environment: dict[str, str], pytestconfig: pytest.Config

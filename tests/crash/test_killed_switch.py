@@ -17,6 +17,7 @@ ROOM = 10_000
 LONGEST = 2.0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_whatever_was_stored_is_found_after_switches_that_were_killed(
     tmp_path: Path, pytestconfig: pytest.Config

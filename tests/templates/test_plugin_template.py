@@ -47,6 +47,7 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 # It runs a whole suite in another process.
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_tests_of_a_new_plugin_pass(tmp_path: Path) -> None:
     project = generate(tmp_path / "plugin", tech="Acme Search 2", author='Ann "A" O\'Neill')
