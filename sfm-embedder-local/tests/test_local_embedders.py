@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import sys
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -107,8 +109,44 @@ async def test_static_tells_no_letter_case_apart() -> None:
     assert np.array_equal(lower, upper)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone tells what is allocated")
+async def test_nothing_of_a_text_is_kept(embedder: LocalEmbedder) -> None:
+    async def embed(numbers: range) -> None:
+        for number in numbers:
+            await embedder.embed([f"{number} sailing boats on the lake, and {number} at home"])
+
+    await embed(range(100))
+    before = _allocated_bytes()
+    await embed(range(100, 1_100))
+
+    assert _allocated_bytes() - before < 500_000
+
+
 async def test_minilm_knows_the_order_of_words() -> None:
     async with MiniLmEmbedder() as embedder:
         one, other = await embedder.embed(["the dog bit the man", "the man bit the dog"])
 
     assert one @ other < 0.999
+
+
+class _MallocInfo(ctypes.Structure):
+    """What glibc's `mallinfo2` tells."""
+
+    _fields_ = [
+        *((f"other{number}", ctypes.c_size_t) for number in range(4)),
+        ("mapped", ctypes.c_size_t),
+        *((f"other{number}", ctypes.c_size_t) for number in range(4, 6)),
+        ("used", ctypes.c_size_t),
+        *((f"other{number}", ctypes.c_size_t) for number in range(6, 8)),
+    ]
+
+    mapped: int
+    used: int
+
+
+def _allocated_bytes() -> int:
+    """Return how much native code of this process has allocated and not freed."""
+    mallinfo = ctypes.CDLL(None).mallinfo2
+    mallinfo.restype = _MallocInfo
+    told: _MallocInfo = mallinfo()
+    return told.mapped + told.used

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class _StaticModel:
         tokens = np.frombuffer(vectors, dtype=np.float16, offset=offset).reshape(-1, DIMENSION)
         self._tokens = tokens.astype(np.float32)
         self._tokens -= self._tokens.mean(axis=0)
-        self._tokenizer = Tokenizer.from_buffer(tokenizer)
+        self._tokenizer = _make_tokenizer(tokenizer)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one L2-normalised row per text; blocks while it computes."""
@@ -84,6 +84,16 @@ class _StaticModel:
                 # One text at a time: sums over a padded batch would depend on its longest text.
                 vectors[row] = self._tokens[ids].sum(axis=0)
         return unit_rows(vectors)
+
+
+def _make_tokenizer(content: bytes) -> Tokenizer:
+    tokenizer = Tokenizer.from_buffer(content)
+    # It remembers words, and to this model a whole text is one word: each thread would keep
+    # 10,000 texts, at some kilobytes, for one that comes again and is hardly faster then.
+    resize: Callable[[int], None] | None = getattr(tokenizer.model, "_resize_cache", None)
+    if resize is not None:
+        resize(0)
+    return tokenizer
 
 
 def _readable(text: str) -> str:
