@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,8 +28,8 @@ _EFFORTS = (1.0, 1.5, 2.5, 4.0)
 _BLOCK = 1_024
 _SAMPLE = 32
 _DEPTHS = (10, 100)
-# Scores that one matrix product may have, which bounds its memory.
-_MATRIX = 8_000_000
+# Scores that are worked out at a time where there are several queries: 4 MB of them.
+_MATRIX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +144,18 @@ class DenseIndex:
         if graph is None or not count:
             return
         self._calibrated_at = graph.covered
-        scores = _products(queries, self.vectors[: len(alive)])
-        np.copyto(scores, -np.inf, where=~alive)
+        depths = [depth for depth in _DEPTHS if depth <= count]
+        wanted = [
+            _best(query, self.vectors[: len(alive)], alive, max(depths, default=0))
+            for query in queries
+        ]
         share = count / len(alive)
         efforts = (
             effort
             for effort in _EFFORTS
             if all(
-                _agree(graph, queries, scores, depth=depth, share=share, effort=effort)
-                for depth in _DEPTHS
-                if depth <= count
+                _agree(graph, queries, wanted, depth=depth, share=share, effort=effort)
+                for depth in depths
             )
         )
         self._effort = next(efforts, None)
@@ -207,17 +210,17 @@ class DenseIndex:
 def _agree(
     graph: NeighborGraph,
     queries: Vectors,
-    scores: Vectors,
+    wanted: Sequence[Slots],
     *,
     depth: int,
     share: float,
     effort: float,
 ) -> bool:
-    """Tell whether the graph finds enough of the best `depth` by exact scores."""
+    """Tell whether the graph finds enough of the first `depth` that are wanted."""
     breadth = _widened(depth, share)
     hits = sum(
-        len(np.intersect1d(_top(row, depth), graph.search(query, breadth, effort)))
-        for query, row in zip(queries, scores, strict=True)
+        len(np.intersect1d(best[:depth], graph.search(query, breadth, effort)))
+        for query, best in zip(queries, wanted, strict=True)
     )
     return hits >= _WANTED_RECALL * depth * len(queries)
 
@@ -238,6 +241,14 @@ def _products(queries: Vectors, rows: Vectors) -> Vectors:
         part = slice(start, start + _BLOCK)
         np.vecdot(queries[:, None], rows[None, part], out=scores[:, part])
     return scores
+
+
+def _best(query: Vectors, rows: Vectors, alive: Mask, depth: int) -> Slots:
+    """Return the slots of the highest exact scores, best first."""
+    [scores] = _products(query[None], rows)
+    np.copyto(scores, -np.inf, where=~alive)
+    best = _top(scores, depth)
+    return best[np.argsort(-scores[best])]
 
 
 def _top(scores: Vectors, limit: int) -> Slots:
