@@ -1,11 +1,11 @@
 """Load a real server for minutes from a process of its own, then count what it has kept.
 
     python -m benchmarks.load [--mode embedded] [--workers 2] [--seconds 300] [--connections 64]
-                              [--interrupt SERVICE]
+                              [--stores-of-five 1] [--interrupt SERVICE]
 
-Of five requests four recall and one stores. At the end the truth is compared with what the
-clients saw acknowledged: nothing may be lost and nothing doubled. With `--interrupt`, that
-service is stopped for 20 seconds in the middle.
+Of five requests four recall and one stores, unless said otherwise. At the end the truth is
+compared with what the clients saw acknowledged: nothing may be lost and nothing doubled. With
+`--interrupt`, that service is stopped for 20 seconds in the middle.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -34,12 +34,11 @@ from benchmarks.measuring import Results
 from benchmarks.over_http import Connection, post
 from benchmarks.services import Service, interruptible
 
-RECALLS_OF_FIVE = 4
 SEEDED = 5000
 BULK = 500
 AWAY_SECONDS = 20.0
 PATIENCE_SECONDS = 90.0
-SAMPLE_SECONDS = 5.0
+WARMING_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +48,13 @@ class Plan:
     Attributes:
         connections: Clients at once.
         seconds: For how long.
+        stores_of_five: How many of five requests store; the others recall.
         interrupted: A service that is stopped for a while, if any is.
     """
 
     connections: int
     seconds: float
+    stores_of_five: int
     interrupted: Service | None
 
 
@@ -67,6 +68,7 @@ class Seen:
         stored: Coordinates whose storing was acknowledged.
         doubtful: Coordinates whose storing failed; they may be there or not.
         gaps: Longest time between two good answers, by kind, and when the last one came.
+        corpus: What clients make up their texts with.
     """
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {"recall": [], "store": []})
@@ -75,6 +77,7 @@ class Seen:
     doubtful: set[str] = field(default_factory=set[str])
     gaps: dict[str, float] = field(default_factory=dict[str, float])
     last: dict[str, float] = field(default_factory=dict[str, float])
+    corpus: Corpus = field(default_factory=Corpus)
 
     def succeeded(self, kind: str, took: float) -> None:
         """Note a good answer."""
@@ -87,12 +90,13 @@ class Seen:
 class Client:
     """One connection that asks without a pause."""
 
-    def __init__(self, number: int, port: int, seen: Seen, corpus: Corpus) -> None:
+    def __init__(self, number: int, port: int, seen: Seen, stores_of_five: int) -> None:
         """Ask the server at `port`, and note what comes in `seen`."""
         self._number = number
+        self._stores_of_five = stores_of_five
         self._port = port
         self._seen = seen
-        self._corpus = corpus
+        self._corpus = seen.corpus
         self._chances = random.Random(number)
         self._count = 0
 
@@ -130,7 +134,7 @@ class Client:
             self._seen.stored |= {where} - {""}
 
     def _next(self) -> tuple[str, bytes, str]:
-        if self._chances.randrange(5) < RECALLS_OF_FIVE:
+        if self._chances.randrange(5) >= self._stores_of_five:
             body = {"query": self._corpus.text(6), "top_k": 10}
             return "recall", post("/recall", body), ""
         self._count += 1
@@ -153,26 +157,34 @@ async def load(results: Results, port: int, process: psutil.Process, plan: Plan)
     Returns:
         What was seen.
     """
-    seen, corpus = Seen(), Corpus()
+    # Each worker has loaded its model and its index when the first figure is taken.
+    await _ask_all(port, Seen(), replace(plan, seconds=WARMING_SECONDS, stores_of_five=0))
     before = _memory(process)
-    end = time.perf_counter() + plan.seconds
-    clients = [Client(number, port, seen, corpus) for number in range(1, plan.connections + 1)]
+    seen = Seen()
     async with asyncio.TaskGroup() as group:
-        for client in clients:
-            group.create_task(client.run(end))
+        group.create_task(_ask_all(port, seen, plan))
         if plan.interrupted is not None:
             await asyncio.sleep(plan.seconds / 2)
             plan.interrupted.kill()
             await asyncio.sleep(AWAY_SECONDS)
             await asyncio.to_thread(plan.interrupted.start)
     for kind, taken in seen.seconds.items():
-        _tell(results, kind, sorted(taken), plan.seconds)
-        results.tell(f"{kind}: longest time without a good answer", seen.gaps.get(kind, 0.0), "s")
+        if taken:
+            _tell(results, kind, sorted(taken), plan.seconds)
+            gap = seen.gaps.get(kind, 0.0)
+            results.tell(f"{kind}: longest time without a good answer", gap, "s")
     for reason, count in sorted(seen.failures.items()):
         results.tell(f"failed: {reason}", count, "")
-    results.tell("memory of all processes at the start", before, "MiB")
-    results.tell("  and at the end", _memory(process), "MiB")
+    _tell_memory(results, process, before, len(seen.stored))
     return seen
+
+
+async def _ask_all(port: int, seen: Seen, plan: Plan) -> None:
+    end = time.perf_counter() + plan.seconds
+    async with asyncio.TaskGroup() as group:
+        for number in range(1, plan.connections + 1):
+            client = Client(number, port, seen, plan.stores_of_five)
+            group.create_task(client.run(end))
 
 
 def _tell(results: Results, kind: str, taken: Sequence[float], seconds: float) -> None:
@@ -181,10 +193,31 @@ def _tell(results: Results, kind: str, taken: Sequence[float], seconds: float) -
         results.tell(f"{kind}: {name}", taken[int(share * (len(taken) - 1))] * 1e3, "ms")
 
 
-def _memory(process: psutil.Process) -> float:
-    return sum(
-        one.memory_info().rss for one in (process, *process.children(recursive=True))
-    ) / float(1 << 20)
+def _tell_memory(
+    results: Results, process: psutil.Process, before: Mapping[int, float], stored: int
+) -> None:
+    after = _memory(process)
+    results.tell("memory of all processes at the start", sum(before.values()), "MiB")
+    results.tell("  and at the end", sum(after.values()), "MiB")
+    workers = [one.pid for one in _workers(process) if one.pid in before]
+    for number, worker in enumerate(workers, 1):
+        results.tell(f"memory of worker {number} at the start", before[worker], "MiB")
+        results.tell(f"memory of worker {number} at the end", after[worker], "MiB")
+    if stored and workers:
+        grown = sum(after[worker] - before[worker] for worker in workers) / len(workers)
+        results.tell("growth of a worker per stored memory", grown * 1024 / stored, "KiB")
+
+
+def _workers(process: psutil.Process) -> list[psutil.Process]:
+    spawned = [one for one in process.children() if "spawn_main" in " ".join(one.cmdline())]
+    return spawned or [process]
+
+
+def _memory(process: psutil.Process) -> dict[int, float]:
+    return {
+        one.pid: one.memory_info().rss / float(1 << 20)
+        for one in (process, *process.children(recursive=True))
+    }
 
 
 def compare(results: Results, port: int, seen: Seen) -> None:
@@ -258,6 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--stores-of-five", type=int, default=1, help="requests; the others recall")
     parser.add_argument("--interrupt", choices=("redis", "postgres", "kafka"), help="in the middle")
     parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args(arguments)
@@ -280,6 +314,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         plan = Plan(
             connections=options.connections,
             seconds=options.seconds,
+            stores_of_five=options.stores_of_five,
             interrupted=services.get(options.interrupt or ""),
         )
         seen = asyncio.run(load(results, port, process, plan))
