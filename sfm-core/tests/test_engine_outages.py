@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -132,3 +133,24 @@ async def test_an_export_that_the_truth_interrupts_ends_with_an_error_and_no_foo
     with pytest.raises(BackendUnavailableError):
         lines.extend([line async for line in export])
     assert not any(b'"footer"' in line for line in lines)
+
+
+async def test_an_export_needs_nothing_but_the_truth(faults: Faults, engine: MemoryEngine) -> None:
+    before = [line async for line in engine.export()]
+    for plan in (faults.vector, faults.graph, faults.embedder):
+        for method in ("search", "scroll", "neighbors", "embed", "ping"):
+            plan.fail(method, times=None)
+    assert [line async for line in engine.export()] == before
+
+
+async def test_what_is_written_during_an_export_is_in_it_as_it_was_or_as_it_is(
+    engine: MemoryEngine,
+) -> None:
+    export = engine.export()
+    lines = [await anext(export)]
+    await engine.store(NS, new(A, "seal"))
+    lines.extend([line async for line in export])
+    found = [json.loads(line) for line in lines]
+    [told] = [one for one in found if one["kind"] == "memory" and one["coord"] == [1]]
+    assert (told["version"], told["payload"]["text"]) in {(1, "whale"), (2, "seal")}
+    assert found[-1]["kind"] == "footer"

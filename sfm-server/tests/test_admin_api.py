@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import resource
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -85,6 +88,31 @@ async def test_a_file_of_the_export_folder_can_be_written_and_read(
     await delete_all(filled)
     answer = await filled.post("/import_memories", json={"path": "sub/backup.jsonl"})
     assert answer.json()["imported"] == 30
+
+
+@contextmanager
+def room_for(size: int) -> Generator[None]:
+    """Let no file of this process grow beyond a size, as on a disk without room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [0, 1000], ids=["nothing", "a part"])
+async def test_an_export_without_room_is_told_and_leaves_the_one_before(
+    filled: httpx.AsyncClient, tmp_path: Path, size: int
+) -> None:
+    await filled.post("/export_memories", json={"path": "backup.jsonl"})
+    before = (tmp_path / "exports" / "backup.jsonl").read_bytes()
+    await filled.post("/store", json={"coord": "31,0", "payload": {"text": "one more"}})
+    with room_for(size):
+        answer = await filled.post("/export_memories", json={"path": "backup.jsonl"})
+    assert (answer.status_code, answer.json()["type"]) == (507, "urn:sfm:error:storage-full")
+    [left] = (tmp_path / "exports").iterdir()
+    assert left.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from sfm_core.errors import NotFoundError
+from sfm_core.errors import NotFoundError, StorageFullError
 from sfm_server.problems import ForbiddenPathError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,14 +57,32 @@ class Replacement:
             raise
         self.file: BinaryIO = os.fdopen(handle, "wb")
 
+    def write(self, block: bytes) -> None:
+        """Write on; this blocks.
+
+        Args:
+            block: What comes next.
+
+        Raises:
+            StorageFullError: There is no room for it.
+        """
+        try:
+            self.file.write(block)
+        except OSError as error:
+            _refuse(error)
+
     def finish(self) -> None:
         """Put the file in its place; this blocks.
 
         Raises:
             ForbiddenPathError: Something else than a plain file is there.
+            StorageFullError: There is no room for all of it.
         """
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        try:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            _refuse(error)
         self._refuse_what_is_no_file()
         try:
             os.replace(self._partial, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
@@ -73,7 +91,9 @@ class Replacement:
 
     def close(self) -> None:
         """Leave nothing behind that is not whole; this blocks."""
-        self.file.close()
+        # It writes what is left, of a file that was given up: whatever hinders it was told.
+        with suppress(OSError):
+            self.file.close()
         with suppress(FileNotFoundError):
             os.unlink(self._partial, dir_fd=self._folder)
         os.close(self._folder)
@@ -187,6 +207,12 @@ def _refuse(error: OSError) -> NoReturn:
         raise _outside() from error
     if error.errno in {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENXIO, errno.EISDIR}:
         raise _malformed() from error
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        raise StorageFullError(
+            "There is no room left in the export folder; the file was not written.",
+            backend="file",
+            remedy="Free space on its disk, or stream the lines instead.",
+        ) from error
     raise error
 
 

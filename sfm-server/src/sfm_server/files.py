@@ -40,11 +40,12 @@ class FileWorker:
 
         Raises:
             ForbiddenPathError: The path may not be written to.
+            StorageFullError: There is no room for it; what was there stays.
         """
         target = await self.run(lambda: Replacement(folder, path))
         try:
             async for block in blocks:
-                await self.run(partial(target.file.write, block))
+                await self.run(partial(target.write, block))
             await self.run(target.finish)
         finally:
             await self.run(target.close)
