@@ -140,15 +140,21 @@ class Tansu(Broker):
 def kafka_jars() -> str:
     """Return the class path of Apache Kafka, whose jars Maven fetches and keeps.
 
-    Needs Java 17 and Maven; the test is left out where they, or the jars, cannot be had.
+    Maven is asked once for all workers of a run. Needs Java 17 and Maven; the test is left out
+    where they, or the jars, cannot be had.
     """
     for program in ("java", "mvn"):
         if shutil.which(program) is None:
             left_out("Apache Kafka", f"Install {program} (Java 17 and Maven).")
     lock = Path(tempfile.gettempdir()) / "somafractalmemory-kafka-jars.lock"
-    with lock.open("w") as turn, tempfile.NamedTemporaryFile("r") as answer:
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")  # noqa: TID251 - which the workers share
+    with lock.open("a+") as turn, tempfile.NamedTemporaryFile("r") as answer:
         # Maven's folder of jars is not made for two that fetch the same ones at once.
         fcntl.flock(turn, fcntl.LOCK_EX)
+        turn.seek(0)
+        asked_by, _, jars = turn.read().partition("\n")
+        if run and asked_by == run:
+            return jars
         told = subprocess.run(
             ["mvn", "-q", "-B", "-f", str(_POM), _CLASSPATH, f"-Dmdep.outputFile={answer.name}"],
             check=False,
@@ -157,7 +163,10 @@ def kafka_jars() -> str:
         )
         if told.returncode:
             left_out("Apache Kafka", f"Maven could not get its jars: {told.stdout[-500:]}")
-        return Path(answer.name).read_text().strip()
+        jars = Path(answer.name).read_text().strip()
+        turn.truncate(0)
+        turn.write(f"{run}\n{jars}")
+        return jars
 
 
 _PROPERTIES = """
