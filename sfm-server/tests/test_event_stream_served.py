@@ -101,7 +101,7 @@ def test_a_stream_needs_the_token(server: Server) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_a_worker_that_is_killed_costs_no_event(serve: Serve) -> None:
     server = serve(UVICORN_WORKERS="2")
     acknowledged: list[str] = []
