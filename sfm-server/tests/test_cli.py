@@ -368,3 +368,11 @@ def test_forget_removes_for_good_and_reports_on_each_store(sfm: Call) -> None:
 
 def test_forget_wants_to_be_told_what(sfm: Call) -> None:
     assert sfm("forget").status == Exit.INVALID
+
+
+def test_recall_tells_what_was_there_then(sfm: Call) -> None:
+    sfm("store", '{"text": "a whale in the bay"}', "--coord", "1")
+    then = sfm("get", "1", "--json").document["updated_at"]
+    sfm("store", '{"text": "the whale has left"}', "--coord", "1")
+    assert "in the bay" in sfm("recall", "whale", "--as-of", str(then)).out
+    assert "has left" in sfm("recall", "whale").out

@@ -96,3 +96,20 @@ async def test_reasons_take_their_time(whale: httpx.AsyncClient) -> None:
     body = {"query": "whale", "why_not": "1", "deadline_ms": 1000}
     answer = await whale.post("/recall", json=body)
     assert (answer.status_code, answer.json()["field"]) == (422, "why_not")
+
+
+@pytest.mark.parametrize(("path", "body"), [*ENDPOINTS, ("/recall_batch", {"queries": ["whale"]})])
+async def test_a_recall_tells_what_was_there_then(
+    whale: httpx.AsyncClient, path: str, body: dict[str, object]
+) -> None:
+    then = (await whale.get("/memories/1")).json()["updated_at"]
+    later = {"coord": "1", "payload": {"text": "the whale has left"}}
+    assert (await whale.post("/store", json=later)).is_success
+    answer = await whale.post(path, json={**body, "as_of": then})
+    assert "a whale in the bay" in answer.text
+    assert "has left" not in answer.text
+
+
+async def test_a_time_that_is_none_is_named(whale: httpx.AsyncClient) -> None:
+    answer = await whale.post("/recall", json={"query": "whale", "as_of": "yesterday"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "as_of")

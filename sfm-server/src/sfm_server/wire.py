@@ -127,6 +127,7 @@ def recall_query(
     filters: object = None,
     context: object = "",
     arms: str = "hybrid",
+    as_of: str | None = None,
 ) -> RecallQuery:
     """Return a query to recall with.
 
@@ -137,12 +138,14 @@ def recall_query(
         filters: JSON form of a filter, or `None`.
         context: Text, or a JSON object whose values are read.
         arms: A key of `ARMS`.
+        as_of: A time, in RFC 3339.
 
     Returns:
         The query.
 
     Raises:
         InvalidFilterError: The filter is malformed.
+        InvalidInputError: The time is malformed.
     """
     return RecallQuery(
         text=text,
@@ -151,6 +154,7 @@ def recall_query(
         filter=parse_filter(filters),
         context=" ".join(_texts(context)),
         arms=ARMS[arms],
+        as_of=moment_or_none(as_of, field="as_of"),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sfm_core.engine.indexes import View
+from sfm_core.engine.past import Past
 from sfm_core.engine.ranking import Score, score
 from sfm_core.engine.recall import Recalling
 from sfm_core.engine.searching import Question, Searching
@@ -32,15 +33,25 @@ class Explaining:
         self._truth = truth
         self._searching = searching
         self._recalling = recalling
+        self._past = Past(stores, truth)
 
     async def why_not(self, namespace: str, query: RecallQuery, coordinate: Coordinate) -> WhyNot:
         """Tell what becomes of one memory; see `MemoryEngine.why_not`."""
         self._recalling.check(namespace, query)
-        [state] = await self._truth.memories(namespace, [coordinate])
+        [present] = await self._truth.memories(namespace, [coordinate])
         now = self._stores.clock.now()
+        state = present
+        if query.as_of is not None:
+            told = await self._past.told(namespace, [coordinate], [present], query.as_of)
+            if told[0] is None:
+                return WhyNot(reason=WhyNotReason.HISTORY_GONE, detail=_HISTORY_GONE)
+            state = told[0]
+            if state.record is None:
+                return WhyNot(reason=WhyNotReason.ABSENT, detail="There was no memory then.")
         record = state.record
-        if record is None or not record.alive(now):
-            return _gone(state, now)
+        if record is None or present.record is None or not present.record.alive(now):
+            # Also of one that was there then: what is searched is what is there now.
+            return _gone(present, now)
         unwanted = self._unwanted(namespace, query, coordinate, record)
         if unwanted is not None:
             return replace(unwanted, version=state.version)
@@ -49,7 +60,7 @@ class Explaining:
         told = await self._by_rank(view, namespace, query, coordinate, record)
         if indexed is None and told.place is None:
             told = WhyNot(reason=WhyNotReason.NOT_INDEXED, detail=_NOT_INDEXED)
-        elif indexed is not None and indexed != state.version:
+        elif indexed is not None and indexed != present.version:
             told = replace(told, detail=f"{told.detail} The index still has version {indexed}.")
         return replace(told, version=state.version, indexed_version=indexed)
 
@@ -118,10 +129,10 @@ class Explaining:
         self._searching.rank(wide, result)
         for place, (relevance, hit) in enumerate(wide.fused, start=1):
             if hit.coordinate == coordinate:
-                settings, now = self._stores.settings.ranking, self._stores.clock.now()
+                moment = question.query.as_of or self._stores.clock.now()
                 return _ranked(
                     place,
-                    score(record, relevance, hit, settings, now),
+                    score(record, relevance, hit, self._stores.settings.ranking, moment),
                     WhyNotReason.CANDIDATES,
                     f"No search had it among its best {usual}; by relevance its place is {place}.",
                 )
@@ -132,6 +143,7 @@ class Explaining:
         )
 
 
+_HISTORY_GONE = "What is kept of its history does not tell what was there then."
 _NOT_INDEXED = (
     "The index does not have it yet. What was written gets there by itself; if it does not, "
     "`sfm check --repair` sees to it."

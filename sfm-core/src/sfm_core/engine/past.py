@@ -48,7 +48,37 @@ class Past:
             HistoryGoneError: What is kept does not tell.
             BackendError: The truth did not answer.
         """
-        found = list(present)
+        told = await self.told(namespace, coordinates, present, at)
+        states: list[MemoryState] = []
+        for coordinate, state in zip(coordinates, told, strict=True):
+            if state is None:
+                raise _gone(coordinate, at)
+            states.append(state)
+        return states
+
+    async def told(
+        self,
+        namespace: str,
+        coordinates: Sequence[Coordinate],
+        present: Sequence[MemoryState],
+        at: datetime,
+    ) -> list[MemoryState | None]:
+        """Return what was at coordinates at a time, where that can be told.
+
+        Args:
+            namespace: Where.
+            coordinates: Where there.
+            present: What is there now.
+            at: The time.
+
+        Returns:
+            One state per coordinate, in order; that of an absent memory where none lived,
+            and `None` where what is kept does not tell.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
+        found: list[MemoryState | None] = list(present)
         changed = [
             place
             for place, state in enumerate(present)
@@ -63,7 +93,10 @@ class Past:
                     namespace, coordinates[place], present[place], page, at
                 )
         absent = MemoryState()
-        return [state if state.record and state.record.alive(at) else absent for state in found]
+        return [
+            state if state is None or (state.record and state.record.alive(at)) else absent
+            for state in found
+        ]
 
     async def _search(
         self,
@@ -72,7 +105,7 @@ class Past:
         later: MemoryState,
         page: list[tuple[bytes, Entry]],
         at: datetime,
-    ) -> MemoryState:
+    ) -> MemoryState | None:
         """Go from the newest version to the oldest, and stop at the first that is old enough."""
         while page:
             for key, entry in page:
@@ -81,16 +114,14 @@ class Past:
                     # Between a version and the one after the next there was a deletion,
                     # which is not kept: when it was is known only if it came too late to matter.
                     if later.version > state.version + 1 and state.record.alive(at):
-                        raise _gone(coordinate, at)
+                        return None
                     return state
                 later = state
             if len(page) < VERSIONS:
                 break
             rest = [_before(coordinate, later.version)]
             [page] = await self._stores.kv.scan(namespace, rest, limit=VERSIONS)
-        if later.version > 1:
-            raise _gone(coordinate, at)
-        return MemoryState()
+        return None if later.version > 1 else MemoryState()
 
 
 def _before(coordinate: Coordinate, version: int) -> KeyRange:

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.coalescer import Coalescer
-from sfm_core.engine.inputs import check_batch, check_count, check_namespace, check_text
+from sfm_core.engine.inputs import (
+    check_batch,
+    check_count,
+    check_moment,
+    check_namespace,
+    check_text,
+)
 from sfm_core.engine.searching import Question, Searching
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import BackendError, InvalidInputError, LimitExceededError
@@ -70,6 +76,8 @@ class Recalling:
         """
         limits = self._stores.settings.limits
         check_namespace(namespace)
+        if query.as_of is not None:
+            check_moment(query.as_of, field="as_of")
         check_count(query.top_k, limits.max_top_k, field="top_k")
         check_text(query.text, field="query")
         check_text(query.context, field="context")
@@ -110,6 +118,7 @@ class Recalling:
         return [self.recalled(question) for question in questions]
 
     def recalled(self, question: Question) -> list[Recalled]:
-        """Return the answer to a question, and count that its memories were read."""
-        self._access.touch(question.namespace, [one.coordinate for one in question.best])
+        """Return the answer to a question, and count that its memories were read as they are."""
+        if question.query.as_of is None:
+            self._access.touch(question.namespace, [one.coordinate for one in question.best])
         return self._searching.recalled(question)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sfm_core.engine.corrections import Corrections
 from sfm_core.engine.index import Index, WordIndex
 from sfm_core.engine.indexes import Indexes, View
+from sfm_core.engine.past import Past
 from sfm_core.engine.ranking import Score, fuse, score
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
@@ -40,8 +42,8 @@ class Candidate(NamedTuple):
     Attributes:
         score: How well it answers.
         coordinate: Where it lives.
-        version: Its version now.
-        record: What the truth holds.
+        version: Its version, now or at the time that is asked about.
+        record: What the truth holds of that version.
     """
 
     score: Score
@@ -96,6 +98,7 @@ class Searching:
         self._truth = truth
         self._indexes = indexes
         self._corrections = corrections
+        self._past = Past(stores, truth)
 
     async def close(self) -> None:
         """Finish the corrections that searches have asked for."""
@@ -255,22 +258,56 @@ class Searching:
             )
         states = {name: await self._states(name, list(wanted[name])) for name in wanted}
         now = self._stores.clock.now()
-        ranking = self._stores.settings.ranking
         stale: dict[str, set[bytes]] = {}
         for at, page in pages.items():
-            question = questions[at]
-            for relevance, hit in page:
-                state = states[question.namespace][hit.coordinate]
-                living = state.record if state.record and state.record.alive(now) else None
-                if living is None or state.version != hit.version:
+            question, hits = questions[at], [hit for _, hit in page]
+            present = states[question.namespace]
+            for hit in hits:
+                if self._misleads(hit, present[hit.coordinate], now):
                     stale.setdefault(question.namespace, set()).add(memory_key(hit.coordinate))
-                    met = Figure.RECALL_ORPHANS if living is None else Figure.RECALL_STALE
-                    self._stores.observer.count(met, 1)
-                if living is not None and self._answers(question, hit.coordinate, living):
-                    scored = score(living, relevance, hit, ranking, now)
-                    question.best.append(Candidate(scored, hit.coordinate, state.version, living))
+            self._judge(question, page, await self._as_asked(question, hits, present), now)
         for namespace, keys in stale.items():
             self._corrections.correct(namespace, keys)
+
+    def _misleads(self, hit: Hit, state: MemoryState, now: datetime) -> bool:
+        """Tell whether the index says something else than the truth, and count that."""
+        orphan = state.record is None or not state.record.alive(now)
+        if orphan or state.version != hit.version:
+            self._stores.observer.count(Figure.RECALL_ORPHANS if orphan else Figure.RECALL_STALE, 1)
+            return True
+        return False
+
+    async def _as_asked(
+        self, question: Question, hits: Sequence[Hit], present: Mapping[Coordinate, MemoryState]
+    ) -> Mapping[Coordinate, MemoryState | None]:
+        """Return what was there at the time that a question is about."""
+        moment = question.query.as_of
+        if moment is None:
+            return present
+        coordinates = [hit.coordinate for hit in hits]
+        then = await self._past.told(
+            question.namespace, coordinates, [present[one] for one in coordinates], moment
+        )
+        return dict(zip(coordinates, then, strict=True))
+
+    def _judge(
+        self,
+        question: Question,
+        page: Sequence[tuple[float, Hit]],
+        states: Mapping[Coordinate, MemoryState | None],
+        now: datetime,
+    ) -> None:
+        """Take in what lives, or lived, and answers."""
+        moment = question.query.as_of or now
+        ranking = self._stores.settings.ranking
+        for relevance, hit in page:
+            state = states[hit.coordinate]
+            record = None if state is None else state.record
+            if state is None or record is None or not record.alive(moment):
+                continue
+            if self._answers(question, hit.coordinate, record):
+                scored = score(record, relevance, hit, ranking, moment)
+                question.best.append(Candidate(scored, hit.coordinate, state.version, record))
 
     async def _states(
         self, namespace: str, coordinates: Sequence[Coordinate]
@@ -300,13 +337,16 @@ async def _embed(questions: Sequence[Question], index: Index) -> list[NDArray[np
 def _vector_query(
     question: Question, vector: NDArray[np.float32] | None, terms: dict[str, float] | None
 ) -> VectorQuery:
+    query = question.query
+    # The index knows the present; what was to pass then may not now.
+    now = query.as_of is None
     return VectorQuery(
         namespace=question.namespace,
         limit=question.limit,
         vector=vector,
         terms=terms,
-        type=question.query.type,
-        filter=question.query.filter,
+        type=query.type if now else None,
+        filter=query.filter if now else None,
     )
 
 

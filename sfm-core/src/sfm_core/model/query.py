@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sfm_core.model.filters import Filter
 from sfm_core.model.memory import Memory, MemoryType
@@ -25,6 +26,8 @@ class RecallQuery:
         filter: Only memories whose payload matches.
         context: What is going on now; weighs less than `text`.
         arms: Which searches take part: "dense", "keyword" or both.
+        as_of: Judge and return what is found as it was at this time. What is searched is
+            what is there now.
     """
 
     text: str
@@ -33,6 +36,7 @@ class RecallQuery:
     filter: Filter | None = None
     context: str = ""
     arms: frozenset[str] = frozenset({"dense", "keyword"})
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,8 @@ class Recalled:
     """One memory that answers a query.
 
     Attributes:
-        memory: The memory as the truth held it when it was recalled.
+        memory: The memory as the truth held it when it was recalled, or at the time that
+            the query names.
         score: 0 to 1, higher is better; comparable within one answer.
         parts: What the score is made of, each part by its name.
     """

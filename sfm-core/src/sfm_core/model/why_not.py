@@ -17,6 +17,7 @@ class WhyNotReason(StrEnum):
         ABSENT: There is no memory at the coordinate.
         DELETED: It was deleted.
         EXPIRED: It has expired.
+        HISTORY_GONE: What is kept does not tell what it was at the time that is asked about.
         TYPE: It is of another type than the query asks for.
         FILTER: Its payload does not match the filter.
         NOT_INDEXED: The index does not have it yet.
@@ -29,6 +30,7 @@ class WhyNotReason(StrEnum):
     ABSENT = "absent"
     DELETED = "deleted"
     EXPIRED = "expired"
+    HISTORY_GONE = "history-gone"
     TYPE = "type"
     FILTER = "filter"
     NOT_INDEXED = "not-indexed"

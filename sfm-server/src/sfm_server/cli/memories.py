@@ -82,6 +82,7 @@ def store(
     help="Answer within so many milliseconds, without what is late.",
 )
 @click.option("--why-not", metavar="COORD", help="Tell why the memory there is not recalled.")
+@arguments.as_of_option
 @with_target
 def recall(
     target: Target,
@@ -96,6 +97,7 @@ def recall(
     min_position: str | None,
     deadline_ms: int | None,
     why_not: str | None,
+    as_of: str | None,
 ) -> None:
     """Recall what answers QUERY best."""
     question = Question(
@@ -109,6 +111,7 @@ def recall(
         min_position=min_position,
         deadline_ms=deadline_ms,
         why_not=why_not,
+        as_of=as_of,
     )
 
     async def work(client: MemoryClient) -> ResultsAnswer:

@@ -83,6 +83,7 @@ class LocalClient:
             filters=question.filters,
             context=question.context,
             arms=question.mode,
+            as_of=question.as_of,
         )
         at = question.why_not
         wishes = Wishes(

@@ -68,6 +68,7 @@ class Question:
             commas between several.
         deadline_ms: How long it may take; then what is late is left out.
         why_not: Coordinate of a memory to tell of why it is not recalled.
+        as_of: Show and judge what is found as it was at this time.
     """
 
     query: str
@@ -80,6 +81,7 @@ class Question:
     min_position: str | None = None
     deadline_ms: int | None = None
     why_not: str | None = None
+    as_of: str | None = None
 
 
 class MemoryClient(Protocol):

@@ -88,6 +88,7 @@ def _query(body: requests.RecallOptions, text: str, *, going_on: object = "") ->
         filters=body.filters,
         context=going_on,
         arms=body.mode,
+        as_of=body.as_of,
     )
 
 

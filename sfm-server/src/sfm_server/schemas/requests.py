@@ -122,6 +122,12 @@ class RecallOptions(Request):
         description="Answer within so many milliseconds, with what is there by then: "
         "`left_out` names the searches that are late.",
     )
+    as_of: str | None = Field(
+        default=None,
+        description="Show and judge what is found as it was at this time (RFC 3339), as far as "
+        "history is kept. What is searched is what is there now.",
+        examples=["2026-02-03T04:05:06Z"],
+    )
 
 
 class RecallRequest(RecallOptions):
