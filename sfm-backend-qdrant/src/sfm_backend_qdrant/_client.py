@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from qdrant_client import AsyncQdrantClient, models
@@ -14,6 +15,7 @@ from sfm_backend_qdrant._collections import create, describe, index_missing
 from sfm_backend_qdrant._connection import Connection
 from sfm_backend_qdrant._encoding import StoredPoint
 from sfm_backend_qdrant._parting import parts
+from sfm_backend_qdrant._scrubbing import ON_A_SERVER, rewrite_files
 from sfm_backend_qdrant._statements import DENSE, WORDS
 from sfm_backend_qdrant.settings import QdrantSettings, Quantization
 
@@ -158,6 +160,18 @@ class ClientQdrant:
     async def drop(self, name: str) -> None:
         """Remove a collection; see `Qdrant.drop`."""
         await self._connection.run(lambda client: client.delete_collection(name))
+
+    async def scrub(self) -> str:
+        """Let go of what files have of removed points; see `Qdrant.scrub`."""
+        if not self._settings.local:
+            return ON_A_SERVER
+        if self._settings.folder is not None:
+            await self._connection.run(partial(self._rewrite, self._settings.folder))
+        return ""
+
+    async def _rewrite(self, folder: Path, _client: AsyncQdrantClient) -> None:
+        # In the thread in which the client's own calls run one after another.
+        rewrite_files(folder)
 
     def requests(self, ask: Ask) -> list[models.QueryRequest]:
         """Return one request for each arm; see `Qdrant.query`."""

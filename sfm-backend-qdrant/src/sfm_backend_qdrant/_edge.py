@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from qdrant_client import models
 
@@ -22,6 +22,8 @@ from sfm_core.errors import ConfigurationError
 
 AnswerT = TypeVar("AnswerT")
 
+_POLL_SECONDS: Final = 0.05
+
 
 class EdgeQdrant:
     """Collections in a folder, which one worker process has open."""
@@ -30,6 +32,7 @@ class EdgeQdrant:
         self._settings = settings
         self._users = 0
         self._lock = asyncio.Lock()
+        self._scrubbing = asyncio.Lock()
         self._worker: WorkerProcess | None = None
 
     @property
@@ -124,6 +127,25 @@ class EdgeQdrant:
     async def drop(self, name: str) -> None:
         """Remove a collection; see `Qdrant.drop`."""
         await self._ask(messages.Drop(name), type(None))
+
+    async def scrub(self) -> str:
+        """Write every collection anew; see `Qdrant.scrub`."""
+        # One at a time: the worker gives up what it is at when it is asked again.
+        async with self._scrubbing:
+            for name in await self.names():
+                try:
+                    await self._rewritten(name)
+                except ConfigurationError:
+                    # It was dropped after it was listed.
+                    if await self.exists(name):
+                        raise
+        return ""
+
+    async def _rewritten(self, name: str) -> None:
+        shard = await self._ask(messages.Rewrite(name), str)
+        # The worker answers one call after another, and tells nothing by itself.
+        while await self._ask(messages.Remains(name, shard), bool):  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def maintain(self) -> None:
         """Write everything to the disk; see `SupportsMaintenance`."""

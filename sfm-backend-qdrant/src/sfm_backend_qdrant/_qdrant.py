@@ -107,3 +107,11 @@ class Qdrant(Protocol):
     async def drop(self, name: str) -> None:
         """Remove a collection with all its points."""
         ...
+
+    async def scrub(self) -> str:
+        """Let go of what files have of removed points.
+
+        Returns:
+            What may be left, in whole sentences; "" where nothing is.
+        """
+        ...

@@ -160,6 +160,20 @@ class QdrantVectorStore(ServedPort[Qdrant]):
                     found.append(Collection(name=name.removeprefix(prefix), dimension=dimension))
         return found
 
+    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+        """Let go of what files have of removed points; see `SupportsScrubbing.scrub`.
+
+        Collections in a folder are written anew, while points are searched and written. A
+        server is left to itself: it does so when it likes.
+
+        Raises:
+            StorageFullError: There is no room for a collection twice.
+            BackendUnavailableError: The worker process has died or does not answer.
+            BackendError: It failed; a later call does it.
+        """
+        del namespace, coordinates
+        return await self._qdrant.scrub()
+
     def _name(self, collection: Collection) -> str:
         return self._settings.prefix + collection.name
 

@@ -1,4 +1,4 @@
-"""Extends the graph of a shard beside it. Runs in the worker process only.
+"""Extends the graph of a shard beside it, or writes it anew. Runs in the worker process only.
 
 The engine extends a graph in one call, during which it answers nothing else,
 for seconds or minutes. So another process extends a copy. Meanwhile it is noted which
@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from qdrant_edge import EdgeShard, Point, UpdateOperation
 
+from sfm_backend_qdrant.edge.copies import extend, rewrite
 from sfm_backend_qdrant.edge.copying import copy_folder
 from sfm_backend_qdrant.edge.disk import read_marker
 from sfm_backend_qdrant.edge.shard import Shard
@@ -28,29 +29,29 @@ import os, sys
 sys.path[:] = {path!r}
 if hasattr(os, "nice"):
     os.nice(10)
-from qdrant_edge import EdgeShard
-shard = EdgeShard.load({place!r})
-shard.optimize()
-shard.flush()
-shard.close()
+from sfm_backend_qdrant.edge.copies import extend, rewrite
+{work}(*{arguments!r})
 """
 
 
 class Extension:
-    """One shard whose graph is being extended."""
+    """One shard a copy of which is at work, to take its place."""
 
-    def __init__(self, shard: Shard) -> None:
+    def __init__(self, shard: Shard, *, anew: bool = False) -> None:
         """Begin to copy the shard.
 
         Args:
             shard: The shard. Until `settle` was called, nobody may write to it.
+            anew: Whether the copy is to be free of what was removed or replaced.
         """
+        self._anew = anew
         self._shard = shard
         # Somebody who was orphaned may still be at work in another folder.
         self._place = shard.place.with_name(uuid4().hex)
         self._copy: EdgeShard | None = None
         self._brought = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._removing: Future[None] | None = None
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="sfm-qdrant-copy")
         shard.flush()
         shard.changed = set()
@@ -63,7 +64,9 @@ class Extension:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is nothing to do before the copy, or the other process, is done."""
+        """Whether there is nothing to do before a thread, or the other process, is done."""
+        if self._removing is not None:
+            return not self._removing.done()
         if self._process is None:
             return not self._copying.done()
         return self._process.poll() is None
@@ -79,12 +82,16 @@ class Extension:
             Whether this was the last step.
 
         Raises:
-            OSError: There is no room for the copy.
+            OSError: There is no room for the copy, or what it replaces cannot be removed.
             CalledProcessError: The other process has failed.
             SystemExit: Nobody knows which shard is the right one now.
         """
         if self.waiting:
             return False
+        if self._removing is not None:
+            self._removing.result()
+            self._threads.shutdown()
+            return True
         if self._process is None:
             self._copying.result()
             self._process = self._begin()
@@ -93,7 +100,7 @@ class Extension:
         elif self._copy is None:
             self._copy = EdgeShard.load(str(self._place))
         else:
-            return self._go_on(self._copy)
+            self._go_on(self._copy)
         return False
 
     def cancel(self) -> None:
@@ -110,24 +117,23 @@ class Extension:
         self._threads.shutdown()
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        program = _PROGRAM.format(path=sys.path, place=str(self._place))
+        work = rewrite if self._anew else extend
+        arguments = (str(self._place), *(self._shard.layout if self._anew else ()))
+        program = _PROGRAM.format(path=sys.path, work=work.__name__, arguments=arguments)
         return subprocess.Popen(  # noqa: S603 - the program is the one above
             [sys.executable, "-I", "-c", program],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
 
-    def _go_on(self, copy: EdgeShard) -> bool:
+    def _go_on(self, copy: EdgeShard) -> None:
         changed = self._shard.changed or set()
         last = len(changed) <= _SLICE
         self._bring_over(copy, changed)
         if last:
             copy.flush()
             self._copy = None
-            before = self._switch(copy)
-            self._threads.submit(shutil.rmtree, before, ignore_errors=True)
-            self._threads.shutdown(wait=False)
-        return last
+            self._removing = self._threads.submit(shutil.rmtree, self._switch(copy))
 
     def _switch(self, copy: EdgeShard) -> Path:
         try:

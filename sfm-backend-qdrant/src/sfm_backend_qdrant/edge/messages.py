@@ -178,6 +178,19 @@ class Maintain(Message, frozen=True):
     """Write everything to the disk, and begin to extend the graphs that have fallen behind."""
 
 
+class Rewrite(Message, frozen=True):
+    """Begin to write a collection anew, without what was removed; answers which shard goes."""
+
+    name: str
+
+
+class Remains(Message, frozen=True):
+    """Tell whether a shard that is to go is still there."""
+
+    name: str
+    shard: str
+
+
 class EdgeFound(msgspec.Struct, array_like=True, frozen=True):
     """See `_asking.Found`."""
 
@@ -205,6 +218,8 @@ Call: TypeAlias = (
     | Scroll
     | Drop
     | Maintain
+    | Rewrite
+    | Remains
 )
 
 

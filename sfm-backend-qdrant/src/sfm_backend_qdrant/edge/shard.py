@@ -53,6 +53,12 @@ class Shard:
         return self.folder / self.marker.shard
 
     @property
+    def layout(self) -> tuple[int, int, int]:
+        """Its dimension, and when its graph is used and extended; see `engine.config`."""
+        tuning = self._tuning
+        return self.marker.dimension, tuning.scan_kilobytes, tuning.step_kilobytes
+
+    @property
     def behind(self) -> bool:
         """Whether so much was written that the graph should be extended."""
         kilobyte = self.marker.dimension * _FLOAT_BYTES / _KILOBYTE

@@ -58,6 +58,10 @@ class Shards:
             raise WorkerError("missing", name)
         return read_marker(self._folder / name).dimension
 
+    def has(self, name: str, shard: str) -> bool:
+        """Tell whether the folder of a shard is there, in use or not."""
+        return (self._folder / name / shard).exists()
+
     def create(self, name: str, dimension: int, indexes: dict[str, Index]) -> None:
         """Make a collection, which is there when it is complete.
 

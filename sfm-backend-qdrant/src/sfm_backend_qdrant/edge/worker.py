@@ -29,6 +29,8 @@ from sfm_backend_qdrant.edge.messages import (
     Maintain,
     Names,
     Query,
+    Remains,
+    Rewrite,
     Scroll,
     Start,
     Upsert,
@@ -83,6 +85,10 @@ class Worker:
                 return self._scroll(call)
             case Maintain():
                 self._flush()
+            case Rewrite(name):
+                return self._rewrite(name)
+            case Remains(name, shard):
+                return self._remains(name, shard)
             case _:
                 return self._manage(call)
         return None
@@ -106,6 +112,20 @@ class Worker:
             case _:
                 raise WorkerError("failed", f"Nobody asks for {type(call).__name__}.")
         return None
+
+    def _rewrite(self, name: str) -> str:
+        shard = self._shards[name]
+        # A copy that was begun before has what is to go.
+        self._cancel()
+        self._extension = Extension(shard, anew=True)
+        return shard.marker.shard
+
+    def _remains(self, name: str, shard: str) -> bool:
+        if self._extension is not None and self._extension.name == name:
+            return True
+        if self._shards.has(name, shard):
+            raise WorkerError("failed", f"The collection {name} could not be written anew.")
+        return False
 
     def pause(self) -> float | None:
         """Return after how many seconds without a call to `proceed`; `None` where nothing waits."""
