@@ -11,6 +11,7 @@ import pytest
 from engine_house import NS, SETTINGS, Faults, House, at, found, new, open_house
 
 from sfm_core.engine.memory_engine import MemoryEngine
+from sfm_core.engine.portable import FORMAT
 from sfm_core.errors import BackendUnavailableError, InvalidInputError, NotFoundError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.memory import Episode, MemoryType
@@ -188,7 +189,6 @@ async def test_lines_that_are_no_memories_are_named_by_number_and_the_others_are
         b'{"kind": "link", "from_coord": [1], "to_coord": [9]}',
         b'{"kind": "link", "from_coord": [1], "to_coord": [1], "weight": -1}',
         b'{"kind": "footer", "memories": 1, "links": 0}',
-        b'{"kind": "header", "format": "another", "version": 1}',
         b'{"kind": "something"}',
         b"[" * 5000,
         b"\xff\xfe",
@@ -197,10 +197,23 @@ async def test_lines_that_are_no_memories_are_named_by_number_and_the_others_are
     async with house.open() as engine:
         report = await imported(engine, lines)
         assert report.imported == 2
-        assert {error.line for error in report.errors} == set(range(2, 24)) - {3}
+        assert {error.line for error in report.errors} == set(range(2, 23)) - {3}
         assert all(error.message for error in report.errors)
         assert await engine.range("default", at(0), at(9)) == [at(1)]
         assert await engine.get_many("default", [at(2, 3)]) != [None]
+
+
+@pytest.mark.parametrize("named", [("another", 1), (FORMAT, 99), (None, None)])
+async def test_an_export_of_another_format_is_refused_whole(
+    house: House, named: tuple[object, object]
+) -> None:
+    header = {"kind": "header", "format": named[0], "version": named[1]}
+    line = b'{"coord": [1], "payload": {"text": "it may mean something else now"}}'
+    async with house.open() as engine:
+        with pytest.raises(InvalidInputError) as refused:
+            await imported(engine, [json.dumps(header).encode(), line])
+        assert refused.value.field == "version"
+        assert await engine.range("default", at(0), at(9)) == []
 
 
 async def test_plain_lines_are_stored_once(house: House) -> None:

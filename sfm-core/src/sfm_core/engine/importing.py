@@ -23,6 +23,7 @@ from sfm_core.engine.restore import (
     OldVersion,
     Permits,
     Restoring,
+    StrangeExportError,
 )
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.writer import Outcome, Writer
@@ -177,6 +178,8 @@ class Importing:
                 return None
             older: list[OldVersion] = []
             return _Pending(number, parsed, self._restoring.change(parsed, older), older)
+        except StrangeExportError:
+            raise
         except SfmError as error:
             tally.fail(number, str(error))
             return None

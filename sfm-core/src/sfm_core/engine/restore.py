@@ -71,6 +71,10 @@ Permits: TypeAlias = Callable[[str], bool]
 _decoder: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict)
 
 
+class StrangeExportError(InvalidInputError):
+    """An export is in a format that this release does not read: none of it is to be believed."""
+
+
 class LineReader:
     """Understands the lines of one import, one after the other."""
 
@@ -93,6 +97,7 @@ class LineReader:
 
         Raises:
             InvalidInputError: It cannot be understood; the message says why.
+            StrangeExportError: It is the header of an export that cannot be read.
         """
         try:
             document = _decoder.decode(line)
@@ -129,7 +134,7 @@ class LineReader:
 
     def _header(self, line: bytes, document: dict[str, object]) -> None:
         if document.get("format") != FORMAT or document.get("version") != FORMAT_VERSION:
-            raise InvalidInputError(
+            raise StrangeExportError(
                 f"The header names format {document.get('format')!r}, "
                 f"version {document.get('version')!r}.",
                 field="version",

@@ -58,6 +58,8 @@ class Keeping(Operations):
             the same again changes nothing.
 
         Raises:
+            InvalidInputError: The header of an export names a format that this release
+                does not read; what came before may be imported.
             BackendError: A backend failed; what came before is imported.
             IdempotencyKeyReusedError: The key was given to another write, or a line is
                 another one than before; what came before is imported.
