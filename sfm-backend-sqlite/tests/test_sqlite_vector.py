@@ -23,10 +23,14 @@ COUNT = 20_000
 
 
 async def nearest(
-    store: SqliteVectorStore, vector: NDArray[np.float32], *, limit: int = 10
+    store: SqliteVectorStore,
+    vector: NDArray[np.float32],
+    *,
+    limit: int = 10,
+    namespace: str = "n",
 ) -> set[float]:
     [result] = await store.search(
-        COLLECTION, [VectorQuery(namespace="n", limit=limit, vector=vector)]
+        COLLECTION, [VectorQuery(namespace=namespace, limit=limit, vector=vector)]
     )
     return numbers(result)
 
@@ -237,6 +241,32 @@ async def test_namespaces_beyond_what_may_be_resident_still_answer(tmp_path: Pat
             [result] = await store.search(COLLECTION, [query])
             assert numbers(result) == set(map(float, range(10)))
             assert store.resident_points <= 25
+
+
+async def test_a_namespace_that_grows_makes_others_let_go(tmp_path: Path) -> None:
+    async with open_vector(tmp_path, resident_points=100) as store:
+        await store.ensure(COLLECTION)
+        vectors = clustered(90, seed=1)
+        for namespace in ("quiet", "busy"):
+            await store.upsert(COLLECTION, points(vectors[:10], namespace=namespace))
+            await nearest(store, vectors[0], namespace=namespace)
+        for start in range(10, 90, 10):
+            some = points(vectors[start : start + 10], namespace="busy", first=start)
+            await store.upsert(COLLECTION, some)
+            await nearest(store, vectors[0], namespace="busy")
+
+        assert store.resident_points == 90
+        assert store.resident_namespaces == 1
+
+
+async def test_namespaces_that_nobody_wrote_to_take_bounded_memory(tmp_path: Path) -> None:
+    async with open_vector(tmp_path, resident_points=100) as store:
+        await store.ensure(COLLECTION)
+        [vector] = clustered(1, seed=1)
+        for number in range(100):
+            assert await nearest(store, vector, namespace=f"n{number}") == set()
+
+        assert store.resident_namespaces <= 12
 
 
 @pytest.mark.smoke

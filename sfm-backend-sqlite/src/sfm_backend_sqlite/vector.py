@@ -107,6 +107,11 @@ class SqliteVectorStore(SqlitePort):
         """How many points the indexes in memory hold."""
         return self._indexes.resident_points
 
+    @property
+    def resident_namespaces(self) -> int:
+        """How many namespaces have an index in memory, those without a point included."""
+        return self._indexes.resident_namespaces
+
     async def ensure(self, collection: Collection) -> None:
         """Make sure that a collection exists; see `VectorStore.ensure`.
 

@@ -58,6 +58,11 @@ class SearchIndexes:
         with self._turn:
             return sum(map(len, self._indexes.values()))
 
+    @property
+    def resident_namespaces(self) -> int:
+        """How many namespaces have an index in memory, those without a point included."""
+        return len(self._indexes)
+
     def search(
         self, collection: Collection, namespace: str, queries: Sequence[VectorQuery]
     ) -> list[SearchResult]:
@@ -78,14 +83,14 @@ class SearchIndexes:
         """
         index = self._take(collection, namespace)
         with index.lock:
-            loaded = index.seen >= 0
-            if not loaded or not self._follower.follow(index, collection, namespace):
+            if index.seen < 0 or not self._follower.follow(index, collection, namespace):
                 index.clear()
                 self._load(index, collection, namespace)
             answers = index.search(queries)
             dense = index.dense
             wanting = dense.behind or dense.needs_calibration() or index.has_gaps
-        if not loaded:
+            grown = index.has_grown()
+        if grown:
             self._make_room(index)
         if wanting:
             self._start_tending(index, collection, namespace)
@@ -151,11 +156,11 @@ class SearchIndexes:
     def _make_room(self, latest: NamespaceIndex) -> None:
         """Let go what was unused for longest, until the rest is within the limit."""
         with self._turn:
-            resident = sum(map(len, self._indexes.values()))
+            resident = sum(index.weight for index in self._indexes.values())
             for key, index in list(self._indexes.items()):
                 if resident <= self._settings.resident_points or index is latest:
                     return
-                resident -= len(index)
+                resident -= index.weight
                 del self._indexes[key]
                 self._upkeep.submit(self._save, index)
 

@@ -27,6 +27,8 @@ Row: TypeAlias = tuple[int, bytes, int, str, bytes, bytes, bytes | None]
 _TYPES = {kind.value: number for number, kind in enumerate(MemoryType)}
 _EMPTY = b"{}"
 _FEW_GAPS = 4_096
+# An index without a point takes about as much memory as so many points.
+_EMPTY_WEIGHT = 8
 _terms = msgspec.json.Decoder(dict[str, float])
 _payload: msgspec.json.Decoder[dict[str, JsonValue]] = msgspec.json.Decoder(dict)
 
@@ -83,6 +85,7 @@ class NamespaceIndex:
         self.seen = -1
         self.unsaved = 0
         self.dead = 0
+        self._noted_weight = 0
         self.dense = DenseIndex(self._dimension, approximate_from=self._approximate_from)
         self.keyword = KeywordIndex()
         self.columns = Columns.empty()
@@ -107,6 +110,21 @@ class NamespaceIndex:
     def has_gaps(self) -> bool:
         """Whether so many slots are dead that it should be loaded anew."""
         return self.dead > max(_FEW_GAPS, len(self) // 2)
+
+    @property
+    def weight(self) -> int:
+        """For how many points it counts against what may be in memory."""
+        return len(self) + _EMPTY_WEIGHT
+
+    def has_grown(self) -> bool:
+        """Tell whether its weight is a tenth above what it was when this was last true.
+
+        To add up the weights of all indexes at every search would take longer than the search.
+        """
+        grown = self.weight > self._noted_weight * 1.1
+        if grown:
+            self._noted_weight = self.weight
+        return grown
 
     def __len__(self) -> int:
         return len(self.columns.keys)

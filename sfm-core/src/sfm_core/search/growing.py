@@ -7,6 +7,9 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+# There may be many small ones: 64 vectors' room for each would be mostly idle.
+_FIRST_ROOM = 8
+
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
@@ -21,7 +24,7 @@ class Growing(Generic[ScalarT]):
             width: Elements per row; `None` for one dimension.
         """
         self._tail = () if width is None else (width,)
-        self._room: NDArray[ScalarT] = np.empty((64, *self._tail), dtype)
+        self._room: NDArray[ScalarT] = np.empty((_FIRST_ROOM, *self._tail), dtype)
         self._size = 0
 
     def __len__(self) -> int:
