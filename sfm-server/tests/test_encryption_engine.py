@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import EncryptionKeyError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filters import parse_filter
-from sfm_core.model.keys import KeyRange
+from sfm_core.model.keys import PURGE, KeyRange
 from sfm_core.model.memory import NewMemory
 from sfm_core.model.query import RecallQuery
 from sfm_core.plugins import load_plugins
@@ -32,6 +33,7 @@ from sfm_server.encryption.watching import GivenKeys
 ONE = MasterKey(id="one", secret=b"1" * 32)
 OWN = MasterKey(id="own", secret=b"3" * 32, namespace="tenant")
 GONE = MasterKey(id="own", secret=b"", namespace="tenant")
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
 WHALE = {"text": "A whale sings."}
 
 
@@ -137,12 +139,30 @@ async def test_derived_stores_follow_where_a_namespace_was_erased(tmp_path: Path
         await engine.delete("tenant", Coordinate((3.0,)))
     context = BackendContext(data_folder=tmp_path)
     async with load_plugins().registry.create_kv("sqlite:", context) as raw:
+        key = StoredKey(id="own", namespace="tenant")
         # Of each memory and the link, and what is left of the one that was deleted.
-        assert await clear_away(raw, StoredKey(id="own", namespace="tenant")) > 20
-        assert await raw.scan("tenant", [KeyRange(b"", None)], limit=10) == [[]]
-        assert await clear_away(raw, StoredKey(id="own", namespace="tenant")) == 0
+        assert (await clear_away(raw, key, now=NOW))["tenant"] > 20
+        [left] = await raw.scan("tenant", [KeyRange(b"", None)], limit=100)
+        assert {at[:1] for at, _ in left} == {PURGE}
+        assert {entry.value for _, entry in left} == {b""}
+        assert len(left) == 20
+        assert await clear_away(raw, key, now=NOW) == {"tenant": 0}
     async with engine_with(tmp_path, ONE, GONE) as engine:
         await engine.follow_up()
+        assert not (await engine.finish_purges("tenant")).pending
         report = await engine.check()
         assert report.consistent
         assert (report.memories, report.links) == (20, 1)
+
+
+async def test_a_server_goes_over_the_stores_where_nobody_else_did(tmp_path: Path) -> None:
+    async with engine_with(tmp_path, ONE, OWN) as engine:
+        await engine.store("tenant", memory(1))
+    context = BackendContext(data_folder=tmp_path)
+    async with load_plugins().registry.create_kv("sqlite:", context) as raw:
+        key = StoredKey(id="own", namespace="tenant")
+        await clear_away(raw, key, now=datetime(2020, 1, 1, tzinfo=UTC))
+        async with engine_with(tmp_path, ONE, GONE), asyncio.timeout(20):
+            # Upkeep tells nobody when it is done.
+            while await raw.scan("tenant", [KeyRange(b"", None)], limit=10) != [[]]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)

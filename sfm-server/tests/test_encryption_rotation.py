@@ -34,6 +34,11 @@ async def commit(store: KeyValueStore, *writes: Write) -> list[CommitResult]:
     return await store.commit([put], owner="test", lease=timedelta(seconds=1))
 
 
+def files_with(folder: Path, *words: bytes) -> list[str]:
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in found if any(word in path.read_bytes() for word in words)]
+
+
 class Overtaken(InProcessKeyValueStore):
     """A store in which somebody writes an entry just before the first commit of a rotation."""
 
@@ -183,11 +188,41 @@ class TestCommands:
         assert "A fox." in sfm("get", "1", "-n", "tenant")
         assert "were removed" in sfm("keys", "destroy", "own", "--erase")
         sfm("get", "1", "-n", "tenant", status=Exit.NOT_FOUND)
-        sfm("check", "--repair")
         sfm("check")
         assert json.loads(sfm("stats", "-n", "tenant", "--json"))["total_memories"] == 0
         assert "A whale." in sfm("recall", "whale")
         assert "'own'" in sfm("store", "A hen.", "--coord", "1", "-n", "tenant", status=Exit.FAILED)
+
+    def test_what_is_erased_is_gone_from_every_file_and_every_store_is_reported(
+        self, sfm: Sfm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("SFM_VECTOR_CONTENT", "full")
+        sfm("keys", "new", "one")
+        sfm("keys", "new", "own", "--for", "tenant")
+        sfm("store", "A whale.", "--coord", "1")
+        for text in ("A xylocarpous fox.", "A quomodocunquizing xylocarpous fox."):
+            sfm("store", text, "--coord", "1", "-n", "tenant")
+        assert files_with(tmp_path, b"xylocarpous")
+        done = json.loads(sfm("keys", "destroy", "own", "--erase", "--json"))
+        assert (done["namespaces"], done["pending"]) == (["tenant"], False)
+        states = {one["store"]: one["state"] for one in done["stores"]}
+        assert (states["truth"], states["vectors"], states["graph"]) == ("removed",) * 3
+        assert states["backups"] == "remains"
+        assert files_with(tmp_path, b"xylocarpous", b"quomodocunquizing") == []
+        assert "truth" in sfm("keys", "destroy", "own", "--erase")
+
+    def test_stores_that_cannot_be_opened_are_left_to_the_servers(
+        self, sfm: Sfm, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sfm("keys", "new", "one")
+        sfm("keys", "new", "own", "--for", "tenant")
+        sfm("store", "A fox.", "--coord", "1", "-n", "tenant")
+        monkeypatch.setenv("SFM_VECTOR_URL", "qdrant+local:/dev/null/here")
+        done = json.loads(sfm("keys", "destroy", "own", "--erase", "--json"))
+        assert done["pending"]
+        assert [one["store"] for one in done["stores"]] == ["all"]
+        monkeypatch.delenv("SFM_VECTOR_URL")
+        assert not json.loads(sfm("keys", "destroy", "own", "--erase", "--json"))["pending"]
 
     def test_without_keys_an_encrypted_memory_is_not_opened(
         self, sfm: Sfm, monkeypatch: pytest.MonkeyPatch

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from postgres_server import PostgresServer, make_database, wheel_binaries
-from redis_server import Server
 
 from sfm_core.engine.assembly import open_engine
 from sfm_core.model.coordinate import Coordinate
@@ -20,6 +15,7 @@ from sfm_core.registry import BackendContext
 from sfm_core.settings import Slots
 from sfm_core.wrapping import UNWRAPPED, Wrapping
 from sfm_server.encryption.bare_vectors import BareVectorStore
+from tests.raw_stores import files_with, store_in
 from tests.sealed_stores import sealed
 
 pytestmark = pytest.mark.long
@@ -27,34 +23,6 @@ pytestmark = pytest.mark.long
 CANARIES = ("quetzalcoatlus", "archaeopteryx", "ichthyosaurus", "pachycephalosaurus")
 HERE, THERE, GONE = Coordinate((1.0,)), Coordinate((2.0,)), Coordinate((3.0,))
 SPACE = "zoo"
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """A store with all of its files in one folder, which can be stopped so that they are whole."""
-
-    url: str
-    stop: Callable[[], None]
-
-
-@contextmanager
-def truth_in(folder: Path, kind: str) -> Generator[Truth]:
-    """Start a store that keeps everything below a folder."""
-    match kind:
-        case "redis":
-            options = ("--appendonly", "yes", "--appendfsync", "always")
-            redis = Server(folder, options)
-            redis.start()
-            yield Truth(redis.url, redis.stop)
-        case "postgresql":
-            postgres = PostgresServer(folder, wheel_binaries())
-            postgres.start()
-            try:
-                yield Truth(make_database(postgres.url), postgres.stop)
-            finally:
-                postgres.discard()
-        case _:
-            yield Truth("sqlite:", lambda: None)
 
 
 async def live_in(folder: Path, url: str, wrapping: Wrapping) -> None:
@@ -76,14 +44,12 @@ async def live_in(folder: Path, url: str, wrapping: Wrapping) -> None:
 
 def found_in(folder: Path) -> set[str]:
     """Return which of the words stand in a file below a folder."""
-    files = [file.read_bytes() for file in folder.rglob("*") if file.is_file()]
-    assert files
-    return {word for word in CANARIES if any(word.encode() in content for content in files)}
+    return {word for word, files in files_with(folder, *CANARIES).items() if files}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis", "postgresql"])
 async def test_no_file_of_any_store_holds_what_is_encrypted(kind: str, tmp_path: Path) -> None:
-    with truth_in(tmp_path, kind) as truth:
+    with store_in(tmp_path, kind) as truth:
         await live_in(tmp_path, truth.url, Wrapping(kv=sealed, vector=BareVectorStore))
         assert found_in(tmp_path) == set()
         truth.stop()
@@ -92,7 +58,7 @@ async def test_no_file_of_any_store_holds_what_is_encrypted(kind: str, tmp_path:
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis", "postgresql"])
 async def test_the_search_would_find_it(kind: str, tmp_path: Path) -> None:
-    with truth_in(tmp_path, kind) as truth:
+    with store_in(tmp_path, kind) as truth:
         await live_in(tmp_path, truth.url, UNWRAPPED)
         truth.stop()
         # What was deleted may be gone.

@@ -19,6 +19,7 @@ from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.memory import Episode, NewMemory
 from sfm_core.model.query import RecallQuery
 from tests.fix_engine import OpenEmbedded
+from tests.raw_stores import files_with
 
 SPACE = "raw"
 WORDS = ("xylocarpous", "quomodocunquize", "tmesis-episode")
@@ -59,18 +60,6 @@ class Later(SystemClock):
 
     def now(self) -> datetime:
         return super().now() + 2 * PURGE_PAUSE
-
-
-def files_with(folder: Path, *words: str) -> dict[str, list[str]]:
-    """Return the files in a folder that have a word in their bytes, by word."""
-    return {
-        word: [
-            str(p)
-            for p in sorted(folder.rglob("*"))
-            if p.is_file() and word.encode() in p.read_bytes()
-        ]
-        for word in words
-    }
 
 
 def memory(number: int, text: str) -> NewMemory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sfm_core.model.purge import Purged
+from sfm_core.model.purge import Purged, StorePurge
 from sfm_server.schemas.purges import PurgedAnswer, StorePurgeAnswer
 
 
@@ -15,13 +15,18 @@ def purged(result: Purged) -> PurgedAnswer:
         position=str(result.position),
         pending=result.pending,
         again_at=result.again_at,
-        stores=[
-            StorePurgeAnswer(
-                store=one.store, backend=one.backend, state=one.state.value, detail=one.detail
-            )
-            for one in result.stores
-        ],
+        stores=stores(result.stores),
     )
+
+
+def stores(report: Sequence[StorePurge]) -> list[StorePurgeAnswer]:
+    """Describe how far stores are."""
+    return [
+        StorePurgeAnswer(
+            store=one.store, backend=one.backend, state=one.state.value, detail=one.detail
+        )
+        for one in report
+    ]
 
 
 def together(answers: Sequence[PurgedAnswer]) -> PurgedAnswer:

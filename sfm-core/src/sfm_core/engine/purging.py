@@ -25,12 +25,14 @@ from sfm_core.engine.writer import Outcome, Writer
 from sfm_core.errors import ClosedError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.idempotency import IdempotencyKey
-from sfm_core.model.keys import due_purges, purge_key, purged_coordinate
+from sfm_core.model.keys import PURGE, KeyRange, due_purges, purge_key, purged_coordinate
 from sfm_core.model.precondition import Precondition
-from sfm_core.model.purge import Purged, PurgeState, StorePurge
+from sfm_core.model.purge import Purged, PurgeState, StorePurge, least_far
 from sfm_core.protocols.kv import Commit, Write
 
 PAGE = 500
+LARGE_PAGE = 5_000
+"""As many memories as stores are rewritten for at once, where all are to be gone over."""
 
 _Place: TypeAlias = tuple[str, Coordinate]
 _Stores: TypeAlias = tuple[StorePurge, ...]
@@ -96,6 +98,26 @@ class Purging:
             for at, coordinate in enumerate(coordinates)
         ]
         return await self._purge(namespace, list(dict.fromkeys(coordinates)), changes)
+
+    async def finish(self, namespace: str) -> Purged:
+        """Go over the stores for all that was purged; see `MemoryEngine.finish_purges`."""
+        check_namespace(namespace)
+        reports: list[_Stores] = []
+        rest, more = KeyRange.prefix(PURGE), True
+        while more:
+            # What is noted is left noted: it is gone over at its time all the same.
+            [page] = await self._stores.kv.scan(namespace, [rest], limit=LARGE_PAGE)
+            coordinates = list(dict.fromkeys(purged_coordinate(key) for key, _ in page))
+            reports.append(await self._scrubbing.scrub(namespace, coordinates))
+            more = len(page) == LARGE_PAGE
+            if more:
+                rest = KeyRange(page[-1][0] + b"\0", rest.end)
+        return Purged(
+            count=0,
+            position=self._writer.removed([]).position,
+            stores=least_far(reports),
+            again_at=self._stores.clock.now() + PURGE_PAUSE,
+        )
 
     async def sweep(self, namespace: str) -> None:
         """Go over the stores for the memories of a namespace for which it is time to.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sfm_core.model.position import WritePosition
 
@@ -20,12 +22,15 @@ class PurgeState(StrEnum):
     """Something may be left, which the memory cannot reach; the detail says until when."""
 
 
+_FAR: Final = (PurgeState.PENDING, PurgeState.REMAINS, PurgeState.REMOVED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorePurge:
     """How far one store is with a purge.
 
     Attributes:
-        store: What it is: `truth`, `vectors`, `graph`, `cache`, `events`, `replicas`,
+        store: What it is: `all`, `truth`, `vectors`, `graph`, `cache`, `events`, `replicas`,
             `earlier_truths`, `exports` or `backups`.
         backend: Scheme of its backend; "" where it is none of this engine's.
         state: How far it is.
@@ -36,6 +41,23 @@ class StorePurge:
     state: PurgeState
     backend: str = ""
     detail: str = ""
+
+
+def least_far(reports: Iterable[Sequence[StorePurge]]) -> tuple[StorePurge, ...]:
+    """Make one report of several about the same stores.
+
+    Args:
+        reports: How far each store is with each purge.
+
+    Returns:
+        Of each store the row that is least far; nothing is said to be gone that is not.
+    """
+    rows: dict[str, StorePurge] = {}
+    for row in (row for report in reports for row in report):
+        known = rows.get(row.store)
+        if known is None or _FAR.index(row.state) < _FAR.index(known.state):
+            rows[row.store] = row
+    return tuple(rows.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

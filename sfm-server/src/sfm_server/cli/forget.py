@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from sfm_core.errors import InvalidInputError
@@ -9,7 +11,7 @@ from sfm_server.cli import arguments
 from sfm_server.cli.output import show, table
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
-from sfm_server.schemas.purges import PurgedAnswer
+from sfm_server.schemas.purges import PurgedAnswer, StorePurgeAnswer
 from sfm_server.wire_purges import together
 
 _BATCH = 500
@@ -49,6 +51,11 @@ def _named(coords: list[str]) -> list[str]:
     return coords
 
 
+def stores_table(stores: Sequence[StorePurgeAnswer]) -> str:
+    """Lay out how far each store is."""
+    rows = [[one.store, one.backend, one.state, one.detail] for one in stores]
+    return table(["store", "backend", "state", "what"], rows)
+
+
 def _report(answer: PurgedAnswer) -> str:
-    rows = [[one.store, one.backend, one.state, one.detail] for one in answer.stores]
-    return f"Forgot {answer.deleted}.\n\n{table(['store', 'backend', 'state', 'what'], rows)}"
+    return f"Forgot {answer.deleted}.\n\n{stores_table(answer.stores)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,23 +15,47 @@ from sfm_core.engine.opening import BackendMaker
 from sfm_core.engine.walking import namespaces_of
 from sfm_core.errors import ConfigurationError
 from sfm_core.model.names import SYSTEM_NAMESPACE
+from sfm_core.model.purge import PurgeState
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.resilience import Policy
 from sfm_core.wrapping import UNWRAPPED
+from sfm_server import wire_purges
 from sfm_server.cli.exits import Exit
+from sfm_server.cli.forget import stores_table
 from sfm_server.cli.output import progress_bar, show
 from sfm_server.cli.target import Target, with_target
 from sfm_server.encryption.erasing import clear_away, count_sealed
+from sfm_server.encryption.going_over import go_over
 from sfm_server.encryption.keeping import check_destroyable, destroy_key
 from sfm_server.encryption.key_file import SETTING
 from sfm_server.encryption.key_format import StoredKey
 from sfm_server.encryption.watching import keys_of
+from sfm_server.schemas.purges import StorePurgeAnswer
 from sfm_server.selection import Selection, select
 
 if TYPE_CHECKING:
     from sfm_server.encryption.rotating import Rotated
 
 ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destroyed:
+    """A key that was destroyed, and what became of what it had encrypted.
+
+    Attributes:
+        destroyed: Its id.
+        removed: How many entries with content were removed.
+        namespaces: Where they were.
+        pending: Whether a store still has something, which will go without anybody's doing.
+        stores: How far each store is.
+    """
+
+    destroyed: str
+    removed: int
+    namespaces: list[str]
+    pending: bool
+    stores: list[StorePurgeAnswer]
 
 
 @click.command()
@@ -63,9 +87,9 @@ def rotate(target: Target) -> int:
 def destroy(target: Target, *, key_id: str, erase: bool) -> None:
     """Destroy the key ID, and with it whatever is encrypted with it, wherever that is.
 
-    Refused while something is, unless --erase says that this is meant. Then
-    what nobody can read any more is removed from the truth of the settings, and
-    derived stores follow. Interrupted, the same command goes on.
+    Refused while something is, unless --erase says that this is meant. Then what
+    nobody can read any more is removed from the truth of the settings, and every store
+    is gone over as for `sfm forget`. Interrupted, the same command goes on.
     """
     selection = _selection(target)
     path = selection.settings.encryption_keys_file
@@ -73,18 +97,24 @@ def destroy(target: Target, *, key_id: str, erase: bool) -> None:
         raise _not_set("Keys of SFM_ENCRYPTION_KEYS are destroyed where they are kept.")
     key = check_destroyable(path, key_id, erase=erase)
 
-    async def work(store: KeyValueStore) -> int:
+    async def work(store: KeyValueStore) -> dict[str, int]:
         await _refuse_needed(store, key, erase=erase)
         await asyncio.to_thread(destroy_key, path, key_id, at=_now())
+        if not erase:
+            return {}
         with progress_bar("Erasing") as advance:
-            return await clear_away(store, key, advance) if erase else 0
+            return await clear_away(store, key, now=_now(), progress=advance)
 
     removed = _on_truth(selection, work)
-    show(
-        {"destroyed": key_id, "removed": removed},
-        as_json=target.as_json,
-        text=lambda: f"Destroyed {key_id}; {removed} entries that it had encrypted were removed.",
+    stores = asyncio.run(go_over(selection, list(removed))) if removed else ()
+    done = Destroyed(
+        destroyed=key_id,
+        removed=sum(removed.values()),
+        namespaces=list(removed),
+        pending=any(one.state is PurgeState.PENDING for one in stores),
+        stores=wire_purges.stores(stores),
     )
+    show(done, as_json=target.as_json, text=lambda: _destroyed(done))
 
 
 async def _refuse_needed(store: KeyValueStore, key: StoredKey, *, erase: bool) -> None:
@@ -134,6 +164,11 @@ def _not_set(remedy: str) -> ConfigurationError:
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def _destroyed(done: Destroyed) -> str:
+    said = f"Destroyed {done.destroyed}; {done.removed} entries that it had encrypted were removed."
+    return f"{said}\n\n{stores_table(done.stores)}" if done.stores else said
 
 
 def _rotated(done: Rotated) -> str:

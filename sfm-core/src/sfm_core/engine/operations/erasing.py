@@ -74,3 +74,18 @@ class Erasing(Operations):
             IdempotencyKeyReusedError: The key was given to another write; nothing was purged.
         """
         return await self._parts.purging.purge_many(namespace, coordinates, idempotency_key)
+
+    async def finish_purges(self, namespace: str) -> Purged:
+        """Have every store let go of all that was purged, without waiting until it is time.
+
+        Args:
+            namespace: Where it was purged, not long ago: what all stores were gone over for
+                a second time is not looked at any more.
+
+        Returns:
+            For each store, what is gone and what remains; of no memory it counts.
+
+        Raises:
+            BackendError: The truth did not answer; it is done later all the same.
+        """
+        return await self._parts.purging.finish(namespace)
