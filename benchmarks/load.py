@@ -204,8 +204,9 @@ def _tell_memory(
         results.tell(f"memory of worker {number} at the start", before[worker], "MiB")
         results.tell(f"memory of worker {number} at the end", after[worker], "MiB")
     if stored and workers:
-        grown = sum(after[worker] - before[worker] for worker in workers) / len(workers)
-        results.tell("growth of a worker per stored memory", grown * 1024 / stored, "KiB")
+        # A worker that no connection came to follows nothing, and does not grow.
+        grown = max(after[worker] - before[worker] for worker in workers)
+        results.tell("growth of a worker per stored memory, at most", grown * 1024 / stored, "KiB")
 
 
 def _workers(process: psutil.Process) -> list[psutil.Process]:
