@@ -55,6 +55,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how much tenants do who must not see anything of each other",
     )
     parser.addoption("--tenant-seed", type=int, default=1, help="who they are, and what they do")
+    parser.addoption(
+        "--api-seconds",
+        type=int,
+        default=20,
+        help="for how long requests are made up that the document allows, or does not",
+    )
+    parser.addoption("--api-seed", type=int, default=1, help="which they are")
     parser.addoption("--fault-seed", type=int, default=1, help="what is done then, and what fails")
 
 

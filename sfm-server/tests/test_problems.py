@@ -176,3 +176,18 @@ def test_a_backend_that_is_down_is_named_and_worth_another_try() -> None:
     response = problem_response(error, "/store")
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     assert b'"backend":"sqlite"' in response.body
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/memories/1", "DELETE, GET, PATCH, PUT"),
+        ("/export_memories", "GET, POST"),
+        ("/store", "POST"),
+    ],
+)
+async def test_a_method_that_is_not_known_is_answered_with_those_that_are(
+    api: httpx.AsyncClient, path: str, methods: str
+) -> None:
+    answer = await api.request("OPTIONS", path)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, methods)

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from sfm_core.errors import BackendError, SfmError
@@ -69,6 +70,7 @@ _FORMS = frozenset({"str", "list[float]", "dict[str,any]"})
 _SERVER_ERRORS = 500
 _NOT_FOUND = 404
 _METHOD_NOT_ALLOWED = 405
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 class MemoryApp(FastAPI):
@@ -234,7 +236,20 @@ async def _http_error(request: Request, error: Exception) -> Response:
         problem = InvalidRequestError(str(known.detail), remedy="See /docs.")
     response = problem_response(problem, request.url.path)
     response.headers.update(known.headers or {})
+    if known.status_code == _METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(_methods_of(request))
     return response
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return what an endpoint knows; the framework tells of the first route with its path only."""
+    routes = cast(FastAPI, request.app).routes
+    asked = ({**request.scope, "method": method} for method in _METHODS)
+    return [
+        scope["method"]
+        for scope in asked
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
 
 
 async def _client_left(_request: Request, _error: Exception) -> Response:

@@ -38,7 +38,8 @@ _LONGEST_WAIT = 60
 _NOW = "now"
 _FOLLOWING = failures(errors.EventsOffError, errors.EventsGoneError)
 _MEDIA_TYPE = "text/event-stream"
-_STREAM: ResponseDocs = {200: {"content": {_MEDIA_TYPE: {"schema": {"type": "string"}}}}}
+# Without a schema, which would be of one event to some readers, and of the stream to others.
+_STREAM: ResponseDocs = {200: {"content": {_MEDIA_TYPE: {}}}}
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 """So that nobody on the way keeps a stream, or waits for its end."""
 

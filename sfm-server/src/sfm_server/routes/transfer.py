@@ -65,8 +65,9 @@ _IMPORT_BODY: dict[str, object] = {
 async def export_memories(
     context: QueryContext,
     namespaces: Annotated[
-        list[str] | None, Query(description="Only these namespaces; all when it is left out.")
-    ] = None,
+        list[str],
+        Query(default_factory=list, description="Only these namespaces; all when it is left out."),
+    ],
     accept_encoding: Annotated[
         str | None, Header(description="`gzip` or `zstd`, to have it packed.")
     ] = None,
@@ -76,7 +77,7 @@ async def export_memories(
     An export that was cut off lacks its last line, whose `kind` is `footer`, and
     which has the numbers of memories and links and the SHA-256 of the lines before it.
     """
-    lines = context.engine.export(await context.listed(_checked(namespaces)))
+    lines = context.engine.export(await context.listed(_checked(namespaces or None)))
     # A failure before the first line can still be told by the status.
     first = await anext(lines, b"")
     coding = coding_to_accept(accept_encoding)
