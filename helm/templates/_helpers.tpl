@@ -107,6 +107,10 @@ seccompProfile: {type: RuntimeDefault}
 - name: EVENTING_ENABLED
   value: "false"
 {{- end }}
+{{- if .Values.encryption.existingSecret }}
+- name: SFM_ENCRYPTION_KEYS_FILE
+  value: /etc/somafractalmemory/keys/keys.json
+{{- end }}
 {{- range $key, $value := .Values.env }}
 - name: {{ $key }}
   value: {{ $value | quote }}
@@ -124,6 +128,10 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 volumes:
   - {name: data, emptyDir: {}}
   - {name: tmp, emptyDir: {}}
+{{- with .Values.encryption.existingSecret }}
+  # Owned by root; Kubernetes lets the group of the pod read it, too.
+  - {name: keys, secret: {secretName: {{ . }}, defaultMode: 0400, items: [{key: keys.json, path: keys.json}]}}
+{{- end }}
 {{- end }}
 
 {{- define "sfm.container" -}}
@@ -133,6 +141,9 @@ securityContext: {{- include "sfm.securityContext" . | nindent 2 }}
 volumeMounts:
   - {name: data, mountPath: /var/lib/somafractalmemory}
   - {name: tmp, mountPath: /tmp}
+{{- if .Values.encryption.existingSecret }}
+  - {name: keys, mountPath: /etc/somafractalmemory/keys, readOnly: true}
+{{- end }}
 {{- with .Values.envFromSecrets }}
 envFrom:
 {{- range . }}

@@ -16,6 +16,7 @@ from sfm_core.errors import ConfigurationError, EncryptionKeyError
 from sfm_core.testing.clock import ManualClock
 from sfm_server.cli.main import run
 from sfm_server.encryption.keeping import add_key, destroy_key
+from sfm_server.encryption.key_file import is_exposed
 from sfm_server.encryption.key_format import parse_keys
 from sfm_server.encryption.settings import EncryptionSettings
 from sfm_server.encryption.watching import WatchedKeys, keys_of
@@ -62,6 +63,25 @@ def spoil(file: Path, slip: str) -> None:
             file.write_text('{"version": 1, "keys": [{"id": "one", "key": "c2VjcmV0"}]}')
         case _:
             file.chmod(0o640)
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "user", "exposed"),
+    [
+        (0o600, 1000, 1000, False),
+        (0o400, 0, 0, False),
+        (0o640, 1000, 1000, True),
+        (0o440, 0, 0, True),
+        # As a secret is mounted: root's, for the group of the user.
+        (0o440, 0, 1000, False),
+        (0o460, 0, 1000, True),
+        (0o444, 0, 1000, True),
+    ],
+)
+def test_the_group_may_read_what_root_has_put_there_for_another(
+    mode: int, owner: int, user: int, *, exposed: bool
+) -> None:
+    assert is_exposed(mode, owner=owner, user=user) is exposed
 
 
 class TestCommands:

@@ -65,6 +65,7 @@ CASES: dict[str, Values] = {
         "networkPolicy": {"apiFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]},
         "imagePullSecrets": [{"name": "registry"}],
         "envFromSecrets": ["more"],
+        "encryption": {"existingSecret": "keys"},
         "env": {"SFM_HISTORY_LIMIT": 3},
     },
 }
@@ -125,6 +126,30 @@ def test_kubernetes_takes_every_manifest(documents: list[Document], version: str
     for document in documents:
         if document["kind"] != "ServiceMonitor":  # the Prometheus operator's, not Kubernetes'
             kubernetes_validate.validate(document, version, strict=True)
+
+
+@pytest.mark.parametrize("component", ["api", "consumer", "migration"])
+def test_keys_are_a_file_of_a_secret_that_nobody_can_write_to(component: str) -> None:
+    documents = rendered({"encryption": {"existingSecret": "mine"}})
+    [pod] = [pod for name, pod in pods(documents) if name == component]
+    [volume] = [one["secret"] for one in pod["volumes"] if one["name"] == "keys"]
+    assert volume == {
+        "secretName": "mine",
+        "defaultMode": 0o400,
+        "items": [{"key": "keys.json", "path": "keys.json"}],
+    }
+    found = container(documents, component)
+    [mount] = [one for one in found["volumeMounts"] if one["name"] == "keys"]
+    assert mount["readOnly"]
+    assert variables(found)["SFM_ENCRYPTION_KEYS_FILE"] == f"{mount['mountPath']}/keys.json"
+
+
+@pytest.mark.parametrize("component", ["api", "consumer", "migration"])
+def test_without_a_secret_nothing_speaks_of_keys(component: str) -> None:
+    documents = rendered({})
+    assert "SFM_ENCRYPTION_KEYS_FILE" not in variables(container(documents, component))
+    [pod] = [pod for name, pod in pods(documents) if name == component]
+    assert [one["name"] for one in pod["volumes"]] == ["data", "tmp"]
 
 
 def test_names_are_unique(documents: list[Document]) -> None:

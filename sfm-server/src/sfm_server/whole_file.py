@@ -26,11 +26,13 @@ class Read(NamedTuple):
         content: What is in the file.
         signature: Its signature.
         mode: Who may read and write it.
+        owner: The user whose it is.
     """
 
     content: bytes
     signature: Signature
     mode: int
+    owner: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class WholeFile:
             raise ConfigurationError(
                 f"The {self.what} has more than {MAX_BYTES} bytes.", setting=self.setting
             )
-        return Read(content, _signature(found), found.st_mode)
+        return Read(content, _signature(found), found.st_mode, found.st_uid)
 
     def signature(self) -> Signature | None:
         """Return the signature of the file that is there now; `None` where none is."""

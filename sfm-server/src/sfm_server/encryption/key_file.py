@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from sfm_server.encryption.key_format import StoredKey, decode_keys, encode_keys
 from sfm_server.whole_file import Signature, WholeFile
 
 SETTING = "SFM_ENCRYPTION_KEYS_FILE"
+_ROOT = 0
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -34,13 +36,29 @@ def read_keys(path: Path) -> tuple[tuple[StoredKey, ...], Signature]:
         FileNotFoundError: There is none.
     """
     found = file_of_keys(path).read()
-    if found.mode & _OTHERS:
+    if is_exposed(found.mode, owner=found.owner, user=os.geteuid()):
         raise ConfigurationError(
             f"The file of keys may be used by others than its owner: {path}.",
             setting=SETTING,
             remedy=f"Run: chmod 600 {path}",
         )
     return decode_keys(found.content), found.signature
+
+
+def is_exposed(mode: int, *, owner: int, user: int) -> bool:
+    """Tell whether others may use a file than those who need it.
+
+    Args:
+        mode: Of the file.
+        owner: Whose it is.
+        user: As whom this process runs.
+
+    Returns:
+        Whether anybody but its owner may. The group may read one that root has put there
+        for another user: a mounted secret can be read in no other way.
+    """
+    placed = owner == _ROOT != user
+    return bool(mode & (_OTHERS & ~stat.S_IRGRP if placed else _OTHERS))
 
 
 @contextmanager
