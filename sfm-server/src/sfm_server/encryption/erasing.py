@@ -66,10 +66,17 @@ async def clear_away(
     found: dict[str, int] = {}
     for namespace in await namespaces_of(store):
         removed = await _clear(store, namespace, key, now + PURGE_PAUSE, progress)
-        [noted] = await store.scan(namespace, [KeyRange.prefix(PURGE)], limit=1)
-        if removed or noted or namespace == key.namespace:
+        if removed or await _may_be_left(store, namespace, key):
             found[namespace] = removed
     return found
+
+
+async def _may_be_left(store: KeyValueStore, namespace: str, key: StoredKey) -> bool:
+    """Tell whether an earlier attempt may have removed all that was encrypted with a key."""
+    if key.namespace is not None:
+        return namespace == key.namespace
+    [noted] = await store.scan(namespace, [KeyRange.prefix(PURGE)], limit=1)
+    return bool(noted)
 
 
 async def _clear(
