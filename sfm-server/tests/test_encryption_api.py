@@ -76,3 +76,44 @@ async def test_a_memory_whose_key_is_missing_is_not_missing(
     assert answer.json()["type"] == "urn:sfm:error:encryption-key"
     exchange(file, whole)
     assert (await read(api, "tenant")).is_success
+
+
+async def test_a_missing_key_shows_until_it_is_back_and_is_named_in_the_log_alone(
+    api: httpx.AsyncClient, file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store(api, "tenant")
+    assert (await api.get("/readyz")).json()["status"] == "ok"
+    add_key(tmp_path / "others.json", "one", namespace=None, at=NOW)
+    whole = exchange(file, exchange(tmp_path / "others.json", b""))
+    await refused(api)
+    shown = (await api.get("/readyz")).json()
+    assert (shown["status"], "key" in shown["hint"], "own" in shown["hint"]) == (
+        "degraded",
+        True,
+        False,
+    )
+    assert "key" in (await api.get("/health")).json()["hint"]
+    assert "'own'" in caplog.text
+    exchange(file, whole)
+    await ready(api)
+
+
+async def test_a_file_of_keys_that_cannot_be_used_shows_until_it_can(
+    api: httpx.AsyncClient, file: Path
+) -> None:
+    await store(api, "tenant")
+    whole = exchange(file, b"{")
+    async with asyncio.timeout(10):
+        while (shown := (await api.get("/readyz")).json())["status"] == "ok":  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert "file of keys" in shown["hint"]
+    assert (await read(api, "tenant")).is_success
+    exchange(file, whole)
+    await ready(api)
+
+
+async def ready(api: httpx.AsyncClient) -> None:
+    """Wait until nothing is wrong any more."""
+    async with asyncio.timeout(10):
+        while (await api.get("/readyz")).json()["status"] != "ok":  # noqa: ASYNC110
+            await asyncio.sleep(0.05)

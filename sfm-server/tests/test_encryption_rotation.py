@@ -39,6 +39,14 @@ def files_with(folder: Path, *words: bytes) -> list[str]:
     return [path.name for path in found if any(word in path.read_bytes() for word in words)]
 
 
+def keys_in(findings: str) -> list[tuple[str, str, str]]:
+    return [
+        (one["check"], one["verdict"], one["detail"])
+        for one in json.loads(findings)
+        if one["check"].startswith("keys")
+    ]
+
+
 class Overtaken(InProcessKeyValueStore):
     """A store in which somebody writes an entry just before the first commit of a rotation."""
 
@@ -223,6 +231,21 @@ class TestCommands:
         assert [one["store"] for one in done["stores"]] == ["all"]
         monkeypatch.delenv("SFM_VECTOR_URL")
         assert not json.loads(sfm("keys", "destroy", "own", "--erase", "--json"))["pending"]
+
+    def test_the_doctor_tells_about_keys_and_shows_none(self, sfm: Sfm, file: Path) -> None:
+        sfm("keys", "new", "one")
+        sfm("keys", "new", "own", "--for", "tenant")
+        sfm("store", "A fox.", "--coord", "1", "-n", "tenant")
+        assert keys_in(sfm("doctor", "--json")) == [("keys", "ok", "2 given, 0 destroyed")]
+        held = json.loads(file.read_text())
+        file.write_text(json.dumps({**held, "keys": held["keys"][:1]}))
+        said = sfm("doctor", "--json", status=Exit.FOUND_PROBLEMS)
+        [(check, verdict, detail)] = keys_in(said)
+        assert (check, verdict) == ("keys of tenant", "warning")
+        assert "'own'" in detail
+        assert not any(key["key"] in said for key in held["keys"])
+        file.chmod(0o644)
+        assert "chmod 600" in sfm("doctor", status=Exit.FOUND_PROBLEMS)
 
     def test_without_keys_an_encrypted_memory_is_not_opened(
         self, sfm: Sfm, monkeypatch: pytest.MonkeyPatch

@@ -145,6 +145,7 @@ def create_app(
     app.state.authority = Authority(settings)
     app.state.ledger = Ledger(settings.rate_limit_max)
     app.state.engine = None
+    app.state.keys = None
     app.state.failure = None
     app.state.quarantined = []
     app.state.closing = asyncio.Event()

@@ -66,6 +66,7 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
         )
         app.state.files = files
         app.state.engine = memory.engine
+        app.state.keys = memory.selection.keys
         app.state.quarantined = [
             info.name
             for info in memory.selection.plugins.installed

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from sfm_core.clock import SystemClock
 from sfm_core.errors import ConfigurationError
 from sfm_core.modes import Mode
 from sfm_core.plugins import Plugins, load_plugins
@@ -15,6 +16,7 @@ from sfm_core.registry import NO_OPTIONS, BackendContext, PortName, Registry
 from sfm_core.settings import EngineSettings, Slots
 from sfm_core.wrapping import UNWRAPPED, Wrapping
 from sfm_server.encryption.choosing import wrapping_of
+from sfm_server.encryption.watching import GivenKeys, keys_of
 from sfm_server.modes import built_in, slots_of, urls_of
 from sfm_server.settings import PLUGIN_PREFIX, Settings
 
@@ -31,6 +33,7 @@ class Selection:
         options: The variables that backends and event handlers may read, by name.
         observer: Who is told of the work of the engine.
         wrapping: What is put around stores, such as encryption.
+        keys: What the truth is encrypted with; `None` where it is not.
     """
 
     settings: Settings
@@ -40,6 +43,7 @@ class Selection:
     options: Mapping[str, str]
     observer: Observer = UNOBSERVED
     wrapping: Wrapping = UNWRAPPED
+    keys: GivenKeys | None = None
 
     @property
     def registry(self) -> Registry:
@@ -161,6 +165,7 @@ def select(
     )
     mode = plugins.modes.find(settings.memory_mode)
     declared = {variable for one in plugins.readers for variable in one.options}
+    keys = keys_of(settings, SystemClock()) if settings.encrypts else None
     return Selection(
         settings=settings,
         plugins=plugins,
@@ -171,7 +176,8 @@ def select(
             for name, value in options.items()
             if name in declared or name.startswith(PLUGIN_PREFIX)
         },
-        wrapping=wrapping_of(settings),
+        wrapping=wrapping_of(settings, keys),
+        keys=keys,
     )
 
 

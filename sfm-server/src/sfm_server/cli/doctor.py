@@ -13,6 +13,7 @@ from sfm_core.errors import SfmError
 from sfm_core.plugins import PluginState
 from sfm_server.access.authority import Authority
 from sfm_server.cli.exits import Exit
+from sfm_server.cli.key_checks import look_at_keys
 from sfm_server.cli.output import progress_bar, show
 from sfm_server.cli.slots import Finding, Verdict, look_at_consumption, look_at_slots
 from sfm_server.cli.target import Target, with_target
@@ -70,6 +71,8 @@ def _local(target: Target) -> Iterator[Finding]:
     slots = asyncio.run(look_at_slots(selection))
     yield from slots
     yield from asyncio.run(look_at_consumption(selection))
+    if not _failed(slots):
+        yield from asyncio.run(look_at_keys(selection))
     if not _failed(slots) and has_succession(selection):
         yield asyncio.run(_truth(selection))
 

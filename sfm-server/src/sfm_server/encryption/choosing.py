@@ -4,36 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sfm_core.clock import SystemClock
 from sfm_core.errors import ConfigurationError
 from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.wrapping import UNWRAPPED, Wrapping
 from sfm_server.encryption.bare_vectors import BareVectorStore
 from sfm_server.encryption.settings import EncryptionSettings
-from sfm_server.encryption.watching import keys_of
+from sfm_server.encryption.watching import GivenKeys
 
 
-def wrapping_of(settings: EncryptionSettings) -> Wrapping:
+def wrapping_of(settings: EncryptionSettings, keys: GivenKeys | None) -> Wrapping:
     """Return what is put around stores; nothing is read yet.
 
     Args:
         settings: What stores may see.
+        keys: What to encrypt with, if anything is.
 
     Returns:
         Encryption around every truth, where there are keys, and around the
         vector store what keeps content from it, where that is asked for.
 
     Raises:
-        ConfigurationError: The keys are named twice or cannot be used, or the
-            library that encrypts is not installed.
+        ConfigurationError: The library that encrypts is not installed.
     """
-    kv = _encryption(settings) if settings.encrypts else UNWRAPPED.kv
+    kv = UNWRAPPED.kv if keys is None else _encryption(settings, keys)
     if settings.vector_content == "full":
         return Wrapping(kv=kv)
     return Wrapping(kv=kv, vector=BareVectorStore)
 
 
-def _encryption(settings: EncryptionSettings) -> Callable[[KeyValueStore], KeyValueStore]:
+def _encryption(
+    settings: EncryptionSettings, keys: GivenKeys
+) -> Callable[[KeyValueStore], KeyValueStore]:
     try:
         from sfm_server.encryption.store import (  # noqa: PLC0415 - only where it is asked for
             EncryptedKeyValueStore,
@@ -44,7 +45,6 @@ def _encryption(settings: EncryptionSettings) -> Callable[[KeyValueStore], KeyVa
             setting="SFM_ENCRYPTION_KEYS_FILE",
             remedy="Run: pip install 'somafractalmemory-server[encryption]'",
         ) from error
-    keys = keys_of(settings, SystemClock())
     plain = settings.encryption_plain == "accept"
 
     def wrap(store: KeyValueStore) -> KeyValueStore:

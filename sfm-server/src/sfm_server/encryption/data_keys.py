@@ -7,13 +7,15 @@ in clear and is never part of a copy: another truth has data keys of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
 import msgspec
 
-from sfm_core.errors import CorruptDataError, EncryptionKeyError
+from sfm_core.engine.walking import entries_of
+from sfm_core.errors import CorruptDataError, EncryptionKeyError, KeyDestroyedError
 from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.protocols.kv import Commit, Committed, KeyValueStore, Write
 from sfm_server.encryption.cipher import DataKey, new_data_key, unwrap
@@ -95,6 +97,28 @@ class DataKeys:
             BackendError: The store failed.
         """
         return {name: await self._find(namespace, name) for name in names}
+
+    async def unusable(self) -> dict[str, str]:
+        """Look at all that are there.
+
+        Returns:
+            Why one cannot be used, by namespace; those whose key was destroyed are no trouble.
+
+        Raises:
+            ConfigurationError: The master keys cannot be read.
+            BackendError: The store failed.
+        """
+        found: dict[str, str] = {}
+        async for key, _ in entries_of(self._store, SYSTEM_NAMESPACE, PREFIX):
+            namespace = key.removeprefix(PREFIX).decode()
+            try:
+                _, stored = await self._read(namespace)
+                for one in stored.keys:
+                    with suppress(KeyDestroyedError):
+                        await self._find(namespace, (one.master, one.number))
+            except (EncryptionKeyError, CorruptDataError) as error:
+                found[namespace] = str(error)
+        return found
 
     async def _find(self, namespace: str, name: KeyName) -> DataKey:
         ring = await self._keys.fresh()

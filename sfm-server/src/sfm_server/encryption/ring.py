@@ -87,6 +87,10 @@ class KeyRing:
             )
         return self._living(key, scheme)
 
+    def has(self, key_id: str) -> bool:
+        """Tell whether there is a key of an id, destroyed or not."""
+        return key_id in self._by_id
+
     def holds(self, key: MasterKey) -> bool:
         """Tell whether a key is still among them as it is."""
         return self._by_id.get(key.id) == key

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL = timedelta(seconds=1)
 """How old what is known of the file may be."""
+_MAX_MISSING = 100
 
 
 class GivenKeys:
@@ -27,6 +28,14 @@ class GivenKeys:
     def __init__(self, ring: KeyRing) -> None:
         """Give the keys of `ring`."""
         self._ring = ring
+        self._missing: set[str] = set()
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with them, in words for anybody; "" if nothing."""
+        if any(not self._ring.has(key_id) for key_id in self._missing):
+            return "A key that something is encrypted with is not given; the log says which."
+        return ""
 
     async def fresh(self) -> KeyRing:
         """Return the keys."""
@@ -34,7 +43,14 @@ class GivenKeys:
 
     async def find(self, key_id: str, scheme: str) -> MasterKey:
         """Return a key by its id; raises what `KeyRing.find` raises."""
+        if not self._ring.has(key_id):
+            self._miss(key_id)
         return self._ring.find(key_id, scheme)
+
+    def _miss(self, key_id: str) -> None:
+        if key_id not in self._missing and len(self._missing) < _MAX_MISSING:
+            log.error("the key %r is needed, and is not among those that were given", key_id)
+            self._missing.add(key_id)
 
 
 class WatchedKeys(GivenKeys):
@@ -55,6 +71,15 @@ class WatchedKeys(GivenKeys):
         self._read_once = False
         self._trouble = False
         self._turn = asyncio.Lock()
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the file, or the keys in it, in words for anybody."""
+        return (
+            "The file of keys cannot be used, so what it said stays."
+            if self._trouble
+            else (super().trouble)
+        )
 
     async def fresh(self) -> KeyRing:
         """Return the keys as the file has them, or had them a second ago.
@@ -92,7 +117,7 @@ class WatchedKeys(GivenKeys):
             return ring.find(key_id, scheme)
         except EncryptionKeyError:
             await self._look_again()
-            return self._ring.find(key_id, scheme)
+            return await super().find(key_id, scheme)
 
     async def _look_again(self) -> None:
         # Noted before, so that of many who ask at once one looks and the others go on.

@@ -19,6 +19,7 @@ from sfm_server.access.roles import ANYONE
 from sfm_server.access.visit import visit_of
 from sfm_server.auth import may_see_details
 from sfm_server.context import JsonAnswer, QueryContext, engine_of
+from sfm_server.encryption.watching import GivenKeys
 from sfm_server.metrics import CONTENT_TYPE, Metrics
 from sfm_server.routes.documented import failures
 from sfm_server.schemas.system import (
@@ -68,7 +69,7 @@ async def stats(context: QueryContext) -> JsonAnswer:
 async def health(request: Request) -> JsonAnswer:
     """Ask every backend how it does; status 503 when one does not answer."""
     found = wire.health(await engine_of(request).health())
-    found = _troubled(found, request)
+    found = _troubled(found, await _trouble(request))
     if not may_see_details(request.scope):
         brief = {name: _brief(port) for name, port in found.ports.items()}
         found = replace(found, ports=brief, collections=[])
@@ -88,7 +89,7 @@ async def ready(request: Request) -> JsonAnswer:
     down = [name for name, port in found.ports.items() if not port.ok]
     _need_truth(found, down)
     quarantined: list[str] = request.app.state.quarantined
-    hint = found.hint or visit_of(request.scope).authority.trouble
+    hint = found.hint or await _trouble(request)
     status: Literal["ok", "degraded"] = "degraded" if down or hint or quarantined else "ok"
     return JsonAnswer(ReadyAnswer(status=status, down=down, hint=hint, quarantined=quarantined))
 
@@ -108,9 +109,18 @@ def _brief(port: PortAnswer) -> PortAnswer:
     return replace(port, error="the log says why" if port.error else "", superseded_by="")
 
 
-def _troubled(found: HealthAnswer, request: Request) -> HealthAnswer:
-    """Say too what is wrong with where tokens come from."""
-    trouble = visit_of(request.scope).authority.trouble
+async def _trouble(request: Request) -> str:
+    """Tell what is wrong with where tokens and keys come from."""
+    troubles = [visit_of(request.scope).authority.trouble]
+    keys: GivenKeys | None = request.app.state.keys
+    if keys is not None:
+        await keys.fresh()
+        troubles.append(keys.trouble)
+    return " ".join(filter(None, troubles))
+
+
+def _troubled(found: HealthAnswer, trouble: str) -> HealthAnswer:
+    """Say too what is wrong beside the backends."""
     if not trouble:
         return found
     status = "degraded" if found.status == "ok" else found.status
