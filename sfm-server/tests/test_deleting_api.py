@@ -104,3 +104,15 @@ async def test_with_a_key_a_filter_is_about_the_memories_that_it_found_first(
 async def test_a_filter_deletes_in_its_namespace_only(filled: httpx.AsyncClient) -> None:
     answer = await delete(filled, type="episodic", namespace="other")
     assert (answer["deleted"], await total(filled)) == (0, COUNT)
+
+
+async def test_what_a_filter_picks_is_purged_and_every_store_reported(
+    filled: httpx.AsyncClient,
+) -> None:
+    body = {"filters": {"parity": "even"}, "purge": True}
+    counted = (await filled.post("/delete_many", json={**body, "dry_run": True})).json()
+    assert (counted["matched"], "stores" in counted) == (COUNT // 2, False)
+    done = (await filled.post("/delete_many", json=body)).json()
+    assert (done["deleted"], done["pending"]) == (COUNT // 2, False)
+    assert {one["store"] for one in done["stores"]} >= {"truth", "vectors", "backups"}
+    assert await total(filled) == COUNT - COUNT // 2

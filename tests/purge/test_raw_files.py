@@ -15,9 +15,11 @@ import pytest
 from sfm_core.clock import SystemClock
 from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.filters import parse_filter
 from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.memory import Episode, NewMemory
 from sfm_core.model.query import RecallQuery
+from sfm_core.model.selection import Selection
 from tests.fix_engine import OpenEmbedded
 from tests.raw_stores import files_with
 
@@ -116,3 +118,23 @@ async def test_of_one_whose_process_was_killed_before_it_went_over_the_stores(
         # Upkeep tells nobody when it is done.
         while files_with(tmp_path, word)[word]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def test_of_what_a_filter_picks_and_only_that(
+    open_embedded: OpenEmbedded, tmp_path: Path
+) -> None:
+    word, other, _ = WORDS
+    async with open_embedded(tmp_path) as engine:
+        await engine.store_many(SPACE, [memory(n, word if n % 2 else other) for n in range(COUNT)])
+        await engine.store(SPACE, memory(1, f"{word} again"))
+        picked = Selection(filter=parse_filter({"text": {"$ne": other}}))
+        key = IdempotencyKey("k")
+        cleared = await engine.delete_matching(SPACE, picked, purge=True, idempotency_key=key)
+        assert cleared.deleted == COUNT // 2
+        assert cleared.purged is not None
+        assert not cleared.purged.pending
+        assert files_with(tmp_path, word) == {word: []}
+        assert files_with(tmp_path, other)[other]
+        again = await engine.delete_matching(SPACE, picked, purge=True, idempotency_key=key)
+        assert (again.deleted, again.matched) == (COUNT // 2, COUNT // 2)
+        assert (await engine.stats(SPACE)).total_memories == COUNT // 2

@@ -14,6 +14,7 @@ from sfm_core.model.filters import parse_filter
 from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.memory import MemoryType
 from sfm_core.model.selection import Selection
+from sfm_server import wire_purges
 from sfm_server.pages import coordinate_of
 from sfm_server.schemas.memories import DeletedManyAnswer
 from sfm_server.schemas.values import TypeName
@@ -67,6 +68,7 @@ async def delete_picked(
     *,
     key: IdempotencyKey | None,
     dry_run: bool,
+    purge: bool = False,
 ) -> DeletedManyAnswer:
     """Delete what a filter picks, or count it; see `MemoryEngine.delete_matching`.
 
@@ -76,6 +78,7 @@ async def delete_picked(
         picked: What picks the memories.
         key: Has it happen once.
         dry_run: Whether only to count.
+        purge: Whether to purge it, and to report on each store.
 
     Returns:
         What was done.
@@ -87,17 +90,25 @@ async def delete_picked(
         filter=parse_filter(picked.filters),
         type=None if picked.type is None else MemoryType(picked.type),
     )
-    listing = ("delete", namespace, picked.filters, picked.type, dry_run)
+    listing = (
+        "delete",
+        namespace,
+        picked.filters,
+        picked.type,
+        dry_run,
+        *(("purge",) if purge else ()),
+    )
     cleared = await engine.delete_matching(
         namespace,
         selection,
         after=place_of(picked.cursor, coordinate_of, *listing),
         limit=picked.limit,
         dry_run=dry_run,
+        purge=purge,
         idempotency_key=key,
     )
     last = cleared.next_after
-    return DeletedManyAnswer(
+    answer = DeletedManyAnswer(
         deleted=cleared.deleted,
         matched=cleared.matched,
         examined=cleared.examined,
@@ -106,3 +117,4 @@ async def delete_picked(
         position=str(cleared.position),
         next_cursor=UNSET if last is None else cursor_of(str(last), *listing),
     )
+    return answer if cleared.purged is None else wire_purges.purged_many(answer, cleared.purged)

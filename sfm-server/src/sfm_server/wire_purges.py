@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sfm_core.model.purge import Purged, StorePurge
-from sfm_server.schemas.purges import PurgedAnswer, StorePurgeAnswer
+from sfm_server.schemas.memories import DeletedManyAnswer
+from sfm_server.schemas.purges import PurgedAnswer, PurgedManyAnswer, StorePurgeAnswer
 
 
 def purged(result: Purged) -> PurgedAnswer:
@@ -27,6 +28,29 @@ def stores(report: Sequence[StorePurge]) -> list[StorePurgeAnswer]:
         )
         for one in report
     ]
+
+
+def purged_many(answer: DeletedManyAnswer, result: Purged) -> PurgedManyAnswer:
+    """Describe a purge of what was picked.
+
+    Args:
+        answer: What was deleted.
+        result: What became of it in each store.
+
+    Returns:
+        Both.
+    """
+    return PurgedManyAnswer(
+        deleted=answer.deleted,
+        position=answer.position,
+        matched=answer.matched,
+        examined=answer.examined,
+        examples=answer.examples,
+        next_cursor=answer.next_cursor,
+        pending=result.pending,
+        again_at=result.again_at,
+        stores=stores(result.stores),
+    )
 
 
 def together(answers: Sequence[PurgedAnswer]) -> PurgedAnswer:

@@ -133,6 +133,7 @@ def _start(
     writer = _writer(stack, stores, committer, indexer, positions)
     remembering, forgetting = Remembering(stores, truth, writer), Forgetting(stores, truth, writer)
     scrubbing = Scrubbing(stores, truth, committer, repairing, indexer)
+    purging = Purging(stores, forgetting, writer, committer, scrubbing)
     reading = Reading(stores, truth, access)
     linking = Linking(stores, truth, writer)
     checking = Checking(stores, truth, reading, repairing, indexes)
@@ -146,8 +147,8 @@ def _start(
         adopting=Adopting(stores, indexes, indexer, presence),
         remembering=remembering,
         forgetting=forgetting,
-        clearing=Clearing(stores, truth, writer, forgetting, positions),
-        purging=Purging(stores, forgetting, writer, committer, scrubbing),
+        clearing=Clearing(stores, truth, writer, forgetting, purging),
+        purging=purging,
         reading=reading,
         recalling=recalling,
         timely=timely,

@@ -13,7 +13,7 @@ from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.inputs import check_count, check_namespace
 from sfm_core.engine.once import Once
-from sfm_core.engine.positions import Positions
+from sfm_core.engine.purging import Purging
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
 from sfm_core.engine.walking import PAGE
@@ -39,14 +39,14 @@ class Clearing:
         truth: Truth,
         writer: Writer,
         forgetting: Forgetting,
-        positions: Positions,
+        purging: Purging,
     ) -> None:
-        """Delete through `forgetting`."""
+        """Delete through `forgetting`, and have `purging` go over stores."""
+        self._purging = purging
         self._stores = stores
         self._truth = truth
         self._writer = writer
         self._forgetting = forgetting
-        self._positions = positions
 
     async def delete_matching(
         self,
@@ -56,31 +56,34 @@ class Clearing:
         after: Coordinate | None,
         limit: int,
         dry_run: bool,
+        purge: bool,
         key: IdempotencyKey | None,
     ) -> Cleared:
         """Delete what a selection picks; see `MemoryEngine.delete_matching`."""
         check_namespace(namespace)
         check_count(limit, MAX_EXAMINED, field="limit")
         picks = await self._look(namespace, selection, after, limit)
-        deleted, notes = 0, list[str]()
+        removed, purged = self._writer.removed([]), None
         if not dry_run:
             asked = ("delete_matching", repr(selection), str(after), limit)
-            once = Once(self._stores, key, *asked)
+            once = Once(self._stores, key, *asked, *(("purge",) if purge else ()))
             if key is not None:
                 picks = await self._first(namespace, once, picks)
             items = [(item, _coordinate(one)) for item, one in enumerate(picks.keys)]
-            for start in range(0, len(items), PAGE):
-                part = items[start : start + PAGE]
-                removed = await self._forgetting.delete_picked(namespace, part, selection, once)
-                deleted += removed.count
-                notes += removed.position.notes
+            removed = await self._forgetting.delete_picked(
+                namespace, items, selection, once, purge=purge
+            )
+            if purge:
+                coordinates = [where for _, where in items]
+                purged = await self._purging.gone_over(namespace, coordinates, removed)
         return Cleared(
             examined=picks.examined,
             matched=len(picks.keys),
-            deleted=deleted,
+            deleted=removed.count,
             examples=tuple(_coordinate(one) for one in picks.keys[:EXAMPLES]),
-            position=self._positions.of(notes),
+            position=removed.position,
             next_after=_coordinate(picks.last) if picks.last else None,
+            purged=purged,
         )
 
     async def _look(

@@ -73,6 +73,8 @@ class Forgetting:
         picked: Sequence[tuple[int, Coordinate]],
         selection: Selection,
         once: Once,
+        *,
+        purge: bool = False,
     ) -> Removed:
         """Delete those of some memories that a selection picks as they are then.
 
@@ -81,6 +83,7 @@ class Forgetting:
             picked: Where they live there, and which items of the write they are.
             selection: What picks them.
             once: The write.
+            purge: Whether their history goes too.
 
         Returns:
             How many were deleted.
@@ -88,12 +91,17 @@ class Forgetting:
         Raises:
             BackendError: A backend failed; some may be deleted.
         """
-        return await self._commit_all(
-            [
-                once.item(self.deletion(namespace, one, None, selection=selection), item)
-                for item, one in picked
-            ]
-        )
+        outcomes: list[Outcome] = []
+        for start in range(0, len(picked), SWEEP_PAGE):
+            outcomes += await self._committed(
+                [
+                    once.item(
+                        self.deletion(namespace, one, None, purge=purge, selection=selection), item
+                    )
+                    for item, one in picked[start : start + SWEEP_PAGE]
+                ]
+            )
+        return self._writer.removed(outcomes)
 
     async def sweep_expired(self, namespace: str) -> int:
         """Delete the memories of a namespace whose time is over.
@@ -200,12 +208,15 @@ class Forgetting:
         return Change(namespace=namespace, keys=(key,), plan=plan)
 
     async def _commit_all(self, changes: Sequence[Change]) -> Removed:
+        return self._writer.removed(await self._committed(changes))
+
+    async def _committed(self, changes: Sequence[Change]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for result in await self._writer.write_many(changes):
             if not isinstance(result, Outcome):
                 raise result
             outcomes.append(result)
-        return self._writer.removed(outcomes)
+        return outcomes
 
 
 def _tombstone(

@@ -28,6 +28,7 @@ from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.keys import PURGE, KeyRange, due_purges, purge_key, purged_coordinate
 from sfm_core.model.precondition import Precondition
 from sfm_core.model.purge import Purged, PurgeState, StorePurge, least_far
+from sfm_core.model.report import Removed
 from sfm_core.protocols.kv import Commit, Write
 
 PAGE = 500
@@ -65,7 +66,7 @@ class Purging:
         self._scrubbing = scrubbing
         # Rewriting a store takes as long for one memory as for many.
         self._coalescer: Coalescer[_Place, _Stores] = Coalescer(
-            self._scrub, max_batch=PAGE, name="purge", observer=stores.observer
+            self._scrub, max_batch=LARGE_PAGE, name="purge", observer=stores.observer
         )
 
     async def purge(
@@ -154,7 +155,24 @@ class Purging:
             if not isinstance(result, Outcome):
                 raise result
             outcomes.append(result)
-        removed = self._writer.removed(outcomes)
+        return await self.gone_over(namespace, coordinates, self._writer.removed(outcomes))
+
+    async def gone_over(
+        self, namespace: str, coordinates: Sequence[Coordinate], removed: Removed
+    ) -> Purged:
+        """Have all stores gone over for memories whose purge the truth has committed.
+
+        Args:
+            namespace: Where they lived.
+            coordinates: Where each of them lived there.
+            removed: What the truth has removed of them.
+
+        Returns:
+            What the purge has done, as far as it got in the time that a caller waits.
+
+        Raises:
+            BaseException: Whatever going over a store raised that is no error of this project.
+        """
         return Purged(
             count=removed.count,
             position=removed.position,
@@ -171,12 +189,13 @@ class Purging:
         await asyncio.wait([work], timeout=self._stores.settings.index_wait.total_seconds())
         if not work.done():
             return _LATER
-        reports: list[_Stores] = []
+        # Those of one batch share their report.
+        reports: dict[int, _Stores] = {}
         for result in work.result():
             if isinstance(result, BaseException):
                 raise result
-            reports.append(result)
-        return reports[0] if reports else ()
+            reports[id(result)] = result
+        return least_far(reports.values())
 
     async def _scrub(self, places: list[_Place]) -> Sequence[_Stores]:
         by_namespace: dict[str, dict[Coordinate, None]] = {}

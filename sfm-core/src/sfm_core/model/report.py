@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.position import WritePosition
+from sfm_core.model.purge import Purged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class Cleared:
         examples: Where the first of those that were picked live or lived.
         position: What `wait_for` takes, to ask only when derived stores have followed.
         next_after: What the next part is asked for with; `None` after the last.
+        purged: What is left of them in each store; `None` where they were only deleted.
     """
 
     examined: int
@@ -66,6 +68,7 @@ class Cleared:
     examples: tuple[Coordinate, ...]
     position: WritePosition
     next_after: Coordinate | None
+    purged: Purged | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

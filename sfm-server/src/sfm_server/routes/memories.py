@@ -16,7 +16,7 @@ from sfm_server.limits import JsonRoute
 from sfm_server.routes.documented import failures
 from sfm_server.schemas import requests
 from sfm_server.schemas.memories import DeletedManyAnswer, StoredAnswer, StoredManyAnswer
-from sfm_server.schemas.purges import PurgedAnswer
+from sfm_server.schemas.purges import PurgedAnswer, PurgedManyAnswer
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
@@ -98,7 +98,7 @@ async def store_bulk(
 @router.post(
     "/delete_many",
     tags=["admin"],
-    response_model=PurgedAnswer | DeletedManyAnswer,
+    response_model=PurgedAnswer | PurgedManyAnswer | DeletedManyAnswer,
     responses=failures(errors.InvalidCursorError, body=True),
 )
 async def delete_many(
@@ -108,8 +108,8 @@ async def delete_many(
 
     Coordinates without a memory are passed over. What a filter picks is looked for in
     the truth, `limit` memories at a time: `next_cursor` asks for the next part. With
-    `purge`, what is at the coordinates goes with its history, and the answer tells for
-    each store what is left.
+    `purge`, what is deleted goes with its history, and the answer tells for each store
+    what is left.
     """
     namespace = context.namespace_of(body)
     if body.coords is None:
@@ -139,14 +139,10 @@ async def _delete_picked(
     namespace: str,
     key: IdempotencyKey | None,
 ) -> DeletedManyAnswer:
-    if body.purge:
-        raise errors.InvalidInputError(
-            "What a filter picks cannot be purged in the same request.",
-            field="purge",
-            remedy="Delete it, or purge the coordinates that a recall or a range lists.",
-        )
     picked = Picked(filters=body.filters, type=body.type, limit=body.limit, cursor=body.cursor)
-    return await delete_picked(engine, namespace, picked, key=key, dry_run=body.dry_run)
+    return await delete_picked(
+        engine, namespace, picked, key=key, dry_run=body.dry_run, purge=body.purge
+    )
 
 
 def _refuse_to_pick(body: requests.DeleteManyRequest) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sfm_server.schemas.memories import DeletedAnswer
+from sfm_server.schemas.memories import DeletedAnswer, DeletedManyAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,21 @@ class StorePurgeAnswer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgedAnswer(DeletedAnswer):
     """How many memories were purged, and what is left of them where.
+
+    Attributes:
+        pending: Whether something is still to be removed, without anybody's doing.
+        again_at: When all stores are gone over once more.
+        stores: How far each store is.
+    """
+
+    pending: bool
+    again_at: datetime
+    stores: list[StorePurgeAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgedManyAnswer(DeletedManyAnswer):
+    """How many memories that were picked were purged, and what is left of them where.
 
     Attributes:
         pending: Whether something is still to be removed, without anybody's doing.

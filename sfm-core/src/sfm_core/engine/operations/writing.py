@@ -258,6 +258,7 @@ class Writing(Operations):
         after: Coordinate | None = None,
         limit: int = MAX_EXAMINED,
         dry_run: bool = False,
+        purge: bool = False,
         idempotency_key: IdempotencyKey | None = None,
     ) -> Cleared:
         """Delete the memories that a selection picks, and their links, part by part.
@@ -272,6 +273,7 @@ class Writing(Operations):
             after: Where to go on: `next_after` of the part before.
             limit: Most memories to look at, picked or not.
             dry_run: Only count them.
+            purge: Remove their history too, and have every store let go of them.
             idempotency_key: Has the same memories deleted, and the same answered, however
                 often this is asked for with it; not for a dry run.
 
@@ -285,5 +287,11 @@ class Writing(Operations):
             IdempotencyKeyReusedError: The key was given to another write before.
         """
         return await self._parts.clearing.delete_matching(
-            namespace, selection, after=after, limit=limit, dry_run=dry_run, key=idempotency_key
+            namespace,
+            selection,
+            after=after,
+            limit=limit,
+            dry_run=dry_run,
+            purge=purge,
+            key=idempotency_key,
         )
