@@ -134,8 +134,7 @@ def _start(
     remembering, forgetting = Remembering(stores, truth, writer), Forgetting(stores, truth, writer)
     scrubbing = Scrubbing(stores, truth, committer, repairing, indexer)
     purging = Purging(stores, forgetting, writer, committer, scrubbing)
-    reading = Reading(stores, truth, access)
-    linking = Linking(stores, truth, writer)
+    reading, linking = Reading(stores, truth, access), Linking(stores, truth, writer)
     checking = Checking(stores, truth, reading, repairing, indexes)
     parts = Parts(
         stores=stores,
