@@ -12,6 +12,7 @@ from engine_house import NS, SETTINGS, House, ask, at, new, open_house
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.memory import MemoryType
+from sfm_core.model.payload import Payload
 from sfm_core.model.why_not import WhyNotReason
 
 A, B, C = at(1), at(2), at(3)
@@ -43,8 +44,11 @@ async def then(house: House, engine: MemoryEngine) -> datetime:
     return moment
 
 
-async def texts(engine: MemoryEngine, question: str = "whale", **more: object) -> set[object]:
-    return {one.memory.payload["text"] for one in await engine.recall(NS, ask(question, **more))}
+async def texts(
+    engine: MemoryEngine, question: str = "whale", *, where: Payload | None = None, **more: object
+) -> set[str]:
+    found = await engine.recall(NS, ask(question, 5, where=where, **more))
+    return {str(one.memory.payload["text"]) for one in found}
 
 
 async def test_what_is_found_is_shown_as_it_was(engine: MemoryEngine, then: datetime) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -23,11 +24,11 @@ LEFT_OUT = "positive_data_acceptance"
 async def test_no_sequence_of_requests_gets_what_the_document_does_not_say(
     server: ServerProcess, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    seconds = int(pytestconfig.getoption("--api-seconds"))
+    seconds = cast(int, pytestconfig.getoption("--api-seconds"))
     server.variables["SOMA_RATE_LIMIT_MAX"] = "100000000"
     await server.start()
     command = [
-        SCRIPTS / "st",
+        str(SCRIPTS / "st"),
         "run",
         f"{server.url}/openapi.json",
         "--checks=all",

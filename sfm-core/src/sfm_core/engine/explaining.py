@@ -42,10 +42,10 @@ class Explaining:
         now = self._stores.clock.now()
         state = present
         if query.as_of is not None:
-            told = await self._past.told(namespace, [coordinate], [present], query.as_of)
-            if told[0] is None:
+            [then] = await self._past.told(namespace, [coordinate], [present], query.as_of)
+            if then is None:
                 return WhyNot(reason=WhyNotReason.HISTORY_GONE, detail=_HISTORY_GONE)
-            state = told[0]
+            state = then
             if state.record is None:
                 return WhyNot(reason=WhyNotReason.ABSENT, detail="There was no memory then.")
         record = state.record

@@ -59,6 +59,7 @@ class WhyNotAnswer:
         "absent",
         "deleted",
         "expired",
+        "history-gone",
         "type",
         "filter",
         "not-indexed",
