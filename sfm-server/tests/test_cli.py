@@ -368,6 +368,17 @@ def test_forget_removes_for_good_and_reports_on_each_store(sfm: Call) -> None:
 
 def test_forget_wants_to_be_told_what(sfm: Call) -> None:
     assert sfm("forget").status == Exit.INVALID
+    assert sfm("forget", "1", "--type", "semantic").status == Exit.INVALID
+    assert sfm("forget", "--filters", "{}").status == Exit.INVALID
+
+
+def test_forget_takes_what_a_filter_picks(sfm: Call) -> None:
+    for coord, who in (("1", "anna"), ("2", "ben"), ("3", "anna")):
+        sfm("store", f'{{"who": "{who}"}}', "--coord", coord)
+    told = sfm("forget", "--filters", '{"who": "anna"}', "--json").document
+    assert (told["deleted"], told["pending"]) == (2, False)
+    assert sfm("range", "0", "9").out == "2\n"
+    assert sfm("history", "3").status == Exit.NOT_FOUND
 
 
 def test_recall_tells_what_was_there_then(sfm: Call) -> None:

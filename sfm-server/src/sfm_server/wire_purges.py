@@ -53,7 +53,7 @@ def purged_many(answer: DeletedManyAnswer, result: Purged) -> PurgedManyAnswer:
     )
 
 
-def together(answers: Sequence[PurgedAnswer]) -> PurgedAnswer:
+def together(answers: Sequence[PurgedAnswer | PurgedManyAnswer]) -> PurgedAnswer:
     """Describe several purges as one.
 
     Args:

@@ -2,53 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
+from msgspec import UNSET
 
 from sfm_core.errors import InvalidInputError
 from sfm_server.cli import arguments
-from sfm_server.cli.output import show, table
+from sfm_server.cli.output import progress_bar, show, table
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
-from sfm_server.schemas.purges import PurgedAnswer, StorePurgeAnswer
+from sfm_server.schemas.purges import PurgedAnswer, PurgedManyAnswer, StorePurgeAnswer
+from sfm_server.schemas.values import TypeName
 from sfm_server.wire_purges import together
 
 _BATCH = 500
+_LOOKED_AT_ONCE = 10_000
 
 
 @click.command(context_settings=arguments.NEGATIVE_NUMBERS)
 @click.argument("coords", nargs=-1)
 @click.option("--file", "path", help="File with one coordinate a line; - is standard input.")
+@click.option("--filters", metavar="JSON", help="Only memories whose payload matches.")
+@arguments.type_option
 @arguments.key_option
 @with_target
 def forget(
-    target: Target, *, coords: tuple[str, ...], path: str | None, idempotency_key: str | None
+    target: Target,
+    *,
+    coords: tuple[str, ...],
+    path: str | None,
+    filters: str | None,
+    type_name: TypeName | None,
+    idempotency_key: str | None,
 ) -> None:
-    """Remove the memories at COORDS for good, and tell what is left of them where."""
-    wanted = _named([*coords, *(arguments.coords_in(path) if path else ())])
+    """Remove memories for good, and tell what is left of them where.
+
+    They are those at COORDS, or those that --filters and --type pick; `sfm delete-many
+    --dry-run` counts these. What a filter picks is looked for in the truth as it is now: a
+    memory that was deleted before, or that said something else before, needs its coordinate.
+    """
+    wanted = [*coords, *(arguments.coords_in(path) if path else ())]
+    picks = filters is not None or type_name is not None
+    _check_named(named=bool(wanted), picks=picks)
+    chosen = None if filters is None else arguments.json_object(filters, field="filters")
 
     async def work(client: MemoryClient) -> PurgedAnswer:
-        return together(
-            [
-                await client.purge(
-                    wanted[start : start + _BATCH],
-                    key=arguments.key_of_part(idempotency_key, start),
-                )
-                for start in range(0, len(wanted), _BATCH)
-            ]
-        )
+        if picks:
+            return together(await _picked(client, chosen, type_name, idempotency_key))
+        return together(await _at(client, wanted, idempotency_key))
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: _report(answer))
 
 
-def _named(coords: list[str]) -> list[str]:
-    if not coords:
+async def _at(client: MemoryClient, wanted: Sequence[str], key: str | None) -> list[PurgedAnswer]:
+    return [
+        await client.purge(wanted[start : start + _BATCH], key=arguments.key_of_part(key, start))
+        for start in range(0, len(wanted), _BATCH)
+    ]
+
+
+async def _picked(
+    client: MemoryClient,
+    filters: Mapping[str, object] | None,
+    type_name: TypeName | None,
+    key: str | None,
+) -> list[PurgedManyAnswer]:
+    answers: list[PurgedManyAnswer] = []
+    cursor: str | None = None
+    with progress_bar("Looking") as advance:
+        while True:
+            answer = await client.purge_picked(
+                filters,
+                type_name,
+                limit=_LOOKED_AT_ONCE,
+                cursor=cursor,
+                key=arguments.key_of_part(key, len(answers)),
+            )
+            answers.append(answer)
+            advance(answer.examined)
+            if answer.next_cursor is UNSET:
+                return answers
+            cursor = str(answer.next_cursor)
+
+
+def _check_named(*, named: bool, picks: bool) -> None:
+    if named and picks:
         raise InvalidInputError(
-            "No memory is named.", field="coords", remedy="Name coordinates, or a --file of them."
+            "--filters and --type do not go with coordinates.",
+            field="filters",
+            remedy="Leave one of them out.",
         )
-    return coords
+    if not named and not picks:
+        raise InvalidInputError(
+            "No memory is named.",
+            field="coords",
+            remedy="Name coordinates, a --file of them, or --filters that pick them.",
+        )
 
 
 def stores_table(stores: Sequence[StorePurgeAnswer]) -> str:

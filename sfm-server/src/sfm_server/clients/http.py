@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Literal, TypeVar
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ import msgspec
 from sfm_core import errors
 from sfm_server.clients.answers import checked, decoded, error_of
 from sfm_server.clients.protocol import Item, Progress, Question
+from sfm_server.clients.streams import blocks_of, lines_of
 from sfm_server.idempotency import key_header
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, ImportMode, RebuildAnswer
@@ -26,7 +27,7 @@ from sfm_server.schemas.memories import (
     StoredAnswer,
     StoredManyAnswer,
 )
-from sfm_server.schemas.purges import PurgedAnswer
+from sfm_server.schemas.purges import PurgedAnswer, PurgedManyAnswer
 from sfm_server.schemas.recall import ResultsAnswer
 from sfm_server.schemas.system import HealthAnswer, StatsAnswer
 from sfm_server.schemas.values import TypeName
@@ -36,7 +37,6 @@ Query = Mapping[str, str | int | Sequence[str]]
 
 _LINES = "application/x-ndjson"
 _BACKEND = "http"
-_BLOCK = 64 * 1024
 _WAIT_SECONDS = 20
 _PURGE: Query = {"purge": "true"}
 
@@ -123,6 +123,20 @@ class HttpClient:
         body = {"coords": list(coords), "purge": True}
         return await self._post("/delete_many", body, PurgedAnswer, key=key)
 
+    async def purge_picked(
+        self,
+        filters: Mapping[str, object] | None,
+        type_name: TypeName | None,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        key: str | None = None,
+    ) -> PurgedManyAnswer:
+        """Remove for good what a filter picks among so many memories."""
+        body: dict[str, object] = {"purge": True, "limit": limit}
+        body |= _without_none({"filters": filters, "type": type_name, "cursor": cursor})
+        return await self._post("/delete_many", body, PurgedManyAnswer, key=key)
+
     async def link(
         self,
         source: str,
@@ -201,7 +215,7 @@ class HttpClient:
                 if response.is_error:
                     await response.aread()
                     raise error_of(response)
-                async for line in _lines(response):
+                async for line in lines_of(response):
                     yield line
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise _unreachable(self._http, error) from error
@@ -219,7 +233,7 @@ class HttpClient:
             "POST",
             "/import_memories",
             query={"mode": mode.value},
-            content=_blocks(lines, progress),
+            content=blocks_of(lines, progress),
             headers={"Content-Type": _LINES} | key_header(key),
         )
         return checked(response, ImportAnswer)
@@ -370,29 +384,3 @@ def _unreachable(http: httpx.AsyncClient, error: httpx.RequestError) -> errors.S
         backend=_BACKEND,
         remedy="Check the URL, and that the server runs.",
     )
-
-
-async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
-    rest = b""
-    async for chunk in response.aiter_bytes():
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line
-    if rest:
-        yield rest
-
-
-async def _blocks(lines: AsyncIterable[bytes], progress: Progress) -> AsyncIterator[bytes]:
-    block = bytearray()
-    count = 0
-    async for line in lines:
-        block += line
-        block += b"\n"
-        count += 1
-        if len(block) >= _BLOCK:
-            yield bytes(block)
-            progress(count)
-            block.clear()
-            count = 0
-    yield bytes(block)
-    progress(count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Literal
+from typing import Literal, cast
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.coordinate import Coordinate
@@ -30,7 +30,7 @@ from sfm_server.schemas.memories import (
     StoredAnswer,
     StoredManyAnswer,
 )
-from sfm_server.schemas.purges import PurgedAnswer
+from sfm_server.schemas.purges import PurgedAnswer, PurgedManyAnswer
 from sfm_server.schemas.recall import ResultsAnswer
 from sfm_server.schemas.system import HealthAnswer, StatsAnswer
 from sfm_server.schemas.values import TypeName
@@ -159,6 +159,22 @@ class LocalClient:
             self._namespace, coordinates, idempotency_key=key_of(key)
         )
         return wire_purges.purged(result)
+
+    async def purge_picked(
+        self,
+        filters: Mapping[str, object] | None,
+        type_name: TypeName | None,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        key: str | None = None,
+    ) -> PurgedManyAnswer:
+        """Remove for good what a filter picks among so many memories."""
+        picked = Picked(filters=filters, type=type_name, limit=limit, cursor=cursor)
+        answer = await delete_picked(
+            self._engine, self._namespace, picked, key=key_of(key), dry_run=False, purge=True
+        )
+        return cast(PurgedManyAnswer, answer)
 
     async def link(
         self,

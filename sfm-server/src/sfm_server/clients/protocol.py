@@ -20,7 +20,7 @@ from sfm_server.schemas.memories import (
     StoredAnswer,
     StoredManyAnswer,
 )
-from sfm_server.schemas.purges import PurgedAnswer
+from sfm_server.schemas.purges import PurgedAnswer, PurgedManyAnswer
 from sfm_server.schemas.recall import ResultsAnswer
 from sfm_server.schemas.system import HealthAnswer, StatsAnswer
 from sfm_server.schemas.values import TypeName
@@ -142,6 +142,18 @@ class MemoryClient(Protocol):
 
     async def purge(self, coords: Sequence[str], *, key: str | None = None) -> PurgedAnswer:
         """Remove memories for good, those that were deleted before, too."""
+        ...
+
+    async def purge_picked(
+        self,
+        filters: Mapping[str, object] | None,
+        type_name: TypeName | None,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        key: str | None = None,
+    ) -> PurgedManyAnswer:
+        """Remove for good what a filter picks among so many memories."""
         ...
 
     async def link(
