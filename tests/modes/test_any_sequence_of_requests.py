@@ -29,6 +29,7 @@ async def test_no_sequence_of_requests_gets_what_the_document_does_not_say(
     await server.start()
     command = [
         str(SCRIPTS / "st"),
+        f"--config-file={HABITS.with_name('schemathesis.toml')}",
         "run",
         f"{server.url}/openapi.json",
         "--checks=all",
