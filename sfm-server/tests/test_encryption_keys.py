@@ -66,7 +66,7 @@ def spoil(file: Path, slip: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "owner", "user", "exposed"),
+    ("permissions", "owner", "user", "exposed"),
     [
         (0o600, 1000, 1000, False),
         (0o400, 0, 0, False),
@@ -79,9 +79,9 @@ def spoil(file: Path, slip: str) -> None:
     ],
 )
 def test_the_group_may_read_what_root_has_put_there_for_another(
-    mode: int, owner: int, user: int, *, exposed: bool
+    permissions: int, owner: int, user: int, *, exposed: bool
 ) -> None:
-    assert is_exposed(mode, owner=owner, user=user) is exposed
+    assert is_exposed(permissions, owner=owner, user=user) is exposed
 
 
 class TestCommands:
