@@ -11,6 +11,13 @@ from fix_serving import TOKEN, Server
 
 from sfm_server.cli.main import run
 
+# What runs in the background inherits that interrupts are ignored.
+AS_IN_A_TERMINAL = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("sfm_server", run_name="__main__")
+"""
+
 
 @pytest.fixture(params=["folder", "server"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
@@ -88,14 +95,17 @@ def test_tail_of_a_position_of_another_truth_is_one_line(
 def test_tail_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
     data = ["--data", str(tmp_path / "data")]
     run(["store", "before", "--coord", "1", *data])
-    command = [sys.executable, "-m", "sfm_server", "events", "tail", "--after", "start", *data]
+    command = [sys.executable, "-c", AS_IN_A_TERMINAL, "events", "tail", "--after", "start", *data]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert b"before" in process.stdout.readline()
-        run(["store", "meanwhile", "--coord", "2", *data])
-        assert b"meanwhile" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        try:
+            assert process.stdout is not None
+            assert b"before" in process.stdout.readline()
+            run(["store", "meanwhile", "--coord", "2", *data])
+            assert b"meanwhile" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert b"Go on with --after " in errors
     assert b"Traceback" not in errors

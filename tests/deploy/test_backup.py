@@ -112,15 +112,3 @@ def test_a_backup_that_cannot_be_made_keeps_the_status_of_the_program(shop: Shop
     failed = shop.script("backup.sh", "b.jsonl", "--url", "http://127.0.0.1:9")
     assert failed.returncode == 5
     assert not (shop.folder / "b.jsonl").exists()
-
-
-def test_the_scripts_are_clean() -> None:
-    scripts = [str(ROOT / "scripts" / name) for name in ("backup.sh", "restore.sh", "_backup.sh")]
-    said = subprocess.run(
-        [Path(sys.executable).with_name("shellcheck"), "-x", *scripts],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert said.returncode == 0, said.stdout

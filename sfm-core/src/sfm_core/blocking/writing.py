@@ -116,6 +116,7 @@ class BlockingWriting(BlockingCalls):
         after: Coordinate | None = None,
         limit: int = MAX_EXAMINED,
         dry_run: bool = False,
+        purge: bool = False,
         idempotency_key: IdempotencyKey | None = None,
     ) -> Cleared:
         """See `MemoryEngine.delete_matching`."""
@@ -126,6 +127,7 @@ class BlockingWriting(BlockingCalls):
                 after=after,
                 limit=limit,
                 dry_run=dry_run,
+                purge=purge,
                 idempotency_key=idempotency_key,
             )
         )
@@ -163,6 +165,10 @@ class BlockingWriting(BlockingCalls):
                 namespace, coordinates, idempotency_key=idempotency_key
             )
         )
+
+    def finish_purges(self, namespace: str) -> Purged:
+        """See `MemoryEngine.finish_purges`."""
+        return self._call(lambda engine: engine.finish_purges(namespace))
 
     def update(
         self,
