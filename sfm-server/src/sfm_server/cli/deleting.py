@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import click
-from msgspec import UNSET
 
-from sfm_core.errors import InvalidInputError
 from sfm_server.cli import arguments
 from sfm_server.cli.output import progress_bar, show
+from sfm_server.cli.picking import LOOKED_AT_ONCE, every_part, refuse_beside
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
 from sfm_server.schemas.memories import DeletedManyAnswer
 from sfm_server.schemas.values import TypeName
 
 _BATCH = 500
-_LOOKED_AT_ONCE = 10_000
 _EXAMPLES = 20
 
 
@@ -57,7 +55,7 @@ def delete_many(
     wanted = [*coords, *(arguments.coords_in(path) if path else ())]
     picks = filters is not None or type_name is not None
     if picks:
-        _refuse_beside(wanted)
+        refuse_beside(wanted)
     picked = _Picked(
         filters=None if filters is None else arguments.json_object(filters, field="filters"),
         type_name=type_name,
@@ -71,15 +69,6 @@ def delete_many(
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: _told(answer))
-
-
-def _refuse_beside(wanted: Sequence[str]) -> None:
-    if wanted:
-        raise InvalidInputError(
-            "--filters and --type do not go with coordinates.",
-            field="filters",
-            remedy="Leave one of them out.",
-        )
 
 
 async def _delete_at(
@@ -101,23 +90,17 @@ async def _delete_at(
 async def _delete_picked(
     client: MemoryClient, picked: _Picked, key: str | None
 ) -> DeletedManyAnswer:
-    answers: list[DeletedManyAnswer] = []
-    cursor: str | None = None
-    with progress_bar("Looking") as advance:
-        while True:
-            answer = await client.delete_picked(
-                picked.filters,
-                picked.type_name,
-                limit=_LOOKED_AT_ONCE,
-                cursor=cursor,
-                key=arguments.key_of_part(key, len(answers)),
-                dry_run=picked.dry_run,
-            )
-            answers.append(answer)
-            advance(answer.examined)
-            if answer.next_cursor is UNSET:
-                return _together(answers, dry_run=picked.dry_run)
-            cursor = str(answer.next_cursor)
+    answers = await every_part(
+        lambda cursor, part: client.delete_picked(
+            picked.filters,
+            picked.type_name,
+            limit=LOOKED_AT_ONCE,
+            cursor=cursor,
+            key=arguments.key_of_part(key, part),
+            dry_run=picked.dry_run,
+        )
+    )
+    return _together(answers, dry_run=picked.dry_run)
 
 
 def _together(answers: Sequence[DeletedManyAnswer], *, dry_run: bool) -> DeletedManyAnswer:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import click
-from msgspec import UNSET
 
 from sfm_core.errors import InvalidInputError
 from sfm_server.cli import arguments
-from sfm_server.cli.output import progress_bar, show, table
+from sfm_server.cli.output import show, table
+from sfm_server.cli.picking import LOOKED_AT_ONCE, every_part, refuse_beside
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
 from sfm_server.schemas.purges import PurgedAnswer, PurgedManyAnswer, StorePurgeAnswer
@@ -17,7 +17,6 @@ from sfm_server.schemas.values import TypeName
 from sfm_server.wire_purges import together
 
 _BATCH = 500
-_LOOKED_AT_ONCE = 10_000
 
 
 @click.command(context_settings=arguments.NEGATIVE_NUMBERS)
@@ -44,7 +43,10 @@ def forget(
     """
     wanted = [*coords, *(arguments.coords_in(path) if path else ())]
     picks = filters is not None or type_name is not None
-    _check_named(named=bool(wanted), picks=picks)
+    if picks:
+        refuse_beside(wanted)
+    else:
+        _refuse_nothing(wanted)
     chosen = None if filters is None else arguments.json_object(filters, field="filters")
 
     async def work(client: MemoryClient) -> PurgedAnswer:
@@ -69,32 +71,19 @@ async def _picked(
     type_name: TypeName | None,
     key: str | None,
 ) -> list[PurgedManyAnswer]:
-    answers: list[PurgedManyAnswer] = []
-    cursor: str | None = None
-    with progress_bar("Looking") as advance:
-        while True:
-            answer = await client.purge_picked(
-                filters,
-                type_name,
-                limit=_LOOKED_AT_ONCE,
-                cursor=cursor,
-                key=arguments.key_of_part(key, len(answers)),
-            )
-            answers.append(answer)
-            advance(answer.examined)
-            if answer.next_cursor is UNSET:
-                return answers
-            cursor = str(answer.next_cursor)
-
-
-def _check_named(*, named: bool, picks: bool) -> None:
-    if named and picks:
-        raise InvalidInputError(
-            "--filters and --type do not go with coordinates.",
-            field="filters",
-            remedy="Leave one of them out.",
+    return await every_part(
+        lambda cursor, part: client.purge_picked(
+            filters,
+            type_name,
+            limit=LOOKED_AT_ONCE,
+            cursor=cursor,
+            key=arguments.key_of_part(key, part),
         )
-    if not named and not picks:
+    )
+
+
+def _refuse_nothing(wanted: Sequence[str]) -> None:
+    if not wanted:
         raise InvalidInputError(
             "No memory is named.",
             field="coords",
