@@ -93,7 +93,7 @@ class Forgetting:
         """
         outcomes: list[Outcome] = []
         for start in range(0, len(picked), SWEEP_PAGE):
-            outcomes += await self._committed(
+            outcomes += await self._writer.write_all(
                 [
                     once.item(
                         self.deletion(namespace, one, None, purge=purge, selection=selection), item
@@ -208,15 +208,7 @@ class Forgetting:
         return Change(namespace=namespace, keys=(key,), plan=plan)
 
     async def _commit_all(self, changes: Sequence[Change]) -> Removed:
-        return self._writer.removed(await self._committed(changes))
-
-    async def _committed(self, changes: Sequence[Change]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for result in await self._writer.write_many(changes):
-            if not isinstance(result, Outcome):
-                raise result
-            outcomes.append(result)
-        return outcomes
+        return self._writer.removed(await self._writer.write_all(changes))
 
 
 def _tombstone(

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from sfm_core.engine.changes import Change, Planned, View, Written
+from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.forget import Forgetting
@@ -21,7 +21,7 @@ from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.once import Once
 from sfm_core.engine.scrubbing import Scrubbing
 from sfm_core.engine.stores import Stores
-from sfm_core.engine.writer import Outcome, Writer
+from sfm_core.engine.writer import Writer
 from sfm_core.errors import ClosedError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.idempotency import IdempotencyKey
@@ -150,11 +150,7 @@ class Purging:
     async def _purge(
         self, namespace: str, coordinates: Sequence[Coordinate], changes: Sequence[Change]
     ) -> Purged:
-        outcomes: list[Outcome] = []
-        for result in await self._writer.write_many(changes):
-            if not isinstance(result, Outcome):
-                raise result
-            outcomes.append(result)
+        outcomes = await self._writer.write_all(changes)
         return await self.gone_over(namespace, coordinates, self._writer.removed(outcomes))
 
     async def gone_over(
@@ -220,7 +216,4 @@ class Purging:
             return Planned(commit=Commit(namespace=namespace, writes=writes), version=1)
 
         change = Change(namespace=namespace, keys=tuple(old), plan=plan)
-        [result] = await self._committer.commit_many([change])
-        if not isinstance(result, Written):
-            raise result
-        return result.version > 0
+        return (await self._committer.commit(change)).version > 0

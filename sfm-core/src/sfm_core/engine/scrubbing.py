@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from sfm_core.engine.changes import Change, Planned, View, Written
+from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.repairing import Repairing
@@ -127,10 +127,7 @@ class Scrubbing:
             writes = tuple(Write(key, None) for key in view)
             return Planned(commit=Commit(namespace=namespace, writes=writes), version=0)
 
-        change = Change(namespace=namespace, keys=tuple(keys), plan=plan)
-        [result] = await self._committer.commit_many([change])
-        if not isinstance(result, Written):
-            raise result
+        await self._committer.commit(Change(namespace=namespace, keys=tuple(keys), plan=plan))
 
     async def _follow(self, namespace: str, coordinates: Sequence[Coordinate]) -> None:
         """Have the indexes that are kept current say what the truth says, and the links, too.

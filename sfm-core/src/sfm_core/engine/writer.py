@@ -75,10 +75,28 @@ class Writer:
         Raises:
             SfmError: What the plan refused with, or why the truth did not answer.
         """
-        [outcome] = await self.write_many([change])
-        if isinstance(outcome, BaseException):
-            raise outcome
+        [outcome] = await self.write_all([change])
         return outcome
+
+    async def write_all(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Make many changes happen, each by itself, and raise the first error of any.
+
+        Args:
+            changes: What is to happen.
+
+        Returns:
+            What happened, and how far derived stores have followed, in order.
+
+        Raises:
+            SfmError: What a plan refused with, or why the truth did not answer; others of the
+                changes may have happened.
+        """
+        outcomes: list[Outcome] = []
+        for result in await self.write_many(changes):
+            if isinstance(result, BaseException):
+                raise result
+            outcomes.append(result)
+        return outcomes
 
     async def write_many(self, changes: Sequence[Change]) -> list[Outcome | BaseException]:
         """Make many changes happen, each by itself.
