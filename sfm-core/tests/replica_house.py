@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from random import Random
@@ -110,3 +110,12 @@ def _random_memory(random: Random, where: Coordinate) -> NewMemory:
         ttl=random.choice([None, None, timedelta(seconds=random.randint(1, 100))]),
         episode=random.choice([None, Episode(name="e", order=float(random.randrange(3)))]),
     )
+
+
+async def told(house: House, *changes: Callable[[MemoryEngine], Awaitable[object]]) -> list[Event]:
+    """Return the events of changes, each of which is published before the next one."""
+    async with house.open(events=True) as engine:
+        for change in changes:
+            await change(engine)
+            await house.sweep()
+    return list(house.sink.events)

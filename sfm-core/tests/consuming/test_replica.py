@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
 import pytest
 from engine_house import NS, SETTINGS, House, at, new, open_house
-from replica_house import Replica, change_something, held, open_replica
+from replica_house import Replica, change_something, held, open_replica, told
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import (
@@ -36,15 +36,6 @@ async def house() -> AsyncIterator[House]:
 async def replica(house: House) -> AsyncIterator[Replica]:
     async with open_replica(house, SETTINGS) as made:
         yield made
-
-
-async def told(house: House, *changes: Callable[[MemoryEngine], Awaitable[object]]) -> list[Event]:
-    """Return the events of changes, each of which is published before the next one."""
-    async with house.open(events=True) as engine:
-        for change in changes:
-            await change(engine)
-            await house.sweep()
-    return list(house.sink.events)
 
 
 class TestAnExactCopy:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from engine_house import NS, SETTINGS, House, at, new, open_house
-from replica_house import Replica, held, open_replica
+from replica_house import Replica, held, open_replica, told
 
-from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.walking import entries_of
 from sfm_core.model.events import Event
 from sfm_core.model.keys import PURGE, KeyRange
@@ -27,15 +26,6 @@ async def house() -> AsyncIterator[House]:
 async def replica(house: House) -> AsyncIterator[Replica]:
     async with open_replica(house, SETTINGS) as made:
         yield made
-
-
-async def told(house: House, *changes: Callable[[MemoryEngine], Awaitable[object]]) -> list[Event]:
-    """Return the events of changes, each of which is published before the next one."""
-    async with house.open(events=True) as engine:
-        for change in changes:
-            await change(engine)
-            await house.sweep()
-    return list(house.sink.events)
 
 
 async def purged(house: House) -> list[Event]:
