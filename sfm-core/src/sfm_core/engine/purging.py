@@ -19,6 +19,7 @@ from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.inputs import check_batch, check_expected, check_namespace
 from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.once import Once
+from sfm_core.engine.pace import Pace
 from sfm_core.engine.scrubbing import Scrubbing
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.writer import Writer
@@ -64,7 +65,8 @@ class Purging:
         self._writer = writer
         self._committer = committer
         self._scrubbing = scrubbing
-        # Rewriting a store takes as long for one memory as for many.
+        # Rewriting a store takes as long for one memory as for many, or for none at all.
+        self._pace = Pace(stores.clock)
         self._coalescer: Coalescer[_Place, _Stores] = Coalescer(
             self._scrub, max_batch=LARGE_PAGE, name="purge", observer=stores.observer
         )
@@ -145,6 +147,7 @@ class Purging:
 
     async def close(self) -> None:
         """Finish what is in hand."""
+        self._pace.hurry()
         await self._coalescer.close()
 
     async def _purge(
@@ -197,10 +200,11 @@ class Purging:
         by_namespace: dict[str, dict[Coordinate, None]] = {}
         for namespace, coordinate in places:
             by_namespace.setdefault(namespace, {})[coordinate] = None
-        reports = {
-            namespace: await self._scrubbing.scrub(namespace, list(coordinates))
-            for namespace, coordinates in by_namespace.items()
-        }
+        async with self._pace.round():
+            reports = {
+                namespace: await self._scrubbing.scrub(namespace, list(coordinates))
+                for namespace, coordinates in by_namespace.items()
+            }
         return [reports[namespace] for namespace, _ in places]
 
     async def _replace(self, namespace: str, old: Sequence[bytes], new: Sequence[bytes]) -> bool:
