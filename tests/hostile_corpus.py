@@ -145,10 +145,45 @@ PROTOCOL = (
     b"POST /store" + _LAST + b"Expect: 200-maybe\r\nContent-Length: 2\r\n\r\n{}",
 )
 
+HEADERS = (
+    b"Authorization",
+    b"Authorization: Bearer",
+    b"Host",
+    b"Origin",
+    b"Cookie",
+    b"X-Forwarded-For",
+    b"X-Request-ID",
+    b"X-SFM-Namespace",
+    b"Idempotency-Key",
+    b"If-Match",
+    b"If-None-Match",
+    b"Accept-Encoding",
+    b"Content-Encoding",
+    b"Content-Type",
+    b"traceparent",
+    b"tracestate",
+)
+HEADER_VALUES = (
+    b"\xff\xfe",
+    b"\xc3\xa9",
+    b"\xed\xa0\x80",
+    b"a\x00b",
+    b"a\x7fb",
+    b"",
+    b'"',
+    b'""""',
+    b"=?utf-8?q?a?=",
+    b"," * 5000,
+    b"x" * 5000,
+    b"-1",
+    b"*",
+    b"gzip;q=nan, zstd;q=-1, *;q=1e999",
+)
+
 
 def requests() -> list[bytes]:
     """Return every request, as bytes for a connection of its own."""
-    return [*_spoiled_fields(), *_whole_bodies(), *_places(), *PROTOCOL]
+    return [*_spoiled_fields(), *_whole_bodies(), *_places(), *_spoiled_headers(), *PROTOCOL]
 
 
 def _spoiled_fields() -> Iterator[bytes]:
@@ -178,6 +213,20 @@ def _places() -> Iterator[bytes]:
         yield _get(b"/shortest_path?frm=1,1&to=%b" % place)
         yield _get(b"/stats?namespace=%b" % place)
         yield _get(b"/export_memories?namespaces=%b" % place)
+
+
+def _spoiled_headers() -> Iterator[bytes]:
+    body = b'{"payload": {"text": "t"}, "coord": "1,1"}'
+    sent = b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    for name in HEADERS:
+        for value in HEADER_VALUES:
+            line = b"%b%b%b\r\n" % (name, b" " if b":" in name else b": ", value)
+            yield b"POST /store" + _HOST + line + sent
+            yield b"PUT /memories/1,1" + _HOST + line + sent
+            yield b"GET /export_memories" + _LAST + line + b"\r\n"
+    for value in HEADER_VALUES:
+        if value:
+            yield b"GET /events" + _LAST + b"Last-Event-ID: %b\r\n\r\n" % value
 
 
 def post(path: str, body: bytes, *, kind: bytes = b"application/json") -> bytes:
