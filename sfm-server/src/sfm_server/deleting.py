@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from msgspec import UNSET
 
@@ -16,25 +15,8 @@ from sfm_core.model.memory import MemoryType
 from sfm_core.model.selection import Selection
 from sfm_server import wire_purges
 from sfm_server.pages import coordinate_of
+from sfm_server.picked import Picked
 from sfm_server.schemas.memories import DeletedManyAnswer
-from sfm_server.schemas.values import TypeName
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picked:
-    """What picks the memories to delete.
-
-    Attributes:
-        filters: JSON form of a filter.
-        type: Only memories of this type.
-        limit: How many memories to look at.
-        cursor: Where to go on.
-    """
-
-    filters: Mapping[str, object] | None
-    type: TypeName | None
-    limit: int
-    cursor: str | None
 
 
 async def delete_at(

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import click
 
 from sfm_server.cli import arguments
 from sfm_server.cli.output import progress_bar, show
-from sfm_server.cli.picking import LOOKED_AT_ONCE, every_part, refuse_beside
+from sfm_server.cli.picking import every_part, picked_by
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
+from sfm_server.picked import Picked
 from sfm_server.schemas.memories import DeletedManyAnswer
 from sfm_server.schemas.values import TypeName
 
 _BATCH = 500
 _EXAMPLES = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Picked:
-    """What picks memories, and whether they are only to be counted."""
-
-    filters: Mapping[str, object] | None
-    type_name: TypeName | None
-    dry_run: bool
 
 
 @click.command("delete-many", context_settings=arguments.NEGATIVE_NUMBERS)
@@ -53,19 +44,12 @@ def delete_many(
     same memories; without one it deletes what is picked then.
     """
     wanted = [*coords, *(arguments.coords_in(path) if path else ())]
-    picks = filters is not None or type_name is not None
-    if picks:
-        refuse_beside(wanted)
-    picked = _Picked(
-        filters=None if filters is None else arguments.json_object(filters, field="filters"),
-        type_name=type_name,
-        dry_run=dry_run,
-    )
+    picked = picked_by(filters, type_name, beside=wanted)
 
     async def work(client: MemoryClient) -> DeletedManyAnswer:
-        if picks:
-            return await _delete_picked(client, picked, idempotency_key)
-        return await _delete_at(client, wanted, key=idempotency_key, dry_run=dry_run)
+        if picked is None:
+            return await _delete_at(client, wanted, key=idempotency_key, dry_run=dry_run)
+        return await _delete_picked(client, picked, key=idempotency_key, dry_run=dry_run)
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: _told(answer))
@@ -88,19 +72,15 @@ async def _delete_at(
 
 
 async def _delete_picked(
-    client: MemoryClient, picked: _Picked, key: str | None
+    client: MemoryClient, picked: Picked, *, key: str | None, dry_run: bool
 ) -> DeletedManyAnswer:
     answers = await every_part(
-        lambda cursor, part: client.delete_picked(
-            picked.filters,
-            picked.type_name,
-            limit=LOOKED_AT_ONCE,
-            cursor=cursor,
-            key=arguments.key_of_part(key, part),
-            dry_run=picked.dry_run,
-        )
+        picked,
+        lambda here, part: client.delete_picked(
+            here, key=arguments.key_of_part(key, part), dry_run=dry_run
+        ),
     )
-    return _together(answers, dry_run=picked.dry_run)
+    return _together(answers, dry_run=dry_run)
 
 
 def _together(answers: Sequence[DeletedManyAnswer], *, dry_run: bool) -> DeletedManyAnswer:

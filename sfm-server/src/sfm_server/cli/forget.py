@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 
 from sfm_core.errors import InvalidInputError
 from sfm_server.cli import arguments
 from sfm_server.cli.output import show, table
-from sfm_server.cli.picking import LOOKED_AT_ONCE, every_part, refuse_beside
+from sfm_server.cli.picking import every_part, picked_by
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
+from sfm_server.picked import Picked
 from sfm_server.schemas.purges import PurgedAnswer, PurgedManyAnswer, StorePurgeAnswer
 from sfm_server.schemas.values import TypeName
 from sfm_server.wire_purges import together
@@ -42,17 +43,14 @@ def forget(
     memory that was deleted before, or that said something else before, needs its coordinate.
     """
     wanted = [*coords, *(arguments.coords_in(path) if path else ())]
-    picks = filters is not None or type_name is not None
-    if picks:
-        refuse_beside(wanted)
-    else:
+    picked = picked_by(filters, type_name, beside=wanted)
+    if picked is None:
         _refuse_nothing(wanted)
-    chosen = None if filters is None else arguments.json_object(filters, field="filters")
 
     async def work(client: MemoryClient) -> PurgedAnswer:
-        if picks:
-            return together(await _picked(client, chosen, type_name, idempotency_key))
-        return together(await _at(client, wanted, idempotency_key))
+        if picked is None:
+            return together(await _at(client, wanted, idempotency_key))
+        return together(await _picked(client, picked, idempotency_key))
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: _report(answer))
@@ -65,20 +63,10 @@ async def _at(client: MemoryClient, wanted: Sequence[str], key: str | None) -> l
     ]
 
 
-async def _picked(
-    client: MemoryClient,
-    filters: Mapping[str, object] | None,
-    type_name: TypeName | None,
-    key: str | None,
-) -> list[PurgedManyAnswer]:
+async def _picked(client: MemoryClient, picked: Picked, key: str | None) -> list[PurgedManyAnswer]:
     return await every_part(
-        lambda cursor, part: client.purge_picked(
-            filters,
-            type_name,
-            limit=LOOKED_AT_ONCE,
-            cursor=cursor,
-            key=arguments.key_of_part(key, part),
-        )
+        picked,
+        lambda here, part: client.purge_picked(here, key=arguments.key_of_part(key, part)),
     )
 
 

@@ -8,48 +8,61 @@ from typing import TypeVar
 from msgspec import UNSET
 
 from sfm_core.errors import InvalidInputError
+from sfm_server.cli import arguments
 from sfm_server.cli.output import progress_bar
+from sfm_server.picked import Picked
 from sfm_server.schemas.memories import DeletedManyAnswer
+from sfm_server.schemas.values import TypeName
 
-LOOKED_AT_ONCE = 10_000
-"""Memories that one request looks at."""
+_LOOKED_AT_ONCE = 10_000
 
 PartT = TypeVar("PartT", bound=DeletedManyAnswer)
 
 
-def refuse_beside(wanted: Sequence[str]) -> None:
-    """Refuse coordinates where something picks memories.
+def picked_by(
+    filters: str | None, type_name: TypeName | None, *, beside: Sequence[str]
+) -> Picked | None:
+    """Return what the options pick, a part at a time, or nothing where none is given.
 
     Args:
-        wanted: The coordinates that were given.
+        filters: What `--filters` says.
+        type_name: What `--type` says.
+        beside: The coordinates that were given, too.
 
     Raises:
-        InvalidInputError: There are some.
+        InvalidInputError: There are some, or a filter is no JSON object.
     """
-    if wanted:
+    if filters is None and type_name is None:
+        return None
+    if beside:
         raise InvalidInputError(
             "--filters and --type do not go with coordinates.",
             field="filters",
             remedy="Leave one of them out.",
         )
+    return Picked(
+        filters=None if filters is None else arguments.json_object(filters, field="filters"),
+        type=type_name,
+        limit=_LOOKED_AT_ONCE,
+    )
 
 
-async def every_part(ask: Callable[[str | None, int], Awaitable[PartT]]) -> list[PartT]:
+async def every_part(picked: Picked, ask: Callable[[Picked, int], Awaitable[PartT]]) -> list[PartT]:
     """Ask for one part after the other, and show how many memories were looked at.
 
     Args:
-        ask: Asks for a part; it is given the cursor that leads there, and which one it is.
+        picked: What picks memories, from the beginning.
+        ask: Asks for a part; it is given what picks memories there, and which part it is.
 
     Returns:
         The answers, in order.
     """
     answers: list[PartT] = []
-    cursor: str | None = None
     with progress_bar("Looking") as advance:
         while True:
-            answer = await ask(cursor, len(answers))
+            answer = await ask(picked, len(answers))
             answers.append(answer)
             advance(answer.examined)
             if answer.next_cursor is UNSET:
                 return answers
-            cursor = str(answer.next_cursor)
+            picked = picked.going_on(str(answer.next_cursor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Literal, TypeVar
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from sfm_server.clients.answers import checked, decoded, error_of
 from sfm_server.clients.protocol import Item, Progress, Question
 from sfm_server.clients.streams import blocks_of, lines_of
 from sfm_server.idempotency import key_header
+from sfm_server.picked import Picked
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, ImportMode, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
@@ -101,18 +103,10 @@ class HttpClient:
         return await self._post("/delete_many", body, DeletedManyAnswer, key=key)
 
     async def delete_picked(
-        self,
-        filters: Mapping[str, object] | None,
-        type_name: TypeName | None,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        key: str | None = None,
-        dry_run: bool = False,
+        self, picked: Picked, *, key: str | None = None, dry_run: bool = False
     ) -> DeletedManyAnswer:
         """Delete what a filter picks among so many memories."""
-        body: dict[str, object] = {"dry_run": dry_run, "limit": limit}
-        body |= _without_none({"filters": filters, "type": type_name, "cursor": cursor})
+        body = {"dry_run": dry_run} | _without_none(asdict(picked))
         return await self._post("/delete_many", body, DeletedManyAnswer, key=key)
 
     async def purge(self, coords: Sequence[str], *, key: str | None = None) -> PurgedAnswer:
@@ -123,18 +117,9 @@ class HttpClient:
         body = {"coords": list(coords), "purge": True}
         return await self._post("/delete_many", body, PurgedAnswer, key=key)
 
-    async def purge_picked(
-        self,
-        filters: Mapping[str, object] | None,
-        type_name: TypeName | None,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        key: str | None = None,
-    ) -> PurgedManyAnswer:
+    async def purge_picked(self, picked: Picked, *, key: str | None = None) -> PurgedManyAnswer:
         """Remove for good what a filter picks among so many memories."""
-        body: dict[str, object] = {"purge": True, "limit": limit}
-        body |= _without_none({"filters": filters, "type": type_name, "cursor": cursor})
+        body = {"purge": True} | _without_none(asdict(picked))
         return await self._post("/delete_many", body, PurgedManyAnswer, key=key)
 
     async def link(

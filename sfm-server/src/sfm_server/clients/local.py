@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Literal, cast
 
@@ -12,10 +12,11 @@ from sfm_core.model.events import EventType
 from sfm_core.model.memory import Episode, NewMemory
 from sfm_server import pages, wire, wire_links, wire_purges
 from sfm_server.clients.protocol import Item, Progress, Question
-from sfm_server.deleting import Picked, delete_at, delete_picked
+from sfm_server.deleting import delete_at, delete_picked
 from sfm_server.freshness import is_stale
 from sfm_server.idempotency import key_of
 from sfm_server.importing import Import
+from sfm_server.picked import Picked
 from sfm_server.recalling import Wishes, answer, scored
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, ImportMode, RebuildAnswer
@@ -135,17 +136,9 @@ class LocalClient:
         )
 
     async def delete_picked(
-        self,
-        filters: Mapping[str, object] | None,
-        type_name: TypeName | None,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        key: str | None = None,
-        dry_run: bool = False,
+        self, picked: Picked, *, key: str | None = None, dry_run: bool = False
     ) -> DeletedManyAnswer:
         """Delete what a filter picks among so many memories."""
-        picked = Picked(filters=filters, type=type_name, limit=limit, cursor=cursor)
         return await delete_picked(
             self._engine, self._namespace, picked, key=key_of(key), dry_run=dry_run
         )
@@ -160,17 +153,8 @@ class LocalClient:
         )
         return wire_purges.purged(result)
 
-    async def purge_picked(
-        self,
-        filters: Mapping[str, object] | None,
-        type_name: TypeName | None,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        key: str | None = None,
-    ) -> PurgedManyAnswer:
+    async def purge_picked(self, picked: Picked, *, key: str | None = None) -> PurgedManyAnswer:
         """Remove for good what a filter picks among so many memories."""
-        picked = Picked(filters=filters, type=type_name, limit=limit, cursor=cursor)
         answer = await delete_picked(
             self._engine, self._namespace, picked, key=key_of(key), dry_run=False, purge=True
         )

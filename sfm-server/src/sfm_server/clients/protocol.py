@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from sfm_server.picked import Picked
 from sfm_server.schemas import links
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, ImportMode, RebuildAnswer
 from sfm_server.schemas.collections import CollectionsAnswer, DroppedAnswer
@@ -128,14 +129,7 @@ class MemoryClient(Protocol):
         ...
 
     async def delete_picked(
-        self,
-        filters: Mapping[str, object] | None,
-        type_name: TypeName | None,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        key: str | None = None,
-        dry_run: bool = False,
+        self, picked: Picked, *, key: str | None = None, dry_run: bool = False
     ) -> DeletedManyAnswer:
         """Delete what a filter picks among so many memories."""
         ...
@@ -144,15 +138,7 @@ class MemoryClient(Protocol):
         """Remove memories for good, those that were deleted before, too."""
         ...
 
-    async def purge_picked(
-        self,
-        filters: Mapping[str, object] | None,
-        type_name: TypeName | None,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        key: str | None = None,
-    ) -> PurgedManyAnswer:
+    async def purge_picked(self, picked: Picked, *, key: str | None = None) -> PurgedManyAnswer:
         """Remove for good what a filter picks among so many memories."""
         ...
 

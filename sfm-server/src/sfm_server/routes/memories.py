@@ -11,8 +11,9 @@ from sfm_core.model.memory import Episode
 from sfm_server import wire, wire_purges
 from sfm_server.conditions import KeyHeader
 from sfm_server.context import BodyContext, JsonAnswer
-from sfm_server.deleting import Picked, delete_at, delete_picked
+from sfm_server.deleting import delete_at, delete_picked
 from sfm_server.limits import JsonRoute
+from sfm_server.picked import Picked
 from sfm_server.routes.documented import failures
 from sfm_server.schemas import requests
 from sfm_server.schemas.memories import DeletedManyAnswer, StoredAnswer, StoredManyAnswer
