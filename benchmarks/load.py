@@ -68,6 +68,9 @@ class Seen:
         stored: Coordinates whose storing was acknowledged.
         doubtful: Coordinates whose storing failed; they may be there or not.
         gaps: Longest time between two good answers, by kind, and when the last one came.
+        back: When the service that was stopped had started again, if it has.
+        served: The seconds of the clock in which a good answer came, by kind.
+        recovered: How long after that the first good answer came, by kind.
         corpus: What clients make up their texts with.
     """
 
@@ -77,6 +80,9 @@ class Seen:
     doubtful: set[str] = field(default_factory=set[str])
     gaps: dict[str, float] = field(default_factory=dict[str, float])
     last: dict[str, float] = field(default_factory=dict[str, float])
+    back: float | None = None
+    served: dict[str, set[int]] = field(default_factory=lambda: {"recall": set(), "store": set()})
+    recovered: dict[str, float] = field(default_factory=dict[str, float])
     corpus: Corpus = field(default_factory=Corpus)
 
     def succeeded(self, kind: str, took: float) -> None:
@@ -85,6 +91,9 @@ class Seen:
         self.seconds[kind].append(took)
         self.gaps[kind] = max(self.gaps.get(kind, 0.0), now - self.last.get(kind, now))
         self.last[kind] = now
+        self.served[kind].add(int(now))
+        if self.back is not None:
+            self.recovered.setdefault(kind, now - self.back)
 
 
 class Client:
@@ -167,12 +176,14 @@ async def load(results: Results, port: int, process: psutil.Process, plan: Plan)
             await asyncio.sleep(plan.seconds / 2)
             plan.interrupted.kill()
             await asyncio.sleep(AWAY_SECONDS)
+            began = time.perf_counter()
             await asyncio.to_thread(plan.interrupted.start)
+            seen.back = time.perf_counter()
+            results.tell("start of the service that was stopped", seen.back - began, "s")
     for kind, taken in seen.seconds.items():
         if taken:
             _tell(results, kind, sorted(taken), plan.seconds)
-            gap = seen.gaps.get(kind, 0.0)
-            results.tell(f"{kind}: longest time without a good answer", gap, "s")
+            _tell_availability(results, seen, kind, plan.seconds)
     for reason, count in sorted(seen.failures.items()):
         results.tell(f"failed: {reason}", count, "")
     _tell_memory(results, process, before, len(seen.stored))
@@ -191,6 +202,14 @@ def _tell(results: Results, kind: str, taken: Sequence[float], seconds: float) -
     results.tell(kind, len(taken) / seconds, "/s")
     for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)):
         results.tell(f"{kind}: {name}", taken[int(share * (len(taken) - 1))] * 1e3, "ms")
+
+
+def _tell_availability(results: Results, seen: Seen, kind: str, seconds: float) -> None:
+    served = min(100 * len(seen.served[kind]) / seconds, 100)
+    results.tell(f"{kind}: seconds in which a good answer came", served, "%")
+    results.tell(f"{kind}: longest time without a good answer", seen.gaps.get(kind, 0.0), "s")
+    if kind in seen.recovered:
+        results.tell(f"{kind}: first good answer after that start", seen.recovered[kind], "s")
 
 
 def _tell_memory(
