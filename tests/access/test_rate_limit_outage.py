@@ -16,6 +16,8 @@ import redis_server
 from tests.fix_server import ServerProcess
 
 LIMIT = 50
+ALONE = "counts requests alone"
+TOGETHER = "counted over all workers again"
 
 
 @pytest.fixture
@@ -40,6 +42,19 @@ def many(url: str, times: int) -> tuple[Counter[int], float]:
     return Counter(status for status, _ in answers), max(wait for _, wait in answers)
 
 
+def counted_together(server: ServerProcess) -> Counter[int]:
+    """Ask a hundred times; once more, for something else, if the cache was too slow meanwhile."""
+    for path in ("/", "/openapi.json", "/stats"):
+        while server.log.count(TOGETHER) < server.log.count(ALONE):
+            ask(f"{server.url}/namespaces")
+        early_in_a_minute()
+        slow = server.log.count(ALONE)
+        together, _ = many(f"{server.url}{path}", 100)
+        if server.log.count(ALONE) == slow:
+            return together
+    pytest.fail("The cache was too slow each time.")
+
+
 @pytest.mark.modes("embedded")
 def test_workers_count_together_and_alone_while_the_cache_is_away(
     server: ServerProcess, cache: redis_server.Server
@@ -50,9 +65,8 @@ def test_workers_count_together_and_alone_while_the_cache_is_away(
         "SFM_CACHE_URL": cache.url,
     }
     asyncio.run(server.start())
-    early_in_a_minute()
 
-    together, _ = many(f"{server.url}/", 100)
+    together = counted_together(server)
     cache.kill()
     alone, longest = many(f"{server.url}/docs", 100)
 
@@ -60,7 +74,7 @@ def test_workers_count_together_and_alone_while_the_cache_is_away(
     # Each worker has the whole limit, and none waits for the cache again and again.
     assert alone[200] > LIMIT
     assert longest < 3
-    assert "counts requests alone" in server.log
+    assert ALONE in server.log
     assert server.surprises == ""
 
 

@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +21,7 @@ from tests.fix_server import PATIENCE_SECONDS, ServerProcess
 TENANTS = 8
 COORDINATES = [f"{x},{y}" for x in range(3) for y in range(4)] + ["0", "1", "-1.5", "0,0,0"]
 CANARY = re.compile(r"canary(\d+)q")
+CURSOR = re.compile(r'"next_cursor": ?"([^"]+)"')
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 LINES = {"Content-Type": "application/x-ndjson"}
 PAIRS = (
@@ -42,13 +44,18 @@ PAIRS = (
 
 @dataclass(slots=True)
 class Tenant:
-    """One tenant, what it does, and what it has seen that it should not."""
+    """One tenant, what it does, and what it has seen that it should not.
+
+    Attributes:
+        cursors: Where listings go on, of all tenants.
+    """
 
     number: int
     name: str
     others: list[str]
     client: httpx.AsyncClient
     chance: random.Random
+    cursors: list[str]
     leaks: list[str] = field(default_factory=list[str])
     refused: int = 0
     served: int = 0
@@ -93,6 +100,7 @@ class Tenant:
         if answer.request.url.path == "/namespaces" and answer.is_success:
             others = [name for name in answer.json()["namespaces"] if name != self.name]
             self.leaks.extend(f"the namespace {name!r}" for name in others)
+        self.cursors += CURSOR.findall(answer.text)
         foreign = {n for n in CANARY.findall(answer.text) if int(n) != self.number}
         if foreign:
             self.leaks.append(f"{answer.request.method} {answer.request.url}: of {foreign}")
@@ -119,7 +127,12 @@ async def recall(one: Tenant) -> None:
     mode = one.chance.choice(["hybrid", "dense", "keyword"])
     other = one.chance.randrange(TENANTS)
     query = one.chance.choice(["tea and trains", f"canary{other}q", "canary"])
-    await one.ask("POST", path, {"query": query, "top_k": 20, "mode": mode})
+    asked: dict[str, object] = {"query": query, "top_k": 20, "mode": mode}
+    if one.chance.random() < 0.2:
+        asked["why_not"] = one.coordinate()
+    if one.chance.random() < 0.2:
+        asked["as_of"] = datetime.now(UTC).isoformat()
+    await one.ask("POST", path, asked)
 
 
 async def recall_otherwise(one: Tenant) -> None:
@@ -160,11 +173,15 @@ async def follow(one: Tenant) -> None:
 
 
 async def look_around(one: Tenant) -> None:
-    match one.chance.randrange(5):
+    match one.chance.randrange(6):
         case 0:
             await one.ask("GET", "/range", min="-9,-9", max="9,9")
         case 2:
             await one.ask("GET", "/memories", limit="100")
+        case 4:
+            # Where another's listing would go on.
+            cursors = {"cursor": one.chance.choice(one.cursors)} if one.cursors else {}
+            await one.ask("GET", "/memories", limit="1", **cursors)
         case 3:
             await one.ask("GET", "/namespaces")
         case 1:
@@ -193,7 +210,11 @@ async def take_in(one: Tenant) -> None:
 
 
 async def delete_many(one: Tenant) -> None:
-    body: dict[str, object] = {"coords": [one.coordinate()], "purge": one.chance.random() < 0.5}
+    body: dict[str, object] = {"purge": one.chance.random() < 0.5}
+    if one.chance.random() < 0.5:
+        body["coords"] = [one.coordinate()]
+    else:
+        body |= {"filters": {"topic": "tea"}, "limit": 5}
     await one.ask("POST", "/delete_many", body)
 
 
@@ -241,6 +262,7 @@ async def test_no_tenant_sees_anything_of_another(
     headers = [issue(tokens, f"t{n}", grant("admin", name)) for n, name in enumerate(names)]
     server.variables |= {"SFM_TOKENS_FILE": str(tokens), "SOMA_RATE_LIMIT_MAX": "0"}
     await server.start()
+    cursors: list[str] = []
     tenants = [
         Tenant(
             number=number,
@@ -253,6 +275,7 @@ async def test_no_tenant_sees_anything_of_another(
                 trust_env=False,
             ),
             chance=random.Random(f"{seed} {number}"),
+            cursors=cursors,
         )
         for number, name in enumerate(names)
     ]
