@@ -1,4 +1,4 @@
-"""Imports of a real server that dies or is cut off, and what they leave."""
+"""Exports of a real server while others write, and imports of one that dies or is cut off."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ CONTENT = b"".join(
     for number in range(LINES)
 )
 PACKED = {**TYPE, "Content-Encoding": "zstd"}
+PLACES, EXPORTS = 50, 15
 CHEAP = {"SFM_EMBEDDER_URL": "hashing:"}
 
 
@@ -105,3 +106,26 @@ async def test_many_lines_take_a_server_no_more_memory_than_few(serve: Serve) ->
         few = await send(10_000)
         many = await send(200_000)
         assert many < few + 30_000_000
+
+
+@pytest.mark.long
+@pytest.mark.timeout(120)
+async def test_every_export_while_others_write_is_one_that_an_import_takes(serve: Serve) -> None:
+    server = serve(**CHEAP)
+    exporting = True
+
+    async def write(client: httpx.AsyncClient, text: str) -> None:
+        while exporting:
+            items = [{"coord": str(n), "payload": {"text": f"{text} {n}"}} for n in range(PLACES)]
+            (await client.post("/store_bulk", json={"items": items})).raise_for_status()
+
+    async with client_of(server) as client:
+        writers = [asyncio.create_task(write(client, text)) for text in ("one", "another")]
+        failed: list[object] = []
+        for _ in range(EXPORTS):
+            content = (await client.get("/export_memories")).content
+            answer = await client.post("/import_memories?mode=check", content=content, headers=TYPE)
+            failed += answer.json()["errors"]
+        exporting = False
+        await asyncio.gather(*writers)
+    assert failed == []

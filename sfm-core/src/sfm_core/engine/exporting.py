@@ -8,6 +8,7 @@ recognised.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,10 +18,20 @@ from sfm_core.engine.sealing import Seal, header_document
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_alive, link_of
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.keys import HISTORY, LINK, MEMORY, KeyRange, access_key
+from sfm_core.model.keys import LINK, MEMORY, KeyRange, access_key, history_key, memory_key
 from sfm_core.model.names import check_name
 from sfm_core.model.payload import JsonValue
+from sfm_core.model.record import MemoryRecord
 from sfm_core.protocols.kv import Entry
+
+
+class _Living(NamedTuple):
+    """A version of a memory that is to be written, as it was read."""
+
+    coordinate: Coordinate
+    entry: Entry
+    version: int
+    record: MemoryRecord
 
 
 class Exporting:
@@ -52,22 +63,53 @@ class Exporting:
 
     async def _memories(self, namespace: str) -> AsyncGenerator[dict[str, JsonValue]]:
         async for page in self._truth.pages(namespace, MEMORY):
-            coordinates = [Coordinate.from_key(key[1:]) for key, _ in page]
-            reads = await self._stores.kv.get_many(namespace, list(map(access_key, coordinates)))
-            ranges = [KeyRange.prefix(HISTORY + coordinate.key) for coordinate in coordinates]
-            older = await self._stores.kv.scan(
-                namespace, ranges, limit=max(1, self._stores.settings.history_limit)
-            )
             now = self._stores.clock.now()
-            for at, (key, entry) in enumerate(page):
-                state = self._truth.memory_state(namespace, key, entry)
-                if state.record is None or not state.record.alive(now):
+            living = [
+                _Living(Coordinate.from_key(key[1:]), entry, state.version, state.record)
+                for key, entry in page
+                if (state := self._truth.memory_state(namespace, key, entry)).record is not None
+                and state.record.alive(now)
+            ]
+            older = await self._older(namespace, living)
+            keys = [memory_key(one.coordinate) for one in living]
+            keys += [access_key(one.coordinate) for one in living]
+            entries = await self._stores.kv.get_many(namespace, keys)
+            reads = entries[len(living) :]
+            for one, present, read, old_ones in zip(living, entries, reads, older, strict=False):
+                if self._gone(namespace, one, present):
                     continue
-                access = self._truth.access(namespace, access_key(coordinates[at]), reads[at])
-                memory = self._truth.memory(namespace, coordinates[at], state.version, state.record)
+                access = self._truth.access(namespace, access_key(one.coordinate), read)
+                memory = self._truth.memory(namespace, one.coordinate, one.version, one.record)
                 yield memory_document(memory, access)
-                for old_key, old in older[at]:
-                    yield self._old(namespace, coordinates[at], old_key, old)
+                for key, entry in reversed(old_ones):
+                    yield self._old(namespace, one.coordinate, key, entry)
+
+    async def _older(
+        self, namespace: str, living: Sequence[_Living]
+    ) -> list[list[tuple[bytes, Entry]]]:
+        """Read what the versions at hand have replaced, the newest first.
+
+        What was current when it was read may be history by now, and what has replaced it, too.
+        """
+        limit = self._stores.settings.history_limit
+        if not limit:
+            return [[] for _ in living]
+        ranges = [
+            KeyRange(
+                history_key(one.coordinate, one.record.purged + 1),
+                history_key(one.coordinate, one.version),
+                reverse=True,
+            )
+            for one in living
+        ]
+        return await self._stores.kv.scan(namespace, ranges, limit=limit)
+
+    def _gone(self, namespace: str, one: _Living, present: Entry | None) -> bool:
+        """Tell whether a memory was purged since it was read: then nothing tells of it any more."""
+        if present == one.entry:
+            return False
+        state = self._truth.memory_state(namespace, memory_key(one.coordinate), present)
+        return state.record is None or state.record.purged >= one.version
 
     def _old(
         self, namespace: str, coordinate: Coordinate, key: bytes, entry: Entry
