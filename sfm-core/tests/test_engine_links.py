@@ -17,6 +17,7 @@ from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import LimitExceededError, NotFoundError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.link import Link
+from sfm_core.model.patch import MemoryPatch
 from sfm_core.protocols.graph import Direction, Edge, EdgeId
 from sfm_core.protocols.vector import PointId
 
@@ -184,6 +185,41 @@ async def test_reaping_that_was_interrupted_is_finished_by_the_sweeper(
     assert await house.edges() == set()
     await house.nothing_waits()
     assert (await engine.check()).consistent
+
+
+async def test_a_link_that_is_made_anew_while_the_old_one_is_reaped_keeps_its_edge(
+    house: House, engine: MemoryEngine, faults: Faults
+) -> None:
+    await engine.link(NS, A, B)
+    gate = faults.graph.hold("apply")
+    deleting = asyncio.create_task(engine.delete(NS, A))
+    await gate.reached()
+    async with house.open() as other:
+        await other.store(NS, new(A, "another life"))
+        await other.link(NS, A, B)
+    # It is closed, so its notes are gone: nobody comes back to its link.
+    gate.open()
+    await deleting
+    await house.nothing_waits(sweeping=True)
+    assert ends(await engine.neighbors(NS, A)) == [(A, B)]
+
+
+async def test_the_edge_of_an_end_that_is_made_to_last_longer_at_the_last_moment_stays(
+    house: House, engine: MemoryEngine, faults: Faults
+) -> None:
+    hour = timedelta(hours=1)
+    await engine.update(NS, A, MemoryPatch(ttl=hour))
+    # The follower of the link has read the ends, and has not looked at the clock since.
+    gate = faults.kv.hold_reply("get_many", nth=3)
+    linking = asyncio.create_task(engine.link(NS, A, B))
+    await gate.reached()
+    async with house.open() as other:
+        await other.update(NS, A, MemoryPatch(ttl=3 * hour))
+        await house.clock.advance(2 * hour)
+        gate.open()
+        await linking
+        await house.nothing_waits(sweeping=True)
+        assert ends(await other.neighbors(NS, A)) == [(A, B)]
 
 
 async def test_neighbors_are_the_lightest_first_and_as_many_as_asked(engine: MemoryEngine) -> None:

@@ -168,8 +168,9 @@ def _start(
 
 
 def _repairing(stores: Stores, truth: Truth, indexes: Indexes, committer: Committer) -> Repairing:
-    memories = MemoryFollower(stores, truth, LinkReaper(stores, truth, committer))
-    return Repairing(stores.kv.scheme, indexes, memories, LinkFollower(stores, truth))
+    links = LinkFollower(stores, truth)
+    memories = MemoryFollower(stores, truth, LinkReaper(stores, truth, committer, links))
+    return Repairing(stores.kv.scheme, indexes, memories, links)
 
 
 def _indexer(

@@ -14,6 +14,7 @@ import msgspec
 
 from sfm_core.engine.changes import Change, Planned, View, Written
 from sfm_core.engine.committer import Committer
+from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth, link_alive
 from sfm_core.model.coordinate import Coordinate
@@ -28,7 +29,6 @@ from sfm_core.model.keys import (
     parse_link_key,
 )
 from sfm_core.model.record import LinkRecord, encode_record
-from sfm_core.protocols.graph import EdgeId
 from sfm_core.protocols.kv import Commit, Write
 
 PAGE = 500
@@ -37,11 +37,14 @@ PAGE = 500
 class LinkReaper:
     """Removes links of dead memories from truth and graph."""
 
-    def __init__(self, stores: Stores, truth: Truth, committer: Committer) -> None:
-        """Reap through `committer`."""
+    def __init__(
+        self, stores: Stores, truth: Truth, committer: Committer, links: LinkFollower
+    ) -> None:
+        """Reap through `committer`, and have `links` follow."""
         self._stores = stores
         self._truth = truth
         self._committer = committer
+        self._links = links
 
     async def reap(
         self, namespace: str, dead: Sequence[Coordinate], reborn: Mapping[Coordinate, int]
@@ -99,14 +102,8 @@ class LinkReaper:
         for result in results:
             if not isinstance(result, Written):
                 raise result
-        edges = [EdgeId(source=s, type=t, target=d) for s, t, d in map(parse_link_key, keys)]
-        states = await self._truth.links(namespace, keys)
-        gone = [
-            edge
-            for edge, state in zip(edges, states, strict=True)
-            if state.record is None or state.record.deleted
-        ]
-        await self._stores.graph.apply(namespace, deletes=gone)
+        # Whoever links the same again meanwhile is not to lose the edge.
+        await self._links.follow(namespace, keys)
         notes = [note for result in results if isinstance(result, Written) for note in result.notes]
         await self._stores.kv.acknowledge(notes)
 

@@ -7,16 +7,14 @@ late reply or a repeated call can make it work twice, but never leave an older s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
+from sfm_core.engine.chasing import chase
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.follow_memories import Applied, MemoryFollower, OwnWrite
 from sfm_core.engine.index import Index
 from sfm_core.engine.indexes import Indexes
-from sfm_core.errors import BackendUnavailableError
 from sfm_core.model.keys import EPISODE, LINK, MEMORY
-
-MAX_CHASES = 10
 
 Own = dict[bytes, OwnWrite]
 
@@ -110,25 +108,11 @@ class Repairing:
         return [key for key in dict.fromkeys([*keys, *lacking]) if key[:1] == MEMORY]
 
     async def _follow_memories(self, namespace: str, keys: Sequence[bytes], index: Index) -> None:
-        await self._chase(keys, lambda todo: self._memories.apply(namespace, todo, index))
+        await chase(
+            keys,
+            lambda todo: self._memories.apply(namespace, todo, index),
+            backend=self._scheme,
+        )
 
     async def _follow_links(self, namespace: str, keys: Sequence[bytes]) -> None:
-        links = [key for key in dict.fromkeys(keys) if key[:1] == LINK]
-        await self._chase(links, lambda todo: self._links.apply(namespace, todo))
-
-    async def _chase(
-        self,
-        keys: Sequence[bytes],
-        apply: Callable[[Sequence[bytes]], Awaitable[list[bytes]]],
-    ) -> None:
-        todo = keys
-        for _ in range(MAX_CHASES):
-            if not todo:
-                return
-            todo = await apply(todo)
-        if todo:
-            # Acknowledging now could leave an older state behind for good.
-            raise BackendUnavailableError(
-                f"{len(todo)} keys change faster than they can be indexed.",
-                backend=self._scheme,
-            )
+        await self._links.follow(namespace, [key for key in dict.fromkeys(keys) if key[:1] == LINK])
