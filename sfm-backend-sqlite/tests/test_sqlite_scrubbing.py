@@ -73,6 +73,51 @@ async def test_no_other_process_brings_it_back_with_a_snapshot(tmp_path: Path) -
         assert traces_in(tmp_path) == []
 
 
+async def test_what_a_killed_process_had_begun_to_write_is_gone(tmp_path: Path) -> None:
+    async with make(tmp_path) as store:
+        await fill(store)
+    [snapshot] = (tmp_path / "index").iterdir()
+    whole = snapshot.read_bytes()
+    # As it is before it takes its name, and when less than that was written.
+    snapshot.rename(snapshot.with_name(f"{snapshot.stem}abcdefgh.new"))
+    snapshot.with_name(f"{snapshot.stem}ijklmnop.new").write_bytes(whole[:40] + whole[-40:])
+    async with make(tmp_path) as store:
+        await store.delete(COLLECTION, [SECRET.id])
+        assert await store.scrub("n", [SECRET.id.coordinate]) == ""
+        assert [*(tmp_path / "index").iterdir()] == []
+    assert traces_in(tmp_path) == []
+
+
+async def test_what_others_have_begun_to_write_of_a_like_number_stays(tmp_path: Path) -> None:
+    async with make(tmp_path) as store:
+        await store.ensure(COLLECTION)
+        for number in range(1, 12):
+            vectors = VECTORS if number == 11 else VECTORS[:10]
+            await store.upsert(COLLECTION, points(vectors, namespace=f"n{number}"))
+        query = VectorQuery(namespace="n11", limit=3, vector=VECTORS[5])
+        await store.search(COLLECTION, [query])
+    [snapshot] = (tmp_path / "index").iterdir()
+    begun = snapshot.rename(snapshot.with_name(f"{snapshot.stem}abcdefgh.new"))
+    async with make(tmp_path) as store:
+        await store.scrub("n1", [SECRET.id.coordinate])
+    assert begun.exists()
+
+
+async def test_the_snapshot_of_a_dropped_collection_that_was_written_late_is_gone(
+    tmp_path: Path,
+) -> None:
+    async with make(tmp_path) as store:
+        await fill(store)
+    [snapshot] = (tmp_path / "index").iterdir()
+    late = snapshot.read_bytes()
+    async with make(tmp_path) as store:
+        await store.drop(COLLECTION)
+        snapshot.write_bytes(late)
+        await store.ensure(COLLECTION)
+        await store.scrub("n", [SECRET.id.coordinate])
+    assert traces_in(tmp_path) == []
+
+
 async def test_other_namespaces_are_left_as_they_are(tmp_path: Path) -> None:
     async with make(tmp_path) as store:
         await fill(store)

@@ -95,6 +95,7 @@ class Indexes:
         self._pulses: dict[str, _Pulse] = {}
         self._active_since: dict[tuple[str, int], float] = {}
         self._progress: Progress | None = None
+        self._claiming: asyncio.Task[Catalog] | None = None
         self._view = View(Catalog(), stores.index, None, (stores.index,), responsible=False)
 
     @property
@@ -225,9 +226,13 @@ class Indexes:
         """
         owner = self._stores.owner
         dead = self._pulses[record.name].number if self._silent(record.name, SILENCE) else -1
-        await self._change(
-            lambda c: switching.claimed(c, record.name, record.build, owner, from_pulse=dead)
+        # Whoever is cancelled here may have claimed it all the same: `leave` waits for the end.
+        self._claiming = asyncio.create_task(
+            self._change(
+                lambda c: switching.claimed(c, record.name, record.build, owner, from_pulse=dead)
+            )
         )
+        await asyncio.shield(self._claiming)
         if self._progress is None:
             self._progress = Progress(name=record.name, build=record.build, builder=owner)
         await self.look()
@@ -290,8 +295,9 @@ class Indexes:
             BackendError: The truth did not answer; others wait until this
                 engine counts as dead.
         """
-        if self._progress is not None:
-            self._progress = None
+        claiming, self._claiming, self._progress = self._claiming, None, None
+        if claiming is not None:
+            await asyncio.wait({claiming})
             await self._change(lambda c: switching.released(c, self._stores.owner))
 
     def _upkeep(self, catalog: Catalog, mine_alone: Sequence[CollectionRecord]) -> Catalog:

@@ -61,13 +61,15 @@ async def locked(
         BackendError: The truth did not answer.
     """
     lock = Lock(kv, clock, owner, name, lease)
-    await lock.acquire(look)
-    task = asyncio.create_task(lock.keep())
     try:
-        yield lock
+        await lock.acquire(look)
+        task = asyncio.create_task(lock.keep())
+        try:
+            yield lock
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
     finally:
-        task.cancel()
-        await asyncio.wait([task])
         await lock.release()
 
 
@@ -96,6 +98,7 @@ class Lock:
         self._name = name
         self._key = b"lock/" + name.encode()
         self._version = 0
+        self._perhaps_held = False
         self._renewed = Moment(clock)
 
     async def acquire(self, look: timedelta) -> None:
@@ -147,11 +150,13 @@ class Lock:
             )
 
     async def release(self) -> None:
-        """Let others have it; where that fails, they wait for the lease."""
+        """Let others have it, if it may be held; where that fails, they wait for the lease."""
+        if not self._perhaps_held:
+            return
         write = Write(self._key, None)
         try:
             result = await self._commit(write, self._version)
-            # A renewal that was cut short may have happened.
+            # What was cut short, be it the first time or a renewal, may have happened.
             if isinstance(result, Conflict) and (mine := self._mine(result)):
                 await self._commit(write, mine.version)
         except BackendError as error:
@@ -169,10 +174,12 @@ class Lock:
 
     async def _put(self, version: int) -> bool:
         began = Moment(self._clock)
+        self._perhaps_held = True
         result = await self._commit(Write(self._key, self._value, version + 1), version)
         if isinstance(result, Conflict):
             # The reply to an earlier renewal may have been lost.
             mine = self._mine(result)
+            self._perhaps_held = mine is not None
             return mine is not None and await self._put(mine.version)
         self._version = version + 1
         self._renewed = began
