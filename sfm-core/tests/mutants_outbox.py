@@ -220,6 +220,12 @@ class EndsAtWhatIsLeft(InProcessKeyValueStore):
         return end if left else START
 
 
+class CannotReadLongPositions(InProcessKeyValueStore):
+    async def read_events(self, *, after: Position, limit: int) -> list[LoggedEvent]:
+        int(after or "0").to_bytes(8, "big", signed=True)
+        return await super().read_events(after=after, limit=limit)
+
+
 class TellsWhoHasReadAllThatIsGone(InProcessKeyValueStore):
     async def any_trimmed(self, *, after: Position) -> bool:
         gone = await super().any_trimmed(after=after)
@@ -264,6 +270,7 @@ OUTBOX_MUTANTS: dict[type[InProcessKeyValueStore], str] = {
     CountsOnlyWhatWasRead: "test_events_count_before_anybody_has_read_them",
     EndsWhereSomebodyHasRead: "test_the_end_of_the_log_is_where_later_events_come_after",
     EndsAtWhatIsLeft: "test_the_end_of_the_log_is_where_later_events_come_after",
+    CannotReadLongPositions: "test_a_made_up_position_is_refused_or_has_nothing_after_it",
     TellsWhoHasReadAllThatIsGone: "test_who_has_missed_what_was_trimmed_is_told",
     TellsNobodyOfAnEmptyLog: "test_who_has_missed_what_was_trimmed_is_told",
     TellsNobodyAtTheStart: "test_who_has_missed_what_was_trimmed_is_told",

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sfm_core.errors import ClosedError, LimitExceededError
+from sfm_core.errors import ClosedError, InvalidInputError, LimitExceededError
+from sfm_core.model.events import START, Position
 from sfm_core.porting import (
     Port,
     ServedPort,
@@ -13,9 +14,11 @@ from sfm_core.porting import (
     check_batch,
     check_limit,
     from_microseconds,
+    position_number,
     to_microseconds,
 )
 from sfm_core.protocols import MAX_BATCH
+from sfm_core.testing.samples import MADE_UP_POSITIONS
 
 
 class BrokenError(Exception):
@@ -131,6 +134,17 @@ def test_a_limit_has_bounds(limit: int) -> None:
     with pytest.raises(LimitExceededError) as caught:
         check_limit(limit)
     assert caught.value.field == "limit"
+
+
+def test_a_position_is_the_number_that_it_was_made_of() -> None:
+    assert position_number(START) == 0
+    assert position_number(Position(str(2**63 - 1))) == 2**63 - 1
+
+
+@pytest.mark.parametrize("made_up", MADE_UP_POSITIONS, ids=range(len(MADE_UP_POSITIONS)))
+def test_what_only_looks_like_a_position_is_refused(made_up: str) -> None:
+    with pytest.raises(InvalidInputError, match="is not a position"):
+        position_number(Position(made_up))
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,11 @@ from datetime import UTC
 from sfm_backend_postgres._port import PostgresPort
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._types import Connection
-from sfm_core.errors import InvalidInputError
 from sfm_core.model.events import EVENT_TYPES, START, EventNote, LoggedEvent, Position
-from sfm_core.porting import check_limit
+from sfm_core.porting import check_limit, position_number
 from sfm_core.protocols import MAX_BATCH
 
 _SQL = statements("events")
-_LARGEST = 2**63 - 1
 
 
 class PostgresEventLog(PostgresPort):
@@ -31,7 +29,7 @@ class PostgresEventLog(PostgresPort):
             BackendError: The database was not reached or could not be written to.
         """
         check_limit(limit)
-        wanted = {"after": _position(after), "limit": limit}
+        wanted = {"after": position_number(after), "limit": limit}
         database = self._database
         rows = await database.fetch(_SQL["read_events"], wanted)
         if len(rows) < limit:
@@ -61,7 +59,7 @@ class PostgresEventLog(PostgresPort):
         """
         check_limit(limit)
         [(counted,)] = await self._database.fetch(
-            _SQL["count_events"], {"after": _position(after), "limit": limit}
+            _SQL["count_events"], {"after": position_number(after), "limit": limit}
         )
         return int(counted)
 
@@ -84,7 +82,7 @@ class PostgresEventLog(PostgresPort):
             InvalidInputError: The position is not one of this store.
             BackendError: The database was not reached.
         """
-        number = _position(after)
+        number = position_number(after)
         [(trimmed,)] = await self._database.fetch(_SQL["trimmed"], {})
         return number < int(trimmed)
 
@@ -96,7 +94,7 @@ class PostgresEventLog(PostgresPort):
             BackendError: The database was not reached or could not be written to.
         """
         [(removed,)] = await self._database.fetch(
-            _SQL["trim_events"], {"through": _position(through)}
+            _SQL["trim_events"], {"through": position_number(through)}
         )
         return int(removed)
 
@@ -105,16 +103,3 @@ async def _give_positions(connection: Connection) -> None:
     async with connection.pipeline(), connection.transaction():
         await connection.execute(_SQL["lock_head"])
         await connection.execute(_SQL["give_positions"], {"limit": MAX_BATCH})
-
-
-def _position(position: Position) -> int:
-    if position == START:
-        return 0
-    number = int(position) if position.isascii() and position.isdecimal() else -1
-    if not 0 <= number <= _LARGEST:
-        raise InvalidInputError(
-            f"{position!r} is not a position of this event log.",
-            field="position",
-            remedy="Use a position that this store returned, or START.",
-        )
-    return number

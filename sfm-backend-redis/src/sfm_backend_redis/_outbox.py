@@ -15,7 +15,8 @@ from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
 _POSITION = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)
 # The server does nothing else meanwhile: a thousand take it some milliseconds.
-_COUNTED_AT_ONCE = 500
+_COUNTED_AT_ONCE = 500  # The server takes twice as much, and refuses to begin after that.
+_LARGEST = 2**63 - 1
 _LogRow = tuple[bytes, dict[bytes, bytes]]
 
 
@@ -173,9 +174,9 @@ class RedisOutbox(RedisPort):
 
 def _place(position: Position) -> tuple[int, int]:
     found = _POSITION.fullmatch(position)
-    if found is None:
+    if found is None or max(map(int, found.groups())) > _LARGEST:
         raise InvalidInputError(
-            f"{position!r} is not a position of this event log.",
+            f"{position[:80]!r} is not a position of this event log.",
             field="position",
             remedy="Use a position that this store returned, or START.",
         )

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sfm_backend_sqlite._port import SqlitePort
-from sfm_core.errors import InvalidInputError
 from sfm_core.model.events import EVENT_TYPES, START, EventNote, LoggedEvent, Position
-from sfm_core.porting import check_batch, check_limit, from_microseconds, to_microseconds
+from sfm_core.porting import (
+    check_batch,
+    check_limit,
+    from_microseconds,
+    position_number,
+    to_microseconds,
+)
 from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
 _CLAIM = (
@@ -134,7 +139,7 @@ class SqliteOutbox(SqlitePort):
             InvalidInputError: The position is not one of this store.
             BackendError: The file could not be read.
         """
-        number = _position(after)
+        number = position_number(after)
         rows: list[tuple[int, str, str, bytes, int, int]] = await self._database.read(
             lambda connection: connection.execute(_EVENTS, (number, limit)).fetchall()
         )
@@ -158,7 +163,7 @@ class SqliteOutbox(SqlitePort):
             BackendError: The file could not be read.
         """
         check_limit(limit)
-        number = _position(after)
+        number = position_number(after)
         counted: tuple[int] = await self._database.read(
             lambda connection: connection.execute(_COUNT_EVENTS, (number, limit)).fetchone()
         )
@@ -180,7 +185,7 @@ class SqliteOutbox(SqlitePort):
             InvalidInputError: The position is not one of this store.
             BackendError: The file could not be read.
         """
-        number = _position(after)
+        number = position_number(after)
         trimmed = await self._database.read(lambda connection: _number(connection, _TRIMMED))
         return number < trimmed
 
@@ -191,7 +196,7 @@ class SqliteOutbox(SqlitePort):
             InvalidInputError: The position is not one of this store.
             BackendError: The file could not be written to.
         """
-        number = _position(through)
+        number = position_number(through)
         return await self._database.write(
             lambda connection: (
                 connection.execute("DELETE FROM event WHERE position <= ?", (number,)).rowcount
@@ -227,15 +232,3 @@ def _known(ids: Sequence[str]) -> list[int]:
     # What another kind of store called a note is unknown here, and ignored as such.
     numbers = (int(one) for one in ids if one.isascii() and one.isdecimal() and len(one) < _LONG)
     return [number for number in numbers if number <= _LARGEST]
-
-
-def _position(position: Position) -> int:
-    if position == START:
-        return 0
-    if not (position.isascii() and position.isdecimal()):
-        raise InvalidInputError(
-            f"{position!r} is not a position of this event log.",
-            field="position",
-            remedy="Use a position that this store returned, or START.",
-        )
-    return int(position)

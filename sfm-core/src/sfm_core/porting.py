@@ -15,11 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
-from sfm_core.errors import ClosedError, ConfigurationError, LimitExceededError
+from sfm_core.errors import (
+    ClosedError,
+    ConfigurationError,
+    InvalidInputError,
+    LimitExceededError,
+)
+from sfm_core.model.events import START, Position
 from sfm_core.protocols import MAX_BATCH
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LARGEST = 2**63 - 1
 
 
 class Port:
@@ -197,6 +204,30 @@ def check_limit(limit: int) -> None:
         raise LimitExceededError(
             f"limit is {limit}.", field="limit", remedy=f"Use 1 to {MAX_BATCH}."
         )
+
+
+def position_number(position: Position) -> int:
+    """Read a position of an event log that numbers its events from 1, in 64 bits.
+
+    Args:
+        position: What a caller gives for one.
+
+    Returns:
+        The number; 0 for `START`.
+
+    Raises:
+        InvalidInputError: It is no such number. Nothing of a longer one is read.
+    """
+    if position == START:
+        return 0
+    plain = position.isascii() and position.isdecimal() and len(position) <= len(str(_LARGEST))
+    if not plain or int(position) > _LARGEST:
+        raise InvalidInputError(
+            f"{position[:80]!r} is not a position of this event log.",
+            field="position",
+            remedy="Use a position that this store returned, or START.",
+        )
+    return int(position)
 
 
 def to_microseconds(moment: datetime) -> int:

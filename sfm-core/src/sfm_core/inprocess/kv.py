@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from itertools import count, islice
 
 from sfm_core.clock import Clock, SystemClock
-from sfm_core.errors import InvalidInputError, LimitExceededError
+from sfm_core.errors import LimitExceededError
 from sfm_core.inprocess._base import InProcessBackend
 from sfm_core.inprocess._ordered import OrderedMap
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import START, EventNote, LoggedEvent, Position
 from sfm_core.model.keys import KeyRange
 from sfm_core.model.names import SYSTEM_NAMESPACE
-from sfm_core.porting import check_batch, check_limit
+from sfm_core.porting import check_batch, check_limit, position_number
 from sfm_core.protocols.kv import (
     MAX_KEY_BYTES,
     Commit,
@@ -293,7 +293,7 @@ class InProcessKeyValueStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        return self._state.events_after(_sequence(after), limit)
+        return self._state.events_after(position_number(after), limit)
 
     async def count_events(self, *, after: Position, limit: int) -> int:
         """Tell how many events follow a position; see `KeyValueStore.count_events`.
@@ -305,7 +305,7 @@ class InProcessKeyValueStore(InProcessBackend):
         """
         await self._turn()
         check_limit(limit)
-        return min(self._state.count_after(_sequence(after)), limit)
+        return min(self._state.count_after(position_number(after)), limit)
 
     async def end_of_events(self) -> Position:
         """Tell where the log ends; see `KeyValueStore.end_of_events`.
@@ -324,7 +324,7 @@ class InProcessKeyValueStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        return _sequence(after) < self._state.trimmed
+        return position_number(after) < self._state.trimmed
 
     async def trim_events(self, *, through: Position) -> int:
         """Remove events from the start of the log; see `KeyValueStore.trim_events`.
@@ -334,7 +334,7 @@ class InProcessKeyValueStore(InProcessBackend):
             ClosedError: The store is not open.
         """
         await self._turn()
-        return self._state.trim(_sequence(through))
+        return self._state.trim(position_number(through))
 
     def _apply(self, commit: Commit, owner: str, lease: timedelta) -> CommitResult:
         namespace = commit.namespace
@@ -368,16 +368,3 @@ def _check_keys(commit: Commit) -> None:
             field="key",
             remedy="Use shorter names or fewer components.",
         )
-
-
-def _sequence(position: Position) -> int:
-    if not position:
-        return 0
-    try:
-        return int(position)
-    except ValueError as error:
-        raise InvalidInputError(
-            f"{position!r} is no position of this log.",
-            field="position",
-            remedy="Use one that was read from it, or START.",
-        ) from error

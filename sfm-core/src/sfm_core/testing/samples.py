@@ -42,6 +42,25 @@ HOSTILE_NAMES: Final = (
 )
 """Names that differ, though something between here and the disk may think otherwise."""
 
+MADE_UP_POSITIONS: Final = (
+    str(2**63),
+    "9" * 23,
+    "9" * 5_000,
+    "-1",
+    "1_0",
+    "+1",
+    " 1",
+    "1\n",
+    "1e3",
+    "\u0661",
+    "\x00",
+    f"{'9' * 20}-{'9' * 20}",
+    f"{2**64 - 1}-{2**64 - 1}",
+    f"1-{'9' * 5_000}",
+    "-1--1",
+)
+"""What no event log has for a position, though it may look like one."""
+
 HOSTILE_KEYS: Final = (
     b"\x00",
     b"\x00\x00",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -12,7 +13,7 @@ from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Posi
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Commit, Committed, KeyValueStore, Write
 from sfm_core.testing.contracts._kv_base import OWNER, KeyValueTests
-from sfm_core.testing.samples import HOSTILE_KEYS, MOMENT, event_note
+from sfm_core.testing.samples import HOSTILE_KEYS, MADE_UP_POSITIONS, MOMENT, event_note
 
 
 class EventLogTests(KeyValueTests):
@@ -72,6 +73,25 @@ class EventLogTests(KeyValueTests):
             await store.any_trimmed(after=foreign)
         with pytest.raises(InvalidInputError):
             await store.trim_events(through=foreign)
+
+    @pytest.mark.parametrize("made_up", MADE_UP_POSITIONS, ids=range(len(MADE_UP_POSITIONS)))
+    async def test_a_made_up_position_is_refused_or_has_nothing_after_it(
+        self, store: KeyValueStore, namespace: str, made_up: str
+    ) -> None:
+        """However long it is, and however much it looks like a number; no other error comes."""
+        await self.append(store, namespace, event_note(b"k"))
+        position = Position(made_up)
+        with suppress(InvalidInputError):
+            assert await store.read_events(after=position, limit=1) == []
+            assert await store.count_events(after=position, limit=1) == 0
+            assert not await store.any_trimmed(after=position)
+            return
+        with pytest.raises(InvalidInputError):
+            await store.count_events(after=position, limit=1)
+        with pytest.raises(InvalidInputError):
+            await store.any_trimmed(after=position)
+        with pytest.raises(InvalidInputError):
+            await store.trim_events(through=position)
 
     async def test_events_are_counted_from_a_position_as_far_as_the_limit(
         self, store: KeyValueStore, namespace: str
