@@ -59,7 +59,12 @@ def test_minus_zero_is_zero_in_text() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("1.5,2,-3", (1.5, 2.0, -3.0)), (" 1 , 2 ", (1.0, 2.0)), ("1e3", (1000.0,)), ("5", (5.0,))],
+    [
+        ("1.5,2,-3", (1.5, 2.0, -3.0)),
+        (" 1 ,\t2\r\n", (1.0, 2.0)),
+        ("1e3,2E-1,+4", (1000.0, 0.2, 4.0)),
+        ("5", (5.0,)),
+    ],
 )
 def test_the_wire_form_is_read(text: str, expected: tuple[float, ...]) -> None:
     assert Coordinate.parse(text).components == expected
@@ -87,6 +92,14 @@ def test_a_malformed_text_is_refused_with_the_field(text: str) -> None:
         Coordinate.parse(text, field="from_coord")
     assert caught.value.field == "from_coord"
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "text", ["1_0", "1e1_0", "\u0661", "\uff11", "\u00a01", "1\x1c", "--1", "1 0", "e5"]
+)
+def test_what_is_a_number_in_python_only_is_refused(text: str) -> None:
+    with pytest.raises(InvalidCoordinateError, match="is not a list of numbers"):
+        Coordinate.parse(text)
 
 
 @pytest.mark.parametrize(

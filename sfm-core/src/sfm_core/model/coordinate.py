@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 import sys
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ EXACT_WHOLE = 2.0**53
 
 _SIGN = 1 << 63
 _ALL = (1 << 64) - 1
+# Python reads "1_0" and digits of every script as numbers, too.
+_PLAIN = re.compile(r"[0-9+\-.eE, \t\r\n]*")
 _REMEDY = 'Write it as comma-separated finite numbers, such as "1.5,2,-3".'
 
 
@@ -63,7 +66,8 @@ class Coordinate:
         """Read the wire form, comma-separated numbers.
 
         Args:
-            text: For example `"1.5,2,-3"`; blanks around numbers are allowed.
+            text: For example `"1.5,2,-3"`; numbers are decimal, in digits from 0 to 9, with
+                a sign and an exponent where they need one, and blanks around them.
             field: Name to use in the error message.
 
         Returns:
@@ -72,13 +76,13 @@ class Coordinate:
         Raises:
             InvalidCoordinateError: The text is not of that form.
         """
+        if _PLAIN.fullmatch(text) is None:
+            raise _no_numbers(text, field)
         parts = text.split(",", MAX_COMPONENTS)
         try:
             numbers = [float(part) for part in parts[:MAX_COMPONENTS]]
         except ValueError as error:
-            raise InvalidCoordinateError(
-                f"{field} {text[:80]!r} is not a list of numbers.", field=field, remedy=_REMEDY
-            ) from error
+            raise _no_numbers(text, field) from error
         if len(parts) > MAX_COMPONENTS:
             raise InvalidCoordinateError(
                 f"{field} has more than {MAX_COMPONENTS} components.", field=field, remedy=_REMEDY
@@ -150,6 +154,12 @@ class Coordinate:
             str(int(number)) if number.is_integer() and abs(number) < EXACT_WHOLE else repr(number)
             for number in self.components
         )
+
+
+def _no_numbers(text: str, field: str) -> InvalidCoordinateError:
+    return InvalidCoordinateError(
+        f"{field} {text[:80]!r} is not a list of numbers.", field=field, remedy=_REMEDY
+    )
 
 
 def _finite(component: object, position: int, field: str) -> float:
