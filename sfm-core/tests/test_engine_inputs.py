@@ -111,6 +111,7 @@ REFUSED: tuple[tuple[str, Call], ...] = (
     ("weight", lambda e: e.link(NS, A, B, weight=-0.5)),
     ("weight", lambda e: e.link(NS, A, B, weight=NAN)),
     ("weight", lambda e: e.link(NS, A, B, weight=INF)),
+    ("weight", lambda e: e.link(NS, A, B, weight=1.7e308)),
     ("limit", lambda e: e.history(NS, A, limit=0)),
     ("limit", lambda e: e.neighbors(NS, A, limit=0)),
     ("limit", lambda e: e.range(NS, A, B, limit=-1)),

@@ -12,11 +12,11 @@ from engine_house import NS, Faults, House, at, new, open_house
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sfm_core.engine import paths
+from sfm_core.engine import inputs, paths
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import LimitExceededError, NotFoundError
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.link import Link
+from sfm_core.model.link import MAX_WEIGHT, Link
 from sfm_core.model.patch import MemoryPatch
 from sfm_core.protocols.graph import Direction, Edge, EdgeId
 from sfm_core.protocols.vector import PointId
@@ -294,6 +294,22 @@ async def test_a_path_leads_over_the_least_weights(engine: MemoryEngine) -> None
     assert await engine.shortest_path(NS, A, D) == [A, B, C, D]
     assert await engine.shortest_path(NS, D, A) == []
     assert await engine.shortest_path(NS, A, A) == [A]
+
+
+async def test_a_path_over_the_heaviest_links_is_found(engine: MemoryEngine) -> None:
+    for start, end in pairwise((A, B, C, D)):
+        await engine.link(NS, start, end, weight=MAX_WEIGHT)
+    assert await engine.shortest_path(NS, A, D) == [A, B, C, D]
+
+
+async def test_a_path_that_is_too_long_for_a_float_is_found(
+    engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As another release may have permitted them.
+    monkeypatch.setattr(inputs, "MAX_WEIGHT", 1.7e308)
+    for start, end in pairwise((A, B, C)):
+        await engine.link(NS, start, end, weight=1.7e308)
+    assert await engine.shortest_path(NS, A, C) == [A, B, C]
 
 
 async def test_a_path_keeps_to_links_of_the_type(engine: MemoryEngine) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sized
 from datetime import datetime, timedelta
 
 from sfm_core.errors import InvalidInputError, LimitExceededError
+from sfm_core.model.link import MAX_WEIGHT
 from sfm_core.model.memory import Episode
 from sfm_core.model.names import check_name
 
@@ -95,13 +96,13 @@ def check_weight(weight: float) -> float:
     """Return a link weight that is fit for use.
 
     Raises:
-        InvalidInputError: It is negative or not finite.
+        InvalidInputError: It is negative, more than `MAX_WEIGHT` or no number.
     """
-    if not (math.isfinite(weight) and weight >= 0):
+    if not 0 <= weight <= MAX_WEIGHT:
         raise InvalidInputError(
             f"weight is {weight}.",
             field="weight",
-            remedy="Use a finite number that is not negative; shortest paths add weights up.",
+            remedy=f"Use a number from 0 to {MAX_WEIGHT:g}; shortest paths add weights up.",
         )
     return float(weight)
 

@@ -149,7 +149,8 @@ class _Search:
 
     def _relax(self, distance: float, edge: Edge) -> None:
         reached = distance + edge.weight
-        if reached < self._distance.get(edge.id.target, float("inf")):
+        known = self._distance.get(edge.id.target)
+        if known is None or reached < known:
             self._distance[edge.id.target] = reached
             self._came_by[edge.id.target] = edge.id
             heapq.heappush(self._open, (reached, edge.id.target))

@@ -9,6 +9,8 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.position import WritePosition
 
 DEFAULT_LINK_TYPE = "related"
+MAX_WEIGHT = 1e100
+"""The largest weight of a link, so that no path is too long for a float to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Link:
         target: The memory it leads to.
         type: What the link means; part of its identity, so two memories can
             be linked once per type and direction.
-        weight: Cost of following it, finite and at least 0; shortest path adds them up.
+        weight: Cost of following it, from 0 to `MAX_WEIGHT`; shortest path adds them up.
         version: 1 at first, one more at each write.
         updated_at: When this version was written.
         position: Of a link that was just written, what `wait_for` takes, to

@@ -39,7 +39,7 @@ class Edge:
 
     Attributes:
         id: The link.
-        weight: Cost of following it, finite, at least 0.
+        weight: Cost of following it, from 0 to `MAX_WEIGHT`, so that sums of weights stay finite.
         version: Version of the link it was made from.
     """
 

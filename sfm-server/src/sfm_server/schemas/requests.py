@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sfm_core.engine.clearing import MAX_EXAMINED
+from sfm_core.model.link import MAX_WEIGHT
 from sfm_server.schemas.values import TypeName
 
 Coord = Annotated[
@@ -172,7 +173,7 @@ class LinkRequest(Request):
     from_coord: Coord
     to_coord: Coord
     type: Name = Field(default="related", description="What the link means.")
-    weight: float = Field(default=1.0, ge=0, description="Cost of following it.")
+    weight: float = Field(default=1.0, ge=0, le=MAX_WEIGHT, description="Cost of following it.")
 
 
 class UnlinkRequest(Request):

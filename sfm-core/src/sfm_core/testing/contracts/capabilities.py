@@ -36,6 +36,8 @@ from sfm_core.testing.contracts._marks import MARKS
 from sfm_core.testing.samples import coordinate
 
 _NODES: Final = 12
+# Four times this is just below the largest weight, and sums of it are exact.
+_HEAVY: Final = 2.0**330
 
 
 class CapabilityContract:
@@ -184,7 +186,8 @@ class CapabilityContract:
             if not isinstance(made, SupportsShortestPath):
                 assert not isinstance(getattr(made, "inner", made), SupportsShortestPath)
                 return
-            await _compare_paths(made)
+            for unit in (1.0, _HEAVY):
+                await _compare_paths(made, unit)
 
 
 def _as_the_engine_does(
@@ -243,14 +246,14 @@ def _watched_connections() -> Generator[list[str]]:
         _watch.seen = None
 
 
-async def _compare_paths(made: Backend) -> None:
+async def _compare_paths(made: Backend, unit: float) -> None:
     assert isinstance(made, SupportsShortestPath)
     random, namespace = Random(7), fresh_namespace()
     nodes = [coordinate(float(number)) for number in range(_NODES)]
     edges = [
         Edge(
             id=EdgeId(source=source, type=kind, target=target),
-            weight=float(random.randint(0, 4)),
+            weight=random.randint(0, 4) * unit,
             version=1,
         )
         for source in nodes
