@@ -2,6 +2,11 @@
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
+{{/* The secret with the token and the passwords of stores in the cluster. */}}
+{{- define "sfm.secrets" -}}
+{{ .Values.existingSecret | default (printf "%s-secrets" (include "sfm.name" .)) }}
+{{- end }}
+
 {{- define "sfm.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -16,6 +21,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- define "sfm.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* A value of a variable. Numbers from a file of values are floats, which print as 3.3554432e+07. */}}
+{{- define "sfm.value" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
+{{/* How pods give way to new ones: one by one, or, for a change of mode, all before any other. */}}
+{{- define "sfm.strategy" -}}
+type: {{ .Values.strategy }}
+{{- if eq .Values.strategy "RollingUpdate" }}
+rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
+{{- end }}
 {{- end }}
 
 {{/* What a container of ours may do: as little as possible. */}}
@@ -38,13 +56,13 @@ seccompProfile: {type: RuntimeDefault}
   value: {{ .Values.namespace | quote }}
 - name: SOMA_API_TOKEN
   valueFrom:
-    secretKeyRef: {name: {{ .Values.auth.existingSecret | default (printf "%s-secrets" $name) }}, key: SOMA_API_TOKEN}
+    secretKeyRef: {name: {{ .Values.auth.existingSecret | default (include "sfm.secrets" .) }}, key: SOMA_API_TOKEN}
 - name: UVICORN_TIMEOUT_GRACEFUL
   value: {{ .Values.api.shutdownSeconds | quote }}
 {{- if .Values.postgres.enabled }}
 - name: POSTGRES_PASSWORD
   valueFrom:
-    secretKeyRef: {name: {{ $name }}-secrets, key: POSTGRES_PASSWORD}
+    secretKeyRef: {name: {{ include "sfm.secrets" . }}, key: POSTGRES_PASSWORD}
 - name: POSTGRES_URL
   value: "postgresql://{{ .Values.postgres.user }}:$(POSTGRES_PASSWORD)@{{ $name }}-postgres:{{ .Values.postgres.port }}/{{ .Values.postgres.database }}"
 {{- else if .Values.postgres.external.existingSecret }}
@@ -59,7 +77,7 @@ seccompProfile: {type: RuntimeDefault}
   value: {{ .Values.redis.port | quote }}
 - name: REDIS_PASSWORD
   valueFrom:
-    secretKeyRef: {name: {{ $name }}-secrets, key: REDIS_PASSWORD}
+    secretKeyRef: {name: {{ include "sfm.secrets" . }}, key: REDIS_PASSWORD}
 {{- else if .Values.redis.external.existingSecret }}
 - name: REDIS_URL
   valueFrom:
@@ -74,7 +92,7 @@ seccompProfile: {type: RuntimeDefault}
   value: {{ .Values.qdrant.grpcPort | quote }}
 - name: QDRANT_API_KEY
   valueFrom:
-    secretKeyRef: {name: {{ $name }}-secrets, key: QDRANT_API_KEY}
+    secretKeyRef: {name: {{ include "sfm.secrets" . }}, key: QDRANT_API_KEY}
 - name: QDRANT_TLS
   value: "false"
 {{- else if .Values.qdrant.external.url }}
@@ -113,7 +131,7 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 {{- range $key, $value := .Values.env }}
 - name: {{ $key }}
-  value: {{ $value | quote }}
+  value: {{ include "sfm.value" $value | quote }}
 {{- end }}
 {{- end }}
 
@@ -121,6 +139,8 @@ seccompProfile: {type: RuntimeDefault}
 {{- define "sfm.pod" -}}
 serviceAccountName: {{ include "sfm.name" . }}
 automountServiceAccountToken: false
+# Else every service is a variable, and one that begins with SFM_ is taken for a setting.
+enableServiceLinks: false
 securityContext: {fsGroup: 10001}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
@@ -185,6 +205,7 @@ spec:
         app.kubernetes.io/component: {{ .component }}
     spec:
       automountServiceAccountToken: false
+      enableServiceLinks: false
       terminationGracePeriodSeconds: 60
       securityContext: {runAsNonRoot: true, runAsUser: {{ .user }}, runAsGroup: {{ .user }}, fsGroup: {{ .user }}, seccompProfile: {type: RuntimeDefault}}
       containers:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 import helm_python as helm
 import kubernetes_validate  # type: ignore[import-untyped]
@@ -15,21 +12,15 @@ import yaml
 
 from sfm_server.loading import load_settings
 from sfm_server.selection import select
+from tests.chart_file import CHART, Document, Values, container, pods, rendered, variables
 
-CHART = Path(__file__).resolve().parents[2] / "helm"
 NEWEST = int(kubernetes_validate.latest_version().split(".")[1])
 VERSIONS = [f"1.{NEWEST - age}" for age in range(3)]
 STORES = ("postgres", "redis", "qdrant", "redpanda")
 OURS = ("api", "consumer", "migration", "test")
 NAME = "sfm-somafractalmemory"
-
-SECRETS = {
-    "POSTGRES_URL": "postgresql://soma:s3cret@pg.example:5432/memory",
-    "REDIS_URL": "rediss://:s3cret@rd.example:6379",
-}
-
-Document = dict[str, Any]
-Values = Mapping[str, Any]
+NEIGHBOURS = {"namespaceSelector": {"matchLabels": {"a": "b"}}}
+PROMETHEUS = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
 
 ELSEWHERE: dict[str, Values] = {
     "postgres": {"enabled": False, "external": {"existingSecret": "pg"}},
@@ -62,22 +53,14 @@ CASES: dict[str, Values] = {
         "consumer": {"tolerations": [{"key": "a", "operator": "Exists"}]},
         "ingress": {"enabled": True, "host": "m.example", "className": "nginx", "tlsSecret": "t"},
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
-        "networkPolicy": {"apiFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]},
+        "networkPolicy": {"apiFrom": [NEIGHBOURS], "metricsFrom": [PROMETHEUS]},
         "imagePullSecrets": [{"name": "registry"}],
         "envFromSecrets": ["more"],
         "encryption": {"existingSecret": "keys"},
         "env": {"SFM_HISTORY_LIMIT": 3},
     },
+    "another mode": {"strategy": "Recreate"},
 }
-
-
-def rendered(values: Values) -> list[Document]:
-    with helm.Chart.load(str(CHART)) as chart:
-        # As an installation does; rendering alone does not.
-        chart.validate_schema(dict(values))
-        texts = chart.render(dict(values), name="sfm", namespace="memory")
-    files = [text for name, text in texts.items() if name.endswith(".yaml")]
-    return [document for text in files for document in yaml.safe_load_all(text) if document]
 
 
 @pytest.fixture(params=CASES, scope="module")
@@ -90,29 +73,17 @@ def documents(case: str) -> list[Document]:
     return rendered(CASES[case])
 
 
-def pods(documents: list[Document]) -> Iterator[tuple[str, Document]]:
-    """Tell each pod, and for whom it is."""
-    for document in documents:
-        if document["kind"] == "Pod":
-            yield "test", document["spec"]
-        elif "template" in document.get("spec", {}):
-            template = document["spec"]["template"]
-            yield template["metadata"]["labels"]["app.kubernetes.io/component"], template["spec"]
-
-
-def container(documents: list[Document], component: str) -> Document:
-    [found] = [pod["containers"][0] for name, pod in pods(documents) if name == component]
-    return dict(found)
-
-
-def variables(found: Document) -> dict[str, str]:
-    """Return the environment of a container; secrets are made up."""
-    values: dict[str, str] = {}
-    for one in found["env"]:
-        secret = one.get("valueFrom", {}).get("secretKeyRef", {})
-        value = str(one["value"]) if "value" in one else SECRETS.get(secret["key"], "s3cret")
-        values[one["name"]] = re.sub(r"\$\((\w+)\)", lambda m: values[m[1]], value)
-    return values
+def test_secrets_of_ones_own_take_the_place_of_what_would_be_made_anew_each_time() -> None:
+    # `helm template` cannot look for those that it made before.
+    documents = rendered({"existingSecret": "mine"})
+    assert "Secret" not in {one["kind"] for one in documents}
+    named = {
+        one["valueFrom"]["secretKeyRef"]["name"]
+        for _, pod in pods(documents)
+        for one in pod["containers"][0].get("env", ())
+        if "valueFrom" in one
+    }
+    assert named == {"mine"}
 
 
 def test_helm_finds_nothing_to_complain_about() -> None:
@@ -180,11 +151,20 @@ def test_nobody_is_root_and_nobody_gets_a_token_of_the_cluster(documents: list[D
             assert pod["containers"][0]["securityContext"]["allowPrivilegeEscalation"] is False
 
 
+def test_services_of_the_cluster_are_no_variables_of_a_pod(documents: list[Document]) -> None:
+    # The server refuses names that begin with SFM_ and that it does not know, as a release called
+    # sfm would bring.
+    for component, pod in pods(documents):
+        assert pod["enableServiceLinks"] is False, component
+
+
 def test_whatever_runs_on_is_probed_and_bounded(documents: list[Document]) -> None:
     for component, pod in pods(documents):
         if component in {*STORES, "api", "consumer"}:
             [one] = pod["containers"]
-            assert {"readinessProbe", "livenessProbe"} <= one.keys(), component
+            # A start may take long: stores recover, and ours bring memories over.
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= one.keys(), component
+            assert one["livenessProbe"] != one["readinessProbe"], component
             assert one["resources"]["limits"]["memory"], component
 
 
@@ -194,6 +174,72 @@ def test_the_api_is_probed_where_it_says_how_it_is(documents: list[Document]) ->
     assert api["startupProbe"]["httpGet"]["path"] == "/healthz"
     assert api["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert api["ports"] == [{"name": "http", "containerPort": 9595}]
+
+
+def test_a_store_that_is_being_initialised_is_not_taken_for_one_that_is_ready() -> None:
+    # While it is, PostgreSQL listens on its socket alone.
+    postgres = container(rendered({}), "postgres")
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert postgres[probe]["exec"]["command"][:3] == ["pg_isready", "-h", "127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (33_554_432, "33554432"),
+        (1_234_567_890_123, "1234567890123"),
+        (3, "3"),
+        (0.25, "0.25"),
+        (True, "true"),
+        ("1e6", "1e6"),
+    ],
+)
+def test_a_variable_is_written_as_it_is_in_the_values(value: object, text: str) -> None:
+    # Helm reads numbers of a file as floats.
+    given = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    found = container(rendered({"env": {"SFM_MAX_BODY_BYTES": given}}), "api")
+    assert variables(found)["SFM_MAX_BODY_BYTES"] == text
+
+
+def test_pods_give_way_one_by_one(documents: list[Document], case: str) -> None:
+    gentle = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    wanted = {"type": "Recreate"} if case == "another mode" else gentle
+    found = [one["spec"]["strategy"] for one in documents if one["kind"] == "Deployment"]
+    assert found == [wanted] * len(found)
+    assert found
+
+
+def test_the_job_opens_the_memory_when_what_it_needs_was_applied() -> None:
+    [job] = [one for one in rendered({}) if one["kind"] == "Job"]
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
+
+
+@pytest.mark.parametrize("release", ["sfm", "memory"])
+def test_the_alert_rules_find_what_is_scraped_whatever_the_release_is_called(release: str) -> None:
+    documents = rendered({"serviceMonitor": {"enabled": True}}, release=release)
+    monitors = [one for one in documents if one["kind"] == "ServiceMonitor"]
+    jobs = set[str]()
+    for monitor in monitors:
+        [endpoint] = monitor["spec"]["endpoints"]
+        [relabelled] = endpoint["relabelings"]
+        assert relabelled["targetLabel"] == "job"
+        jobs.add(relabelled["replacement"])
+    assert len(jobs) == len(monitors) == 2
+    rules = (CHART.parent / "deploy" / "observability" / "alerts.yaml").read_text()
+    chosen = re.findall(r'job=~"([^"]+)"', rules)
+    assert chosen
+    assert all(re.fullmatch(pattern, job) for pattern in chosen for job in jobs)
+
+
+def test_who_may_reach_the_api_is_named_and_prometheus_and_the_test_are_not_left_out() -> None:
+    peers = {"networkPolicy": {"apiFrom": [NEIGHBOURS], "metricsFrom": [PROMETHEUS]}}
+    documents = rendered(peers)
+    [policy] = [one for one in documents if one["metadata"]["name"] == f"{NAME}-api"]
+    [rule] = policy["spec"]["ingress"]
+    [test] = [one for one in documents if one["kind"] == "Pod"]
+    ours = rule["from"][-1]["podSelector"]["matchLabels"]
+    assert rule["from"][:-1] == [NEIGHBOURS, PROMETHEUS]
+    assert ours.items() <= test["metadata"]["labels"].items()
 
 
 def test_a_pod_is_given_longer_than_what_is_in_hand_may_take(documents: list[Document]) -> None:
@@ -275,6 +321,7 @@ def test_image_and_tag_are_what_is_asked_for() -> None:
         ({"redis": {"image": "redis"}}, "image"),
         ({"colour": "red"}, "colour"),
         ({"env": {"lower": "x"}}, "lower"),
+        ({"strategy": "Sudden"}, "strategy"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: Values, named: str) -> None:
