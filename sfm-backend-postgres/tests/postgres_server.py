@@ -17,7 +17,14 @@ import psutil
 import psycopg
 import pytest
 
-DISTRIBUTION_BINARIES = Path("/usr/lib/postgresql/15/bin")
+
+def newest_binaries(folder: Path) -> Path:
+    """Return the programs of the newest server that a distribution has put into a folder."""
+    majors = [int(path.name) for path in folder.glob("[0-9]*") if path.name.isdecimal()]
+    return folder / str(max(majors, default="none")) / "bin"
+
+
+DISTRIBUTION_BINARIES = newest_binaries(Path("/usr/lib/postgresql"))
 _NOBODY = "65534"
 _START_SECONDS = 30
 

@@ -64,14 +64,14 @@ class ConsumerProcess:
         for event in events:
             self.stream.put(msgspec.json.encode(cloudevent(event)))
 
-    def start(self, *, wait: bool = True, **environ: str) -> None:
+    def start(self, *, wait: bool = True, options: Sequence[str] = (), **environ: str) -> None:
         """Start it, and wait until it consumes."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.environ |= environ
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sfm_server", "consumer", "--port", str(port)],
+                [sys.executable, "-m", "sfm_server", "consumer", "--port", str(port), *options],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,

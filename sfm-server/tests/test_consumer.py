@@ -205,6 +205,23 @@ def test_a_start_that_cannot_work_ends_with_one_clear_line(
     assert "Traceback" not in consumer.log
 
 
+@pytest.mark.parametrize("mode", ["embedded", "test"])
+def test_where_nothing_is_published_it_can_be_told_to_be_well_and_wait(
+    consumer: ConsumerProcess, mode: str
+) -> None:
+    consumer.start(SFM_SOURCE_URL="", MEMORY_MODE=mode, options=["--or-idle"])
+    assert "there is nothing to do" in consumer.log
+    assert consumer.get("/healthz").is_success
+    assert consumer.end() == 0
+
+
+def test_a_stream_that_is_named_and_cannot_be_used_is_an_error_all_the_same(
+    consumer: ConsumerProcess,
+) -> None:
+    consumer.start(wait=False, SFM_SOURCE_URL="nope:", options=["--or-idle"])
+    assert consumer.status() == 6
+
+
 def test_a_port_that_is_taken_is_named(consumer: ConsumerProcess) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
+from sfm_server.settings import Settings, variable_of
 from tests.compose_file import PROFILES, ROOT, Model, check_out, compose, rendered
 
 SERVICES = {"redis", "qdrant", "postgres", "redpanda", "api", "consumer"}
@@ -24,6 +27,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(folder: Path) -> Model:
     """What Compose makes of the file, with every profile."""
     return rendered(folder)
+
+
+def document(path: str) -> Model:
+    found: Model = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+    return found
 
 
 def ports(service: Model) -> Sequence[tuple[str, int]]:
@@ -47,7 +55,7 @@ def test_another_api_is_started_when_it_is_asked_for(folder: Path, name: str) ->
     [
         ("redis", "redis:7"),
         ("postgres", "postgres:15-alpine"),
-        ("qdrant", "qdrant/qdrant:v"),
+        ("qdrant", "qdrant/qdrant:v1.19."),
         ("redpanda", "redpandadata/redpanda:v"),
     ],
 )
@@ -72,6 +80,67 @@ def test_ports_are_published_as_users_know_them(
     model: Model, name: str, published: list[tuple[str, int]]
 ) -> None:
     assert ports(model["services"][name]) == published
+
+
+@pytest.mark.parametrize("name", ["api", "postgres", *PROFILES])
+def test_what_is_published_is_reached_from_this_machine_alone(model: Model, name: str) -> None:
+    assert [port["host_ip"] for port in model["services"][name]["ports"]] == ["127.0.0.1"]
+
+
+def test_the_api_is_opened_to_others_by_one_variable_and_the_database_is_not(
+    folder: Path,
+) -> None:
+    services = rendered(folder, SOMA_BIND="0.0.0.0")["services"]  # noqa: S104 - what is asked for
+    hosts = {name: services[name]["ports"][0]["host_ip"] for name in ("api", "postgres")}
+    assert hosts == {"api": "0.0.0.0", "postgres": "127.0.0.1"}  # noqa: S104 - as above
+
+
+def test_the_same_servers_run_here_in_a_cluster_and_in_ci(model: Model) -> None:
+    chart = document("helm/values.yaml")
+    for name in BACKING:
+        assert chart[name]["image"] == model["services"][name]["image"]
+    [qdrant] = [
+        job["services"]["qdrant"]["image"]
+        for job in document(".github/workflows/test.yml")["jobs"].values()
+        if "services" in job
+    ]
+    assert qdrant == chart["qdrant"]["image"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES | PROFILES.keys()))
+def test_a_machine_with_one_processor_is_enough(model: Model, folder: Path, name: str) -> None:
+    # The engine refuses a container that may use more processors than there are.
+    assert model["services"][name]["deploy"]["resources"]["limits"]["cpus"] == 1
+    more = rendered(folder, SOMA_CPUS="2.5")["services"][name]
+    assert more["deploy"]["resources"]["limits"]["cpus"] == 2.5
+
+
+def test_the_stream_keeps_what_it_has_acknowledged(model: Model) -> None:
+    # The mode for development writes nothing through to the disk.
+    command = " ".join(model["services"]["redpanda"]["command"])
+    assert "dev-container" not in command
+    assert "bypass-fsync" not in command
+
+
+def test_postgresql_is_not_well_while_it_is_being_initialised(model: Model) -> None:
+    # Meanwhile it listens on its socket alone.
+    assert "-h 127.0.0.1" in model["services"]["postgres"]["healthcheck"]["test"][1]
+
+
+def test_a_password_of_ones_own_is_that_of_the_database(folder: Path) -> None:
+    chosen = {"POSTGRES_PASSWORD": "chosen"}
+    services = rendered(folder, **chosen)["services"]
+    assert services["postgres"]["environment"].items() >= chosen.items()
+
+
+def test_nothing_that_the_file_asks_for_is_taken_for_a_setting_of_the_server() -> None:
+    # Compose reads them from `.env`, and hands all of `.env` to the server, which refuses
+    # names that begin with SFM_ and that it does not know.
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    asked = set(re.findall(r"\$\{(\w+)", text))
+    known = {variable_of(name) for name in Settings.model_fields}
+    assert asked
+    assert [name for name in sorted(asked) if name.startswith("SFM_") and name not in known] == []
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES | PROFILES.keys()))
@@ -151,6 +220,11 @@ def test_the_dev_api_runs_the_sources_and_reloads_them(model: Model) -> None:
     }
 
 
-def test_the_mode_of_a_command_wins_over_the_file(folder: Path) -> None:
-    found = json.loads(compose(folder, "config", "--format", "json", MEMORY_MODE="embedded"))
-    assert found["services"]["api"]["environment"]["MEMORY_MODE"] == "embedded"
+@pytest.mark.parametrize(("name", "value"), [("MEMORY_MODE", "embedded"), ("UVICORN_WORKERS", "1")])
+def test_what_a_command_says_wins_over_the_file(folder: Path, name: str, value: str) -> None:
+    found = json.loads(compose(folder, "config", "--format", "json", **{name: value}))
+    assert found["services"]["api"]["environment"][name] == value
+
+
+def test_in_a_mode_without_a_stream_the_consumer_is_well(model: Model) -> None:
+    assert model["services"]["consumer"]["command"] == ["consumer", "--or-idle"]

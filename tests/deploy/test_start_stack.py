@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 DOCKER = f"""#!/bin/sh
 [ "$1 $2" != "compose version" ] || exit 0
-echo "${{MEMORY_MODE:-}}: $*" >>asked
+echo "${{MEMORY_MODE:-}}${{UVICORN_WORKERS:+ $UVICORN_WORKERS}}: $*" >>asked
 [ ! -e broken ] || exit 1
 # What follows the last option are names of services; Compose refuses those that it does not know.
 shift
@@ -102,6 +102,12 @@ def test_the_api_is_started_in_that_mode_too_when_it_is_asked_for(
     options = "--detach --build --no-deps --wait --wait-timeout 300"
     assert checkout.asked == [f"{chosen}: compose up {options} {ours}"]
     assert f"./configure.sh --mode {chosen}" in done.stdout
+
+
+def test_the_api_of_a_mode_in_one_process_has_one_worker(checkout: Checkout) -> None:
+    done = checkout.start("--api", "test")
+    assert done.returncode == 0, done.stderr
+    assert [asked.partition(":")[0] for asked in checkout.asked] == ["test 1"]
 
 
 def test_services_that_do_not_become_well_are_named(checkout: Checkout) -> None:

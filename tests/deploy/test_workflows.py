@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
+from postgres_server import newest_binaries
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -67,6 +70,39 @@ def test_what_it_calls_is_there(workflow: Path) -> None:
             assert (ROOT / program).exists(), program
         for names in re.findall(r"-e ([a-z,]+)$", said, re.MULTILINE):
             assert all(f"testenv:{name}" in tox for name in names.split(","))
+
+
+def test_its_variables_do_not_tell_the_scripts_where_python_is(workflow: Path) -> None:
+    for step in steps(workflow):
+        if "scripts/" in step.get("run", ""):
+            given = {
+                name: re.sub(r"\$\{\{ *matrix\.python *\}\}", "3.11", value)
+                for name, value in step.get("env", {}).items()
+            }
+            asked = subprocess.run(
+                ["sh", "-euc", "root=.; . scripts/_venv.sh; find_python"],
+                cwd=ROOT,
+                env={"PATH": f"{PROGRAMS}:{os.defpath}", **given},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert asked.returncode == 0, asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("installed", "used"), [(["15"], "15"), (["16"], "16"), (["9.6", "15", "9", "17"], "17")]
+)
+def test_the_tests_use_whichever_postgresql_the_machine_has(
+    tmp_path: Path, installed: list[str], used: str
+) -> None:
+    for major in installed:
+        (tmp_path / major / "bin").mkdir(parents=True)
+    assert newest_binaries(tmp_path) == tmp_path / used / "bin"
+
+
+def test_the_tests_do_without_a_postgresql_of_the_machine(tmp_path: Path) -> None:
+    assert not newest_binaries(tmp_path).exists()
 
 
 @pytest.mark.parametrize("name", ["docs", "test"])

@@ -36,16 +36,21 @@ _VARIABLES: Mapping[str, str] = MappingProxyType(
 @click.option("--port", metavar="PORT", help="Port of the status pages; 0 takes a free one.")
 @click.option("--data", metavar="FOLDER", help="Data folder.")
 @click.option("--mode", metavar="MODE", help="The named choice of backends.")
+@click.option("--or-idle", is_flag=True, help="Where nothing is published, wait, do not fail.")
 @click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
-def consumer(*, as_json: bool, **given: str | None) -> None:
+def consumer(*, or_idle: bool, as_json: bool, **given: str | None) -> None:
     """Take published events to handlers until it is told to stop.
 
     On SIGTERM or Ctrl-C it finishes the batch in hand, acknowledges it and
     leaves the group. Its metrics and health are at CONSUMER_METRICS_PORT.
+
+    With --or-idle it is well and does nothing in a mode whose events stay in
+    the servers, for stacks that start it in every mode.
     """
     del as_json
     # No other command needs them, and they are slow to import.
-    from sfm_server.consuming.assembly import make_consumer  # noqa: PLC0415
+    from sfm_server.consuming.assembly import make_consumer, nothing_is_published  # noqa: PLC0415
+    from sfm_server.consuming.idle import idle  # noqa: PLC0415
     from sfm_server.consuming.process import run  # noqa: PLC0415
     from sfm_server.metrics import Metrics  # noqa: PLC0415
     from sfm_server.observing.collector import traced  # noqa: PLC0415
@@ -58,6 +63,9 @@ def consumer(*, as_json: bool, **given: str | None) -> None:
     metrics = Metrics()
     observer = ServerObserver(metrics.work)
     selection = replace(select(settings, options=loaded.options), observer=observer)
+    if or_idle and nothing_is_published(selection):
+        asyncio.run(idle(settings))
+        return
     made = make_consumer(selection)
 
     async def work() -> None:

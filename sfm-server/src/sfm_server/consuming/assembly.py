@@ -65,6 +65,29 @@ def make_consumer(selection: Selection) -> Consumer:
     )
 
 
+def nothing_is_published(selection: Selection) -> bool:
+    """Tell whether the mode keeps its events where no other process sees them.
+
+    Args:
+        selection: What the settings choose.
+
+    Returns:
+        Whether no consumer can work in the mode. A stream that a setting names
+        is for a consumer, whether it can be used or not.
+
+    Raises:
+        ConfigurationError: The mode's stream is not installed, or cannot work.
+        PluginError: Its plugin is unusable.
+    """
+    if selection.settings.source_url or selection.settings.events_url:
+        return False
+    url = selection.mode.slots.events
+    return (
+        url is None
+        or not BackendMaker(selection.registry, selection.context(), Policy()).source(url).shared
+    )
+
+
 def source_maker(selection: Selection) -> Callable[[], EventSource]:
     """Return what makes the source of the settings.
 

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.applications import Starlette
 
 from sfm_core.engine.consuming.consumer import Consumer
 from sfm_core.errors import ConfigurationError
@@ -42,8 +43,8 @@ async def run(consumer: Consumer, settings: Settings, metrics: Metrics) -> None:
         SfmError: Something failed that no repetition mends.
     """
     stop = _Stop(consumer, settings.shutdown_seconds)
-    with _listening(settings) as listener:
-        server = _status_server(consumer, settings, metrics)
+    with listening(settings) as listener:
+        server = status_server(status_app(consumer, metrics), settings)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         working = asyncio.create_task(consumer.run())
         try:
@@ -92,7 +93,18 @@ class _Stop:
 
 
 @contextmanager
-def _listening(settings: Settings) -> Generator[socket.socket]:
+def listening(settings: Settings) -> Generator[socket.socket]:
+    """Listen for those who ask for the status.
+
+    Args:
+        settings: Where.
+
+    Yields:
+        What listens.
+
+    Raises:
+        ConfigurationError: The port is taken, or the address is not this machine's.
+    """
     address = (settings.host, settings.consumer_metrics_port)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
@@ -108,10 +120,19 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
         yield listener
 
 
-def _status_server(consumer: Consumer, settings: Settings, metrics: Metrics) -> StatusServer:
+def status_server(app: Starlette, settings: Settings) -> StatusServer:
+    """Make what serves the status pages.
+
+    Args:
+        app: The pages.
+        settings: How long connections are kept.
+
+    Returns:
+        The server; it does not run.
+    """
     return StatusServer(
         uvicorn.Config(
-            status_app(consumer, metrics),
+            app,
             lifespan="off",
             access_log=False,
             server_header=False,
