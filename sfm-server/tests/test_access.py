@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 from tenant_tokens import grant, is_refused, issue
+from valid_requests import BODIES, ENDLESS, PARAMETERS
 
 from sfm_server.access.endpoints import RULES
 from sfm_server.access.roles import Role
@@ -19,24 +21,6 @@ from sfm_server.settings import Settings
 
 OURS = "acme"
 THEIRS = "acme-2"
-BODIES: dict[tuple[str, str], dict[str, object]] = {
-    ("POST", "/store"): {"coord": "1", "payload": {}},
-    ("POST", "/remember"): {"payload": {}},
-    ("POST", "/store_bulk"): {"items": [{"coord": "1", "payload": {}}]},
-    ("POST", "/recall"): {"query": "what"},
-    ("POST", "/recall_batch"): {"queries": ["what"]},
-    ("POST", "/recall_with_scores"): {"query": "what"},
-    ("POST", "/recall_with_context"): {"query": "what", "context": "now"},
-    ("PATCH", "/memories/{coord}"): {"importance": 1},
-    ("PUT", "/memories/{coord}"): {"payload": {}},
-    ("POST", "/link"): {"from_coord": "1", "to_coord": "2"},
-    ("POST", "/unlink"): {"from_coord": "1", "to_coord": "2"},
-    ("POST", "/delete_many"): {"coords": ["1"]},
-    ("POST", "/events/replay"): {"from": "2026-01-01T00:00:00Z"},
-}
-ENDLESS = {"/events": "/events/page"}
-"""What stands for an endpoint whose answer has no end; it has the same rule."""
-PARAMETERS = {"coord": "1", "min": "1", "max": "2", "frm": "1", "to": "2", "query": "what"}
 
 
 @pytest.fixture
@@ -111,8 +95,9 @@ async def test_no_query_reaches_another_s_namespace(
     api: httpx.AsyncClient, tenant: dict[str, str], named: dict[str, str], headers: dict[str, str]
 ) -> None:
     async def ask(method: str, path: str) -> httpx.Response:
+        query = PARAMETERS.get((method, path), {}) | named
         return await api.request(
-            method, path.format(coord="1"), params=PARAMETERS | named, headers=tenant | headers
+            method, path.format(coord="1"), params=query, headers=tenant | headers
         )
 
     assert await not_refused(ask, endpoints(Where.QUERY), 403) == []
@@ -129,6 +114,49 @@ async def test_no_body_reaches_another_s_namespace(
         )
 
     assert await not_refused(ask, endpoints(Where.BODY), 403) == []
+
+
+async def test_no_query_beside_a_body_reaches_another_s_namespace(
+    api: httpx.AsyncClient, tenant: dict[str, str]
+) -> None:
+    async def ask(method: str, path: str) -> httpx.Response:
+        return await api.request(
+            method,
+            path.format(coord="1"),
+            json=BODIES[method, path],
+            params={"namespace": THEIRS},
+            headers=tenant,
+        )
+
+    assert await not_refused(ask, endpoints(Where.BODY), 403) == []
+
+
+async def test_namespaces_are_listed_to_who_may_read_several(
+    api: httpx.AsyncClient, app: MemoryApp, tokens: Path
+) -> None:
+    headers = issue(tokens, "two", grant("writer", OURS, THEIRS))
+    app.state.authority.look()
+    for name in (OURS, THEIRS):
+        body = {"namespace": name, "coord": "1", "payload": {}}
+        assert (await api.post("/store", json=body, headers=headers)).is_success
+    listed = await api.get("/namespaces", headers=headers)
+    assert listed.json()["namespaces"] == [OURS, THEIRS]
+
+
+async def test_who_waits_for_events_hears_none_after_the_token_was_revoked(
+    api: httpx.AsyncClient, app: MemoryApp, tokens: Path, tenant: dict[str, str]
+) -> None:
+    query = {"namespace": OURS, "wait_seconds": "30"}
+    others = issue(tokens, "other", grant("writer", OURS))
+    app.state.authority.look()
+    waits = asyncio.create_task(api.get("/events/page", params=query, headers=tenant))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    remove_token(tokens, "tenant")
+    app.state.authority.look()
+    body = {"namespace": OURS, "coord": "1", "payload": {}}
+    assert (await api.post("/store", json=body, headers=others)).is_success
+    assert is_refused(await waits, 401)
 
 
 async def test_what_is_about_everybody_takes_a_token_for_everything(
@@ -161,7 +189,7 @@ async def test_a_role_does_what_it_includes_and_nothing_more(
             method,
             ENDLESS.get(path, path).format(coord="1", name="x"),
             json=BODIES.get((method, path)),
-            params=PARAMETERS,
+            params=PARAMETERS.get((method, path)),
             headers=headers,
         )
         if (answer.status_code == 403) is Role(role).includes(rule.role):

@@ -62,6 +62,47 @@ async def test_a_batch_over_the_limit_is_refused(
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:sfm:error:limit-exceeded")
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/store_bulk", {"items": [{}] * 4}),
+        ("/delete_many", {"coords": [None] * 4}),
+        ("/recall_batch", {"queries": [None] * 4}),
+        ("/store", {"coord": [None] * 4, "payload": {}}),
+    ],
+)
+async def test_a_list_is_measured_before_its_elements_are_looked_at(
+    api: httpx.AsyncClient, path: str, body: dict[str, object]
+) -> None:
+    problem = (await api.post(path, json=body)).json()
+    assert problem["type"] == "urn:sfm:error:limit-exceeded"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/store_bulk", {"items": [{"coord": "1"}] * 3}, "items[0].payload"),
+        ("/delete_many", {"coords": [None] * 3}, "coords[0]"),
+        ("/recall_batch", {"queries": [None] * 3}, "queries[0]"),
+    ],
+)
+async def test_a_list_is_refused_for_its_first_fault(
+    api: httpx.AsyncClient, path: str, body: dict[str, object], field: str
+) -> None:
+    problem = (await api.post(path, json=body)).json()
+    assert {one["field"] for one in problem["errors"]} == {field}
+
+
+@pytest.mark.parametrize("where", ["", "episode"])
+async def test_an_object_with_very_many_members_is_refused_at_once(
+    api: httpx.AsyncClient, where: str
+) -> None:
+    many = {str(number): number for number in range(65)}
+    body = {"coord": "1", "payload": {}} | ({where: many} if where else many)
+    [fault] = (await api.post("/store", json=body)).json()["errors"]
+    assert fault == {"field": where, "message": "It has too many members"}
+
+
 async def test_lines_are_whole_however_the_stream_is_cut() -> None:
     lines = [line async for line in split_lines(chunks(b"a", b"b\nc", b"", b"\n\nd"), limit=10)]
     assert lines == [b"ab", b"c", b"", b"d"]

@@ -180,10 +180,10 @@ async def look_around(one: Tenant) -> None:
             await one.ask("GET", "/memories", limit="100")
         case 4:
             # Where another's listing would go on.
-            cursors = {"cursor": one.chance.choice(one.cursors)} if one.cursors else {}
-            await one.ask("GET", "/memories", limit="1", **cursors)
+            there = one.chance.choice(one.cursors or ["none"])
+            await one.ask("GET", "/memories", limit="1", cursor=there)
         case 3:
-            await one.ask("GET", "/namespaces")
+            one.look_at(await one.client.get("/namespaces"), refused=False)
         case 1:
             await one.ask("GET", "/stats")
         case _:

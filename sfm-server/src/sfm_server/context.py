@@ -15,6 +15,7 @@ from sfm_server.access.roles import ANYONE, Role
 from sfm_server.access.visit import Visit, visit_of
 from sfm_server.files import FileWorker
 from sfm_server.problems import ForbiddenError, UnavailableError
+from sfm_server.queries import check_query
 from sfm_server.settings import Settings
 
 _encoder = msgspec.json.Encoder()
@@ -52,26 +53,42 @@ class Context:
         settings: Settings of the server.
         files: Reads and writes files without blocking.
         visit: Who sends it, and what that allows.
-        named: Namespace that query or header name, or `None`.
+        queried: Namespace that the query names, or `None`.
+        header: Namespace that the header names, or `None`.
     """
 
     engine: MemoryEngine
     settings: Settings
     files: FileWorker
     visit: Visit
-    named: str | None
+    queried: str | None
+    header: str | None
 
     @property
     def fallback(self) -> str:
         """The namespace where the body names none; whoever may not use it is refused."""
-        if self.named is not None:
-            return self.visit.allowed(self.named)
+        named = self.header if self.queried is None else self.queried
+        if named is not None:
+            return self.visit.allowed(named)
         caller = self.visit.caller or ANYONE
         return self.visit.allowed(caller.home(self.settings.namespace))
 
     def namespace_of(self, body: _Named) -> str:
-        """Return the namespace that a body names, or the request's, if the caller may use it."""
-        return self.fallback if body.namespace is None else self.visit.allowed(body.namespace)
+        """Return the namespace that a body names, or the request's, if the caller may use it.
+
+        Raises:
+            InvalidInputError: Body and query name different ones.
+            ForbiddenError: The caller may not use it.
+        """
+        if body.namespace is None:
+            return self.fallback
+        if self.queried not in {None, body.namespace}:
+            raise InvalidInputError(
+                "Query and body name different namespaces.",
+                field="namespace",
+                remedy="Name it in one of them.",
+            )
+        return self.visit.allowed(body.namespace)
 
     async def listed(self, names: list[str] | None) -> list[str] | None:
         """Return the namespaces that a request lists, if the caller may use every one.
@@ -109,17 +126,18 @@ def engine_of(request: Request) -> MemoryEngine:
     return engine
 
 
-async def _body_context(request: Request, header: NamespaceHeader = None) -> Context:
-    return _context(request, _decoded(header))
+async def _plain_context(request: Request) -> Context:
+    return _context(request, None, None)
 
 
-async def _query_context(
+async def _named_context(
     request: Request, namespace: NamespaceQuery = None, header: NamespaceHeader = None
 ) -> Context:
-    return _context(request, _decoded(header) if namespace is None else namespace)
+    return _context(request, namespace, _decoded(header))
 
 
-def _context(request: Request, namespace: str | None) -> Context:
+def _context(request: Request, queried: str | None, header: str | None) -> Context:
+    check_query(request)
     visit = visit_of(request.scope)
     route: object = request.scope.get("route")
     if visit.required and (visit.found is None or visit.found.path != getattr(route, "path", "")):
@@ -130,7 +148,8 @@ def _context(request: Request, namespace: str | None) -> Context:
         settings=request.app.state.settings,
         files=request.app.state.files,
         visit=visit,
-        named=namespace,
+        queried=queried,
+        header=header,
     )
 
 
@@ -148,8 +167,8 @@ def _decoded(header: str | None) -> str | None:
         ) from error
 
 
-BodyContext = Annotated[Context, Depends(_body_context)]
-"""Context of an endpoint whose body may name the namespace."""
+NamedContext = Annotated[Context, Depends(_named_context)]
+"""Context of an endpoint that is about one namespace; query, body or header may name it."""
 
-QueryContext = Annotated[Context, Depends(_query_context)]
-"""Context of an endpoint whose query may name the namespace."""
+PlainContext = Annotated[Context, Depends(_plain_context)]
+"""Context of an endpoint that is about none, about all, or about those that it lists."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from typing import cast
 
 import msgspec
 from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
+from sfm_core.engine.inputs import check_batch
 from sfm_server.problems import BodyTooLargeError, MalformedBodyError, UnsupportedMediaTypeError
 
 LINES_MEDIA_TYPES = frozenset(
@@ -19,6 +21,7 @@ LINES_MEDIA_TYPES = frozenset(
         "text/plain",
     }
 )
+_SHOWN = 80
 _BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
@@ -50,9 +53,19 @@ class JsonRoute(APIRoute):
             if request.method in _BODYLESS:
                 return await answer(request)
             document = await read_json(request)
+            _check_lists(document, request)
             return await answer(_JsonRequest(request, document))
 
         return handle
+
+
+def _check_lists(document: object, request: Request) -> None:
+    """See that no list is too long before each of its elements is looked at."""
+    if isinstance(document, dict):
+        limit: int = request.app.state.settings.max_batch
+        for name, value in cast("dict[str, object]", document).items():
+            if isinstance(value, list):
+                check_batch(cast("list[object]", value), limit, field=name[:_SHOWN])
 
 
 async def read_json(request: Request) -> object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
 
+from sfm_server.access.browsers import PageGuard
 from sfm_server.access.rules import Rule, RuleTable
 from sfm_server.auth import Gate, Identifier
 from sfm_server.limiting.headers import SecurityHeaders
@@ -53,6 +54,8 @@ def guard(app: MemoryApp, rules: Mapping[tuple[str, str], Rule]) -> None:
     # The one that is added last is the first to see a request.
     app.add_middleware(WorkLimiter, settings=settings)
     app.add_middleware(Gate, authority=app.state.authority, routes=lambda: app.routes)
+    if not settings.authenticates:
+        app.add_middleware(PageGuard, settings=settings)
     if settings.rate_limit_max:
         app.add_middleware(RateLimiter, ledger=app.state.ledger)
     app.add_middleware(Identifier, authority=app.state.authority, rules=RuleTable(rules))

@@ -22,6 +22,9 @@ from sfm_core.model.report import LineError
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:sfm:error:"
 
+INVALID_TOKEN = 'Bearer error="invalid_token"'  # noqa: S105 - a scheme's word for it
+"""What the answer says under `WWW-Authenticate` where a token is not good, or not any more."""
+
 
 class RequestError(errors.SfmError):
     """Base of the errors that only exist over HTTP."""
@@ -76,6 +79,12 @@ class ForbiddenError(RequestError):
     """The token is valid and does not allow this, or not in this namespace."""
 
     code = "forbidden"
+
+
+class ForeignOriginError(RequestError):
+    """No token is needed, and the request comes from a page of another origin."""
+
+    code = "foreign-origin"
 
 
 class TooManyRequestsError(RequestError):
@@ -188,6 +197,7 @@ STATUSES: Mapping[type[errors.SfmError], HTTPStatus] = MappingProxyType(
         MalformedBodyError: HTTPStatus.BAD_REQUEST,
         UnauthorizedError: HTTPStatus.UNAUTHORIZED,
         ForbiddenError: HTTPStatus.FORBIDDEN,
+        ForeignOriginError: HTTPStatus.FORBIDDEN,
         ForbiddenPathError: HTTPStatus.FORBIDDEN,
         errors.NotFoundError: HTTPStatus.NOT_FOUND,
         NoSuchRouteError: HTTPStatus.NOT_FOUND,
@@ -239,7 +249,7 @@ class Problem:
         detail: What happened.
         instance: Path of the request.
         retryable: Whether the same request can succeed later.
-        remedy: What to do about it.
+        remedy: What to do about it; left out where there is nothing.
         field: Which part of the request is at fault, or null.
         backend: Scheme of the backend that failed, or null.
         expected_version: The version that the request named, or null.
@@ -342,10 +352,12 @@ def problem_response(
 
 
 def encode_problem(problem: Problem) -> bytes:
-    """Encode a problem, without the members that are null."""
+    """Encode a problem, without the members that are null, and without an empty remedy."""
     members = {
         key: value for key, value in msgspec.to_builtins(problem).items() if value is not None
     }
+    if not problem.remedy:
+        del members["remedy"]
     return msgspec.json.encode(members)
 
 

@@ -13,10 +13,9 @@ from sfm_server.access.roles import ANYONE, EVERY_NAMESPACE, Caller, Grant, Role
 from sfm_server.access.settings import AccessSettings
 from sfm_server.access.tokens import digest
 from sfm_server.access.watching import WatchedTokens
-from sfm_server.problems import UnauthorizedError
+from sfm_server.problems import INVALID_TOKEN, UnauthorizedError
 
 _ROOT = "SOMA_API_TOKEN"
-_INVALID = 'Bearer error="invalid_token"'
 
 
 class Authority:
@@ -102,7 +101,7 @@ class Authority:
         if known is None or not self.admits(known):
             raise UnauthorizedError(
                 "The request carries no valid token.",
-                challenge=_INVALID,
+                challenge=INVALID_TOKEN,
                 remedy="Send `Authorization: Bearer <token>` as SOMA_API_TOKEN or another one.",
             )
         return known

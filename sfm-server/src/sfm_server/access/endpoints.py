@@ -36,7 +36,7 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("POST", "/recall_with_context"): _ASK,
         ("GET", "/range"): _READ,
         ("GET", "/memories"): _READ,
-        ("GET", "/namespaces"): _READ,
+        ("GET", "/namespaces"): Rule(role=Role.READER, where=Where.LISTED, work=Work.READ),
         ("GET", "/memories/{coord}"): _READ,
         ("PUT", "/memories/{coord}"): _WRITE,
         ("PATCH", "/memories/{coord}"): _WRITE,

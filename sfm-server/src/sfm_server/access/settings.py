@@ -68,6 +68,12 @@ class AccessSettings(BaseModel):
         default=(),
         description="Origins whose pages may use the API from a browser; * for any.",
     )
+    allowed_hosts: Names = Field(
+        default=(),
+        description="Host names with a dot that requests may be sent to, where no token is "
+        "needed and SFM_HOST is a loopback address; * for any. Others are refused, so that no "
+        "page gets in by a name of its own.",
+    )
 
     @property
     def authenticates(self) -> bool:

@@ -11,7 +11,7 @@ from sfm_core.errors import SfmError
 from sfm_server.access.authority import Authority
 from sfm_server.access.roles import Caller, Role
 from sfm_server.access.rules import Found, Rule, Where, Work
-from sfm_server.problems import ForbiddenError
+from sfm_server.problems import INVALID_TOKEN, ForbiddenError, UnauthorizedError
 
 _KEY = "sfm.visit"
 UNDECLARED = Rule(role=Role.ADMIN, where=Where.EVERYWHERE, work=Work.READ)
@@ -47,6 +47,19 @@ class Visit:
     def admitted(self) -> bool:
         """Tell whether the caller is still known, as long answers ask from time to time."""
         return self.caller is not None and self.authority.admits(self.caller)
+
+    def readmit(self) -> None:
+        """See that the caller is still known, after something that took long.
+
+        Raises:
+            UnauthorizedError: Their token has been revoked, or is too old by now.
+        """
+        if not self.admitted():
+            raise UnauthorizedError(
+                "The token was good when the request came, and is not any more.",
+                challenge=INVALID_TOKEN,
+                remedy="Send a valid token.",
+            )
 
     def permits(self, namespace: str) -> bool:
         """Tell whether the caller holds the endpoint's role in a namespace."""

@@ -19,7 +19,7 @@ from sfm_core.model.cloudevents import cloudevent
 from sfm_core.model.events import EventPage, EventType
 from sfm_server import wire
 from sfm_server.closing import until
-from sfm_server.context import BodyContext, JsonAnswer, QueryContext
+from sfm_server.context import JsonAnswer, NamedContext, PlainContext
 from sfm_server.limits import JsonRoute
 from sfm_server.problems import UnavailableError
 from sfm_server.routes.documented import ResponseDocs, failures
@@ -61,7 +61,7 @@ class Wanted:
 
 async def _wanted(
     *,
-    context: QueryContext,
+    context: NamedContext,
     after: Annotated[
         str,
         Query(description="Where to begin: a position, `start` for all there is, or `now`."),
@@ -92,7 +92,7 @@ class _Stream:
 
 async def _stream(
     request: Request,
-    context: QueryContext,
+    context: NamedContext,
     wanted: WantedEvents,
     last_event_id: Annotated[
         str | None, Header(description="Where to go on; stands above `after`.")
@@ -130,7 +130,7 @@ async def events(stream: Annotated[_Stream, Depends(_stream)]) -> StreamingRespo
 @router.get("/events/page", response_model=EventsAnswer, responses=_FOLLOWING)
 async def page(
     request: Request,
-    context: QueryContext,
+    context: NamedContext,
     wanted: WantedEvents,
     limit: Annotated[int, Query(ge=1, description="Most events to return.")] = 100,
     wait_seconds: Annotated[
@@ -149,6 +149,8 @@ async def page(
         found = await _first(read)
         if wait_seconds and not found.events and not found.more:
             found = await anext(read, found)
+            # What happened while it waited is told only to who may still hear of it.
+            context.visit.readmit()
     return JsonAnswer(wire.events(found))
 
 
@@ -157,7 +159,7 @@ async def page(
     response_model=ReplayAnswer,
     responses=failures(errors.EventsOffError, body=True),
 )
-async def replay(body: requests.ReplayRequest, context: BodyContext) -> JsonAnswer:
+async def replay(body: requests.ReplayRequest, context: PlainContext) -> JsonAnswer:
     """Tell again what changed since a time; answers when it is done."""
     report = await context.engine.replay_events(
         wire.moment(body.since, field="from"),

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from sfm_core import errors
 from sfm_server import pages, wire, wire_links
 from sfm_server.conditions import KeyHeader
-from sfm_server.context import BodyContext, JsonAnswer, QueryContext
+from sfm_server.context import JsonAnswer, NamedContext
 from sfm_server.freshness import is_stale
 from sfm_server.limits import JsonRoute
 from sfm_server.paging import CursorQuery, LimitQuery
@@ -34,7 +34,7 @@ PositionQuery = Annotated[
     response_model=links.LinkedAnswer,
     responses=failures(errors.NotFoundError, body=True),
 )
-async def link(body: requests.LinkRequest, context: BodyContext, key: KeyHeader) -> JsonAnswer:
+async def link(body: requests.LinkRequest, context: NamedContext, key: KeyHeader) -> JsonAnswer:
     """Link two memories, replacing the link of that type between them."""
     made = await context.engine.link(
         context.namespace_of(body),
@@ -52,7 +52,7 @@ async def link(body: requests.LinkRequest, context: BodyContext, key: KeyHeader)
     response_model=links.UnlinkedAnswer,
     responses=failures(errors.NotFoundError, body=True),
 )
-async def unlink(body: requests.UnlinkRequest, context: BodyContext, key: KeyHeader) -> JsonAnswer:
+async def unlink(body: requests.UnlinkRequest, context: NamedContext, key: KeyHeader) -> JsonAnswer:
     """Remove a link."""
     removed = await context.engine.unlink(
         context.namespace_of(body),
@@ -74,7 +74,7 @@ async def unlink(body: requests.UnlinkRequest, context: BodyContext, key: KeyHea
 )
 async def neighbors(
     coord: CoordQuery,
-    context: QueryContext,
+    context: NamedContext,
     link_type: LinkTypeQuery = None,
     limit: LimitQuery = 100,
     *,
@@ -109,7 +109,7 @@ async def neighbors(
     ),
 )
 async def shortest_path(
-    context: QueryContext,
+    context: NamedContext,
     frm: CoordQuery,
     to: CoordQuery,
     link_type: LinkTypeQuery = None,

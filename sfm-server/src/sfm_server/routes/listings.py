@@ -13,7 +13,7 @@ from sfm_core.model.memory import Memory, MemoryType
 from sfm_core.model.names import check_name
 from sfm_server import pages, wire
 from sfm_server.access.roles import ANYONE
-from sfm_server.context import Context, JsonAnswer, QueryContext
+from sfm_server.context import Context, JsonAnswer, NamedContext, PlainContext
 from sfm_server.limits import JsonRoute
 from sfm_server.pages import coordinate_of, next_cursor
 from sfm_server.paging import AsOfQuery, CursorQuery, LimitQuery
@@ -37,7 +37,7 @@ TypeQuery = Annotated[TypeName | None, Query(description="Only memories of this 
     ),
 )
 async def find_range(
-    context: QueryContext,
+    context: NamedContext,
     low: Annotated[CoordQuery, Query(alias="min")],
     high: Annotated[CoordQuery, Query(alias="max")],
     *,
@@ -65,7 +65,7 @@ async def find_range(
     "/memories", response_model=MemoriesAnswer, responses=failures(errors.InvalidCursorError)
 )
 async def list_memories(
-    context: QueryContext,
+    context: NamedContext,
     type: TypeQuery = None,
     limit: LimitQuery = 100,
     cursor: CursorQuery = None,
@@ -93,12 +93,10 @@ async def list_memories(
     responses=failures(errors.InvalidCursorError),
 )
 async def list_namespaces(
-    context: QueryContext, limit: LimitQuery = 100, cursor: CursorQuery = None
+    context: PlainContext, limit: LimitQuery = 100, cursor: CursorQuery = None
 ) -> JsonAnswer:
     """List the namespaces that hold or held something, as far as the caller may read them."""
     after = place_of(cursor, _name, "namespaces") or ""
-    # Whoever names a namespace that is not theirs is refused here, too.
-    _ = context.fallback
     found = await _seen(context, after, limit)
     on = next_cursor(found, limit, str, "namespaces")
     return JsonAnswer(NamespacesAnswer(namespaces=found, next_cursor=on))

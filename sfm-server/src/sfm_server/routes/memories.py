@@ -10,7 +10,7 @@ from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.memory import Episode
 from sfm_server import wire, wire_purges
 from sfm_server.conditions import KeyHeader
-from sfm_server.context import BodyContext, JsonAnswer
+from sfm_server.context import JsonAnswer, NamedContext
 from sfm_server.deleting import delete_at, delete_picked
 from sfm_server.limits import JsonRoute
 from sfm_server.picked import Picked
@@ -27,7 +27,7 @@ router = APIRouter(route_class=JsonRoute, tags=["memories"])
     response_model=StoredAnswer,
     responses=failures(errors.VersionConflictError, body=True),
 )
-async def store(body: requests.StoreRequest, context: BodyContext, key: KeyHeader) -> JsonAnswer:
+async def store(body: requests.StoreRequest, context: NamedContext, key: KeyHeader) -> JsonAnswer:
     """Store a memory at a coordinate, replacing the one that is there."""
     at = wire.coordinate(body.coord)
     memory = wire.new_memory(
@@ -45,7 +45,7 @@ async def store(body: requests.StoreRequest, context: BodyContext, key: KeyHeade
 
 @router.post("/remember", response_model=StoredAnswer, responses=failures(body=True))
 async def remember(
-    body: requests.RememberRequest, context: BodyContext, key: KeyHeader
+    body: requests.RememberRequest, context: NamedContext, key: KeyHeader
 ) -> JsonAnswer:
     """Store a memory; without a coordinate it is given a free one, which is in the answer."""
     namespace = context.namespace_of(body)
@@ -75,7 +75,7 @@ async def remember(
 
 @router.post("/store_bulk", response_model=StoredManyAnswer, responses=failures(body=True))
 async def store_bulk(
-    body: requests.StoreBulkRequest, context: BodyContext, key: KeyHeader
+    body: requests.StoreBulkRequest, context: NamedContext, key: KeyHeader
 ) -> JsonAnswer:
     """Store many memories. Each is stored by itself; those that could not be are listed."""
     memories = [
@@ -103,7 +103,7 @@ async def store_bulk(
     responses=failures(errors.InvalidCursorError, body=True),
 )
 async def delete_many(
-    body: requests.DeleteManyRequest, context: BodyContext, key: KeyHeader
+    body: requests.DeleteManyRequest, context: NamedContext, key: KeyHeader
 ) -> JsonAnswer:
     """Delete many memories, at coordinates or picked by a filter; with `dry_run`, count them.
 

@@ -12,7 +12,7 @@ from sfm_core.model.memory import is_first
 from sfm_core.model.precondition import Precondition
 from sfm_server import pages, wire, wire_purges
 from sfm_server.conditions import Conditions, KeyHeader, entity_tag, tag_missing
-from sfm_server.context import BodyContext, JsonAnswer, QueryContext
+from sfm_server.context import JsonAnswer, NamedContext
 from sfm_server.limits import JsonRoute
 from sfm_server.paging import AsOfQuery, CursorQuery, LimitQuery
 from sfm_server.routes.documented import ResponseDocs, failures
@@ -60,7 +60,7 @@ _JSON_TOO: dict[str, object] = {
     ),
 )
 async def get_memory(
-    coord: CoordPath, context: QueryContext, conditions: Conditions, as_of: AsOfQuery = None
+    coord: CoordPath, context: NamedContext, conditions: Conditions, as_of: AsOfQuery = None
 ) -> Response:
     """Read the memory at a coordinate."""
     at, then = wire.coordinate(coord), wire.moment_or_none(as_of, field="as_of")
@@ -82,7 +82,7 @@ async def get_memory(
     ),
 )
 async def get_history(
-    coord: CoordPath, context: QueryContext, limit: LimitQuery = 100, cursor: CursorQuery = None
+    coord: CoordPath, context: NamedContext, limit: LimitQuery = 100, cursor: CursorQuery = None
 ) -> JsonAnswer:
     """List the kept versions of a memory, the newest first; also after its deletion."""
     at = wire.coordinate(coord)
@@ -100,7 +100,7 @@ async def get_history(
 async def put_memory(
     coord: CoordPath,
     body: requests.PutRequest,
-    context: BodyContext,
+    context: NamedContext,
     conditions: Conditions,
     key: KeyHeader,
 ) -> JsonAnswer:
@@ -138,7 +138,7 @@ async def put_memory(
 async def patch_memory(
     coord: CoordPath,
     body: Annotated[patches.PatchRequest, Body(media_type=MERGE_PATCH)],
-    context: BodyContext,
+    context: NamedContext,
     conditions: Conditions,
     key: KeyHeader,
 ) -> JsonAnswer:
@@ -166,7 +166,7 @@ async def patch_memory(
 )
 async def delete_memory(
     coord: CoordPath,
-    context: QueryContext,
+    context: NamedContext,
     conditions: Conditions,
     key: KeyHeader,
     *,

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from sfm_core import errors
 from sfm_core.model.query import Recalled, RecallQuery
 from sfm_server import wire
-from sfm_server.context import BodyContext, Context, JsonAnswer
+from sfm_server.context import Context, JsonAnswer, NamedContext
 from sfm_server.limits import JsonRoute
 from sfm_server.recalling import Answered, Wishes, answer, scored
 from sfm_server.routes.documented import failures
@@ -23,7 +23,7 @@ _FAILURES = failures(errors.InvalidFilterError, errors.InvalidPositionError, bod
 
 
 @router.post("/recall", response_model=MatchesAnswer, responses=_FAILURES)
-async def recall(body: requests.RecallRequest, context: BodyContext) -> JsonAnswer:
+async def recall(body: requests.RecallRequest, context: NamedContext) -> JsonAnswer:
     """Recall the payloads that answer a query best."""
     told = await _answered(context, body, _query(body, body.query))
     [found] = told.found
@@ -39,7 +39,7 @@ async def recall(body: requests.RecallRequest, context: BodyContext) -> JsonAnsw
 
 
 @router.post("/recall_batch", response_model=BatchesAnswer, responses=_FAILURES)
-async def recall_batch(body: requests.RecallBatchRequest, context: BodyContext) -> JsonAnswer:
+async def recall_batch(body: requests.RecallBatchRequest, context: NamedContext) -> JsonAnswer:
     """Recall for many queries, sharing the work."""
     queries = [_query(body, text) for text in body.queries]
     wishes = Wishes(min_position=body.min_position, deadline_ms=body.deadline_ms)
@@ -55,7 +55,7 @@ async def recall_batch(body: requests.RecallBatchRequest, context: BodyContext) 
 
 @router.post("/recall_with_scores", response_model=ResultsAnswer, responses=_FAILURES)
 async def recall_with_scores(
-    body: requests.RecallWithScoresRequest, context: BodyContext
+    body: requests.RecallWithScoresRequest, context: NamedContext
 ) -> JsonAnswer:
     """Recall along with coordinates and scores; `explain` says what each score is made of."""
     told = await _answered(context, body, _query(body, body.query))
@@ -64,7 +64,7 @@ async def recall_with_scores(
 
 @router.post("/recall_with_context", response_model=ResultsAnswer, responses=_FAILURES)
 async def recall_with_context(
-    body: requests.RecallWithContextRequest, context: BodyContext
+    body: requests.RecallWithContextRequest, context: NamedContext
 ) -> JsonAnswer:
     """Recall in the light of what is going on, which weighs less than the query."""
     query = _query(body, body.query, going_on=body.context)

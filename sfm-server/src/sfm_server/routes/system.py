@@ -18,7 +18,7 @@ from sfm_server import wire
 from sfm_server.access.roles import ANYONE
 from sfm_server.access.visit import visit_of
 from sfm_server.auth import may_see_details
-from sfm_server.context import JsonAnswer, QueryContext, engine_of
+from sfm_server.context import JsonAnswer, NamedContext, engine_of
 from sfm_server.encryption.watching import GivenKeys
 from sfm_server.metrics import CONTENT_TYPE, Metrics
 from sfm_server.routes.documented import failures
@@ -53,7 +53,7 @@ async def service(request: Request) -> JsonAnswer:
 
 
 @router.get("/stats", response_model=StatsAnswer, responses=failures())
-async def stats(context: QueryContext) -> JsonAnswer:
+async def stats(context: NamedContext) -> JsonAnswer:
     """Count the memories and links of a namespace."""
     namespace = context.fallback
     counted = await context.engine.stats(namespace)

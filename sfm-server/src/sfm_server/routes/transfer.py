@@ -13,7 +13,7 @@ from sfm_core.model.names import check_name
 from sfm_server import wire
 from sfm_server.codings import Coding, coding_of_content, coding_of_name, coding_to_accept
 from sfm_server.conditions import KeyHeader
-from sfm_server.context import BodyContext, Context, JsonAnswer, QueryContext
+from sfm_server.context import Context, JsonAnswer, NamedContext, PlainContext
 from sfm_server.importing import Import
 from sfm_server.limits import (
     LINES_MEDIA_TYPES,
@@ -63,7 +63,7 @@ _IMPORT_BODY: dict[str, object] = {
     responses=_EXPORTED | failures(),
 )
 async def export_memories(
-    context: QueryContext,
+    context: PlainContext,
     namespaces: Annotated[
         list[str],
         Query(default_factory=list, description="Only these namespaces; all when it is left out."),
@@ -93,7 +93,7 @@ async def export_memories(
     response_model=ExportAnswer,
     responses=failures(ForbiddenPathError, body=True),
 )
-async def export_to_file(body: requests.ExportRequest, context: BodyContext) -> JsonAnswer:
+async def export_to_file(body: requests.ExportRequest, context: PlainContext) -> JsonAnswer:
     """Write memories and links to a file of the server's export folder.
 
     It is packed if its name ends in `.gz` or `.zst`.
@@ -113,7 +113,7 @@ async def export_to_file(body: requests.ExportRequest, context: BodyContext) -> 
 )
 async def import_memories(
     request: Request,
-    context: QueryContext,
+    context: NamedContext,
     key: KeyHeader,
     mode: Annotated[
         ImportMode,

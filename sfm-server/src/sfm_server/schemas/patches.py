@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import cast
 
 from msgspec import UNSET
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sfm_core.model.memory import MemoryType
 from sfm_core.model.patch import EpisodePatch, MemoryPatch
 from sfm_core.model.payload import Payload
+from sfm_server.schemas.body import Body
 from sfm_server.schemas.requests import MAX_TTL_SECONDS, Importance, Name, Object, Request, Version
 from sfm_server.schemas.values import TypeName
 
@@ -18,10 +19,8 @@ _TYPE: TypeName = "episodic"
 _IMPORTANCE = 0.5
 
 
-class EpisodePatchBody(BaseModel):
+class EpisodePatchBody(Body):
     """What changes about the membership in a course of events."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     name: Name | None = Field(default=None, description="Name of the episode.")
     order: float | None = Field(default=None, description="Place inside the episode.")

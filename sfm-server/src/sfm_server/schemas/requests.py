@@ -1,17 +1,27 @@
-"""Bodies of requests. An unknown field is an error, because it would do nothing."""
+"""Bodies of requests. Lists stop at their first fault, of which there may be a million."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sfm_core.engine.clearing import MAX_EXAMINED
 from sfm_core.model.link import MAX_WEIGHT
+from sfm_server.schemas.body import Body
 from sfm_server.schemas.values import TypeName
 
+
+def _without_length(schema: dict[str, object]) -> None:
+    """Leave out a length that is only there to end early: what knows coordinates allows less."""
+    del schema["maxItems"]
+
+
+_Components = Annotated[
+    list[float], Field(max_length=1000, fail_fast=True, json_schema_extra=_without_length)
+]
 Coord = Annotated[
-    str | list[float],
+    str | _Components,
     Field(
         description='Comma-separated finite numbers, such as "1.5,2,-3", or an array of them.',
         examples=["1.5,2,-3"],
@@ -40,14 +50,13 @@ Version = Annotated[
 ]
 Importance = Annotated[float, Field(ge=0, le=1, description="0 (trivial) to 1 (vital).")]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
+Names = Annotated[list[Name], Field(fail_fast=True)]
 MAX_TTL_SECONDS = 365_000 * 86_400
 _HOUR_MS = 3_600_000
 
 
-class Request(BaseModel):
+class Request(Body):
     """What every body can say."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     namespace: Name | None = Field(
         default=None,
@@ -56,19 +65,15 @@ class Request(BaseModel):
     )
 
 
-class EpisodeBody(BaseModel):
+class EpisodeBody(Body):
     """Membership in a course of events, such as one conversation."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     name: Name = Field(description="Name of the episode.", examples=["call-17"])
     order: float = Field(description="Place inside the episode.", examples=[3])
 
 
-class MemoryBody(BaseModel):
+class MemoryBody(Body):
     """What can be said about a memory that is to be stored."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     payload: Object
     type: TypeName = Field(default="episodic", description="Kind of memory.")
@@ -99,7 +104,7 @@ class RememberRequest(Request, MemoryBody):
 class StoreBulkRequest(Request):
     """Store many memories."""
 
-    items: list[ItemBody]
+    items: list[ItemBody] = Field(fail_fast=True)
 
 
 class RecallOptions(Request):
@@ -144,7 +149,9 @@ class RecallRequest(RecallOptions):
 class RecallBatchRequest(RecallOptions):
     """Recall for many queries at once."""
 
-    queries: list[str] = Field(description="The questions.", examples=[["Where does Anna live?"]])
+    queries: list[str] = Field(
+        fail_fast=True, description="The questions.", examples=[["Where does Anna live?"]]
+    )
 
 
 class RecallWithScoresRequest(RecallRequest):
@@ -187,7 +194,7 @@ class UnlinkRequest(Request):
 class DeleteManyRequest(Request):
     """Delete many memories: those at `coords`, or those that `filters` and `type` pick."""
 
-    coords: list[Coord] | None = Field(
+    coords: Annotated[list[Coord], Field(fail_fast=True)] | None = Field(
         default=None, description="These memories, and nothing else."
     )
     filters: Filters = None
@@ -209,38 +216,32 @@ class DeleteManyRequest(Request):
     )
 
 
-class ExportRequest(BaseModel):
+class ExportRequest(Body):
     """Write an export to a file of the export folder."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     path: str = Field(
         min_length=1, max_length=1024, description="Inside the export folder.", examples=["a.jsonl"]
     )
-    namespaces: list[Name] | None = Field(
+    namespaces: Names | None = Field(
         default=None, description="Only these namespaces; all when it is left out."
     )
 
 
-class CheckRequest(BaseModel):
+class CheckRequest(Body):
     """Compare the derived stores with the truth."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     repair: bool = Field(default=False, description="Whether to put differences right.")
 
 
-class ReplayRequest(BaseModel):
+class ReplayRequest(Body):
     """Tell events again."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     since: str = Field(
         alias="from",
         description="What was written from this time on; without an offset it is UTC.",
         examples=["2026-02-03T04:05:06Z"],
     )
-    namespaces: list[Name] | None = Field(
+    namespaces: Names | None = Field(
         default=None, description="Only these namespaces; all when it is left out."
     )
     dry_run: bool = Field(default=False, description="Whether only to count.")
