@@ -134,8 +134,17 @@ def test_an_export_comes_back_by_import(sfm: Call, tmp_path: Path) -> None:
         "links": 1,
         "failed": 0,
         "errors": [],
+        "expired": 0,
+        "passed_over": 0,
     }
     assert sfm("stats", "--json").document["total_memories"] == 2
+
+
+def test_an_import_tells_what_has_expired(sfm: Call, tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_text('{"coord": [2], "payload": {}, "expires_at": "2020-01-01T00:00:00Z"}')
+    told = sfm("import", str(file)).out
+    assert told.endswith("Left out, since their time is over: 1 memories, and 0 links.\n")
 
 
 @pytest.mark.parametrize(

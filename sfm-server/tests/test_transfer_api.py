@@ -137,11 +137,27 @@ async def test_all_or_nothing_stores_nothing_if_a_line_is_bad(api: httpx.AsyncCl
     assert await total(api) == 0
 
 
+@pytest.mark.parametrize("kind", [b"[]", b"{}", b"null"])
+async def test_a_kind_that_is_none_is_an_error_of_its_line(
+    api: httpx.AsyncClient, kind: bytes
+) -> None:
+    content = b'{"kind": %s}\n{"coord": "1", "payload": {}}\n' % kind
+    told = (await api.post("/import_memories", content=content, headers=LINES)).json()
+    assert (told["imported"], [error["line"] for error in told["errors"]]) == (1, [1])
+
+
+async def test_what_has_expired_is_counted_apart(api: httpx.AsyncClient) -> None:
+    content = b'{"coord": "1", "payload": {}, "expires_at": "2020-01-01T00:00:00Z"}'
+    told = (await api.post("/import_memories", content=content, headers=LINES)).json()
+    assert (told["imported"], told["expired"], told["failed"]) == (0, 1, 0)
+
+
 async def test_all_or_nothing_stores_all_if_every_line_is_good(filled: httpx.AsyncClient) -> None:
     lines = await exported(filled)
     await delete_all(filled)
     answer = await filled.post("/import_memories?mode=atomic", content=lines, headers=LINES)
-    assert answer.json() == {"imported": COUNT, "links": 1, "failed": 0, "errors": []}
+    told = answer.json()
+    assert (told["imported"], told["links"], told["failed"]) == (COUNT, 1, 0)
     assert await total(filled) == COUNT
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,46 @@ def test_a_backup_comes_back(shop: Shop, name: str) -> None:
     again = shop.script("restore.sh", name, "--data", "data")
     assert again.returncode == 0
     assert json.loads(shop.sfm("stats", "--json"))["total_memories"] == 5
+
+
+def test_what_a_restore_would_refuse_is_no_backup(shop: Shop) -> None:
+    script = str(ROOT / "scripts" / "backup.sh")
+    strict = ("env", "SFM_MAX_PAYLOAD_BYTES=20", "sh", script)
+    refused = shop.run(*strict, "b.jsonl", "--data", "data", "--only", "default")
+    assert refused.returncode == 1
+    assert "Line 2: " in refused.stderr
+    assert "not found fit to be restored" in refused.stderr
+    narrowed = shop.script("backup.sh", "b.jsonl", "--only=none", "--data", "data")
+    assert narrowed.stdout.startswith("Backed up 0 memories"), narrowed.stderr
+
+
+def test_what_has_expired_since_does_not_come_back(shop: Shop) -> None:
+    ended: dict[str, object] = {
+        "kind": "memory",
+        "coord": [9],
+        "payload": {},
+        "expires_at": "2020-01-01T00:00:00Z",
+    }
+    link: dict[str, object] = {"kind": "link", "from_coord": [0], "to_coord": [9], "version": 1}
+    shop.script("backup.sh", "b.jsonl", "--data", "data")
+    add_to_backup(shop.folder / "b.jsonl", [ended, link])
+    for _ in range(2):
+        back = shop.script("restore.sh", "b.jsonl", "--data", "data")
+        assert back.stdout.splitlines() == [
+            "Restored 5 memories and 1 links from b.jsonl.",
+            "Left out, since their time is over: 1 memories, and 1 links.",
+        ], back.stderr
+
+
+def add_to_backup(file: Path, documents: Sequence[dict[str, object]]) -> None:
+    """Add lines to an export, and have its last line count them."""
+    *lines, last = file.read_text().splitlines()
+    lines += [json.dumps(one, separators=(",", ":")) for one in documents]
+    content = "".join(line + "\n" for line in lines)
+    footer = json.loads(last) | {"sha256": hashlib.sha256(content.encode()).hexdigest()}
+    for kind, name in (("memory", "memories"), ("link", "links")):
+        footer[name] = sum(json.loads(line)["kind"] == kind for line in lines)
+    file.write_text(content + json.dumps(footer, separators=(",", ":")) + "\n")
 
 
 DAMAGES: dict[str, tuple[Callable[[str], str], str]] = {

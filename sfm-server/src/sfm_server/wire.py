@@ -240,6 +240,8 @@ def import_report(source: ImportReport) -> ImportAnswer:
         links=source.links,
         failed=source.failed,
         errors=[LineErrorAnswer(line=error.line, message=error.message) for error in source.errors],
+        expired=source.expired,
+        passed_over=source.passed_over,
     )
 
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from sfm_core.blocking.writing import BlockingWriting
+from sfm_core.engine.import_lines import Permits
 from sfm_core.engine.importing import Progress
-from sfm_core.engine.restore import Permits
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventPage, EventType
 from sfm_core.model.idempotency import IdempotencyKey

@@ -124,7 +124,14 @@ class Exporting:
             for (key, entry), (source, target) in zip(page, ends, strict=True):
                 state = self._truth.link_state(namespace, key, entry)
                 if state.record is not None and link_alive(state.record, source, target, now):
-                    yield link_document(namespace, link_of(key, state.version, state.record))
+                    link = link_of(key, state.version, state.record)
+                    yield link_document(namespace, link) | _lives(source, target)
+
+
+def _lives(source: MemoryRecord | None, target: MemoryRecord | None) -> dict[str, JsonValue]:
+    """Say which lives a link belongs to: since when its ends live."""
+    ends = {"from_created_at": source, "to_created_at": target}
+    return {name: end.created_at.isoformat() for name, end in ends.items() if end is not None}
 
 
 def _sealed(seal: Seal, document: dict[str, JsonValue]) -> bytes:

@@ -2,7 +2,8 @@
 
 It takes an export, or plain lines `{"namespace", "coord", "type", "payload"}`,
 and is idempotent: what is there already, at the same version or with the same
-content, is left as it is; and an older version never replaces a newer one. It
+content, is left as it is; an older version never replaces a newer one; and what
+has expired since does not come back. It
 needs memory for one page of lines, however many there are.
 """
 
@@ -12,28 +13,30 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
-from sfm_core.engine.changes import Change
+from sfm_core.engine.changes import Change, Slot
 from sfm_core.engine.expecting import refuse_reuse
-from sfm_core.engine.inputs import check_namespace
-from sfm_core.engine.once import Once
-from sfm_core.engine.restore import (
+from sfm_core.engine.import_lines import (
     Line,
     LineReader,
     MemoryLine,
-    OldVersion,
     Permits,
-    Restoring,
     StrangeExportError,
 )
+from sfm_core.engine.inputs import check_namespace
+from sfm_core.engine.once import Once
+from sfm_core.engine.restore import OldVersion, Restoring
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.writer import Outcome, Writer
-from sfm_core.errors import BackendError, InvalidInputError, SfmError
+from sfm_core.errors import BackendError, InvalidInputError, NotFoundError, SfmError
 from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.report import ImportReport, LineError
 
 PAGE = 500
 PAGE_BYTES = 8 * 1024 * 1024
 MAX_REPORTED = 1000
+MAX_REMEMBERED = 100_000
+"""Memories whose time is over, by which links are told that came to nothing with them. Only links
+of earlier releases need that: others say themselves which lives they belong to."""
 
 Progress = Callable[[int], None]
 """Called with the number of lines that were dealt with since the last call."""
@@ -46,8 +49,11 @@ class _Tally:
     progress: Progress | None
     imported: int = 0
     links: int = 0
+    expired: int = 0
+    passed_over: int = 0
     failed: int = 0
     errors: list[LineError] = field(default_factory=list[LineError])
+    over: set[Slot] = field(default_factory=set[Slot])
     told: int = 0
 
     def fail(self, line: int, message: str) -> None:
@@ -55,11 +61,25 @@ class _Tally:
         if len(self.errors) < MAX_REPORTED:
             self.errors.append(LineError(line=line, message=message))
 
-    def take(self, line: Line) -> None:
+    def take(self, line: Line, change: Change, *, there: bool) -> None:
+        """Count what a line was about; `there` tells whether that is there now."""
         if line.kind == "link":
-            self.links += 1
+            self.links += there
+            self.passed_over += not there
+            return
+        self.imported += there
+        self.expired += not there
+        if not there and len(self.over) < MAX_REMEMBERED:
+            self.over.add((change.namespace, change.keys[0]))
+
+    def refuse(self, pending: _Pending, error: SfmError) -> None:
+        """Count a line that was refused; a link is not to blame for an end that has expired."""
+        change = pending.change
+        ends = {(change.namespace, key) for key in change.keys}
+        if isinstance(error, NotFoundError) and not self.over.isdisjoint(ends):
+            self.passed_over += 1
         else:
-            self.imported += 1
+            self.fail(pending.number, str(error))
 
     def reach(self, line: int) -> None:
         """Tell that every line up to this one was dealt with."""
@@ -71,6 +91,8 @@ class _Tally:
         return ImportReport(
             imported=self.imported,
             links=self.links,
+            expired=self.expired,
+            passed_over=self.passed_over,
             errors=tuple(self.errors),
             failed=self.failed,
         )
@@ -203,9 +225,9 @@ class Importing:
             if isinstance(result, BackendError) or not isinstance(result, Outcome | SfmError):
                 raise result
             if isinstance(result, SfmError):
-                tally.fail(pending.number, str(result))
+                tally.refuse(pending, result)
             else:
-                tally.take(pending.line)
+                tally.take(pending.line, pending.change, there=result.version > 0)
 
     async def _try(self, batch: _Batch, tally: _Tally) -> None:
         """Plan what would be written as if nothing were there, which finds what is not acceptable.
@@ -215,9 +237,10 @@ class Importing:
         await asyncio.sleep(0)
         for pending in batch.pending:
             try:
-                if pending.line.kind != "link":
-                    pending.change.plan(dict.fromkeys(pending.change.keys))
-                tally.take(pending.line)
+                there = pending.line.kind == "link" or (
+                    pending.change.plan(dict.fromkeys(pending.change.keys)).version > 0
+                )
+                tally.take(pending.line, pending.change, there=there)
             except SfmError as error:
                 tally.fail(pending.number, str(error))
 

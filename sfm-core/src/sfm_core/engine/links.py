@@ -8,6 +8,7 @@ from datetime import datetime
 from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.expecting import not_found
 from sfm_core.engine.inputs import check_count, check_namespace, check_weight
+from sfm_core.engine.link_lines import BroughtLink
 from sfm_core.engine.once import Once
 from sfm_core.engine.reap_links import removal
 from sfm_core.engine.stores import Stores
@@ -19,11 +20,11 @@ from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.keys import BACKLINK, LINK, backlink_key, link_key, memory_key, parse_link_key
 from sfm_core.model.link import Link, LinkPlace
 from sfm_core.model.names import check_name
-from sfm_core.model.record import LinkRecord, encode_record
+from sfm_core.model.record import LinkRecord, MemoryRecord, encode_record
 from sfm_core.model.report import Removed
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.graph import Direction
-from sfm_core.protocols.kv import Commit, Entry, Write
+from sfm_core.protocols.kv import Commit, Write
 
 
 class Linking:
@@ -68,7 +69,7 @@ class Linking:
         weight: float,
         *,
         updated_at: datetime | None = None,
-        version: int | None = None,
+        brought: BroughtLink | None = None,
     ) -> Change:
         """Plan a link.
 
@@ -79,11 +80,12 @@ class Linking:
             link_type: What it means.
             weight: Cost of following it.
             updated_at: When it was written; by default when it is.
-            version: Version to restore; a link at that version or a later one
-                is left as it is. By default the next one is written.
+            brought: What else the line of an import says that it comes from; a link that
+                is there is then left as it is. By default the next version is written.
 
         Returns:
-            A change that is refused with `NotFoundError` if an end does not live.
+            A change that is refused with `NotFoundError` if an end does not live. Of a link
+            of an import whose time is over it writes nothing, and its version is 0.
 
         Raises:
             InvalidInputError: Namespace, type or weight is not acceptable.
@@ -93,18 +95,23 @@ class Linking:
         weight = check_weight(weight)
         key = link_key(source, link_type, target)
         trace = self._stores.observer.here()
+        at = (source, target)
 
         def plan(view: View) -> Planned:
-            born = [self._life(namespace, end, view[memory_key(end)]) for end in (source, target)]
+            now = self._stores.clock.now()
+            ends = [self._end(namespace, end, view) for end in at]
+            if brought is not None and brought.is_over(ends, now):
+                return Planned(commit=None, version=0)
+            born = [_life(end, record, now) for end, record in zip(at, ends, strict=True)]
             state = self._truth.link_state(namespace, key, view[key])
             written = state.version + 1
-            if version is not None:
-                if state.version >= version and _belongs(state.record, *born):
+            if brought is not None:
+                if brought.is_there(state, born, weight):
                     return Planned(commit=None, version=state.version)
-                written = max(version, written)
+                written = max(brought.version or 1, written)
             record = LinkRecord(
                 weight=weight,
-                updated_at=updated_at or self._stores.clock.now(),
+                updated_at=updated_at or now,
                 source_born=born[0],
                 target_born=born[1],
                 trace=trace,
@@ -114,13 +121,9 @@ class Linking:
         keys = tuple(dict.fromkeys((key, memory_key(source), memory_key(target))))
         return Change(namespace=namespace, keys=keys, plan=plan)
 
-    def _life(self, namespace: str, coordinate: Coordinate, entry: Entry | None) -> int:
-        """Return since which version a memory lives; refuse one that does not."""
+    def _end(self, namespace: str, coordinate: Coordinate, view: View) -> MemoryRecord | None:
         key = memory_key(coordinate)
-        record = self._truth.memory_state(namespace, key, entry).record
-        if record is None or not record.alive(self._stores.clock.now()):
-            raise not_found(coordinate)
-        return record.born
+        return self._truth.memory_state(namespace, key, view[key]).record
 
     def _planned(
         self,
@@ -241,10 +244,8 @@ def _lightest(links: Sequence[Link], direction: Direction, limit: int) -> list[L
     return sorted(links, key=lambda link: link.place(outgoing=outgoing).order)[:limit]
 
 
-def _belongs(record: LinkRecord | None, source_born: int, target_born: int) -> bool:
-    """Tell whether a link is there and of the lives that its ends live now."""
-    return (
-        record is not None
-        and not record.deleted
-        and (record.source_born, record.target_born) == (source_born, target_born)
-    )
+def _life(coordinate: Coordinate, record: MemoryRecord | None, now: datetime) -> int:
+    """Return since which version a memory lives; refuse one that does not."""
+    if record is None or not record.alive(now):
+        raise not_found(coordinate)
+    return record.born

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -135,6 +136,7 @@ class Remembering:
         *,
         field: str = "",
         precondition: Precondition | None = None,
+        expires_at: datetime | None = None,
     ) -> Change:
         """Plan the write of a memory.
 
@@ -143,6 +145,7 @@ class Remembering:
             memory: What to store.
             field: What to put before field names in errors, such as `items[3].`.
             precondition: What must be so.
+            expires_at: When it ceases to exist, where that is not told by how long it lives.
 
         Returns:
             A change that is refused with `VersionConflictError` if the memory is not
@@ -169,6 +172,7 @@ class Remembering:
                 payload,
                 precondition,
                 trace=self._stores.observer.here(),
+                expires_at=expires_at,
             ),
             read_first=memory.expected_version not in {None, 0},
             payload=memory.payload,
@@ -183,6 +187,7 @@ class Remembering:
         view: View,
         *,
         trace: TraceContext | None,
+        expires_at: datetime | None,
     ) -> Planned:
         now = self._stores.clock.now()
         key = memory_key(memory.coordinate)
@@ -198,7 +203,7 @@ class Remembering:
             created_at=now if prior is None else prior.created_at,
             updated_at=now,
             born=state.version + 1 if prior is None else prior.born,
-            expires_at=None if memory.ttl is None else now + memory.ttl,
+            expires_at=expires_at if memory.ttl is None else now + memory.ttl,
             episode=memory.episode,
             trace=trace,
             purged=0 if state.record is None else state.record.purged,

@@ -1,149 +1,31 @@
-"""Understanding lines of an import, and planning what they ask for."""
+"""Planning what the lines of an import ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias, cast
+from typing import cast
 
 import msgspec
 
 from sfm_core.engine.changes import Change, Planned, View
+from sfm_core.engine.import_lines import Line, LinkLine, MemoryLine
 from sfm_core.engine.inputs import check_episode, check_namespace
+from sfm_core.engine.link_lines import BroughtLink
 from sfm_core.engine.links import Linking
 from sfm_core.engine.memory_commit import memory_commit
-from sfm_core.engine.portable import FORMAT, FORMAT_VERSION
 from sfm_core.engine.remember import Remembering
-from sfm_core.engine.sealing import Seal
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventType
 from sfm_core.model.keys import access_key, history_key, memory_key
-from sfm_core.model.link import DEFAULT_LINK_TYPE
-from sfm_core.model.memory import AccessStatistics, Episode, MemoryType, NewMemory
+from sfm_core.model.memory import AccessStatistics, NewMemory
 from sfm_core.model.payload import Payload, encode_payload
 from sfm_core.model.record import MemoryRecord, encode_record
 from sfm_core.protocols.kv import Commit, Write
-
-Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
-Version: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
-Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
-
-
-class MemoryLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A line that describes a memory; with a version it is to be restored as it was."""
-
-    coord: list[float] | str
-    payload: dict[str, object]
-    kind: Literal["memory", "history"] = "memory"
-    namespace: str = ""
-    type: MemoryType = MemoryType.EPISODIC
-    importance: Share | None = None
-    version: Version | None = None
-    created_at: Moment | None = None
-    updated_at: Moment | None = None
-    expires_at: Moment | None = None
-    episode: Episode | None = None
-    access_count: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
-    last_accessed_at: Moment | None = None
-
-
-class LinkLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A line that describes a link; with a version it is to be restored as it was."""
-
-    from_coord: list[float] | str
-    to_coord: list[float] | str
-    kind: Literal["link"] = "link"
-    namespace: str = ""
-    type: str = DEFAULT_LINK_TYPE
-    weight: float = 1.0
-    version: Version | None = None
-    updated_at: Moment | None = None
-
-
-Line: TypeAlias = MemoryLine | LinkLine
-Permits: TypeAlias = Callable[[str], bool]
-"""Tells whether a namespace may be imported into."""
-
-_decoder: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict)
-
-
-class StrangeExportError(InvalidInputError):
-    """An export is in a format that this release does not read: none of it is to be believed."""
-
-
-class LineReader:
-    """Understands the lines of one import, one after the other."""
-
-    def __init__(self, default_namespace: str, permits: Permits | None = None) -> None:
-        """Use `default_namespace` for lines that name none, and take those that `permits` says."""
-        self._default = default_namespace
-        self._permits = permits
-        self._is_export = False
-        self._ended = False
-        self._seal = Seal()
-
-    def read(self, line: bytes) -> Line | None:
-        """Understand a line.
-
-        Args:
-            line: JSON in UTF-8.
-
-        Returns:
-            What it describes; `None` for header and footer.
-
-        Raises:
-            InvalidInputError: It cannot be understood; the message says why.
-            StrangeExportError: It is the header of an export that cannot be read.
-        """
-        try:
-            document = _decoder.decode(line)
-            kind = document.get("kind", "link" if "from_coord" in document else "memory")
-            if kind in {"header", "footer"}:
-                self._frame(str(kind), line, document)
-                return None
-            self._seal.add(line)
-            shape: type[MemoryLine | LinkLine] = LinkLine if kind == "link" else MemoryLine
-            parsed = msgspec.convert(document, shape)
-        except (ValueError, RecursionError) as error:
-            raise InvalidInputError(f"{error}.", field="line") from error
-        self._seal.count(parsed.kind)
-        if not parsed.namespace:
-            parsed = msgspec.structs.replace(parsed, namespace=self._default)
-        if self._permits is not None and not self._permits(parsed.namespace):
-            raise InvalidInputError(
-                "The line is about a namespace that may not be imported into.", field="namespace"
-            )
-        return parsed
-
-    def missing_footer(self) -> str:
-        """Say what is wrong with an export that does not end as it should; "" if nothing is."""
-        if self._is_export and not self._ended:
-            return "The export was cut short: its last line is missing. Export it again."
-        return ""
-
-    def _frame(self, kind: str, line: bytes, document: dict[str, object]) -> None:
-        if kind == "header":
-            self._header(line, document)
-        else:
-            self._ended = True
-            self._seal.check(document)
-
-    def _header(self, line: bytes, document: dict[str, object]) -> None:
-        if document.get("format") != FORMAT or document.get("version") != FORMAT_VERSION:
-            raise StrangeExportError(
-                f"The header names format {document.get('format')!r}, "
-                f"version {document.get('version')!r}.",
-                field="version",
-                remedy=f"This release reads {FORMAT!r}, version {FORMAT_VERSION}.",
-            )
-        # Several exports may follow one another, each with a footer of its own.
-        self._is_export, self._ended = True, False
-        self._seal = Seal()
-        self._seal.add(line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +65,8 @@ class Restoring:
             older: Versions that go with it. More may be added until the change is planned.
 
         Returns:
-            A change that writes nothing where the truth has it already.
+            A change that writes nothing where the truth has it already; nor where its
+            time is over, and then its version is 0.
 
         Raises:
             InvalidInputError: A value in the line is not acceptable.
@@ -199,7 +82,9 @@ class Restoring:
                 line.type,
                 line.weight,
                 updated_at=line.updated_at,
-                version=line.version or 1,
+                brought=BroughtLink(
+                    version=line.version, lives=(line.from_created_at, line.to_created_at)
+                ),
             )
         coordinate = _coordinate(line.coord, "coord")
         if line.version is None:
@@ -237,19 +122,23 @@ class Restoring:
             importance=line.importance,
             episode=line.episode,
         )
-        stored = self._remembering.store_change(line.namespace, memory)
+        stored = self._remembering.store_change(line.namespace, memory, expires_at=line.expires_at)
         encoded = encode_payload(line.payload, self._stores.settings.limits.payload)
 
         def plan(view: View) -> Planned:
             state = self._truth.memory_state(line.namespace, stored.keys[0], view[stored.keys[0]])
             record = state.record
+            now = self._stores.clock.now()
+            if _is_over(line, now):
+                return Planned(commit=None, version=0)
             if (
                 record is not None
-                and record.alive(self._stores.clock.now())
+                and record.alive(now)
                 and bytes(record.payload) == encoded
                 and record.type is line.type
                 and line.importance in {None, record.importance}
                 and line.episode in {None, record.episode}
+                and line.expires_at in {None, record.expires_at}
             ):
                 return Planned(commit=None, version=state.version)
             return stored.plan(view)
@@ -275,6 +164,8 @@ class Restoring:
             alive = state.record is not None and state.record.alive(now)
             if alive and state.version >= version:
                 return Planned(commit=None, version=state.version)
+            if _is_over(line, now):
+                return Planned(commit=None, version=0)
             written = max(version, state.version + 1)
             settings = self._stores.settings
             commit = memory_commit(
@@ -308,6 +199,10 @@ class Restoring:
             episode=line.episode,
             purged=0 if before.record is None else before.record.purged,
         )
+
+
+def _is_over(line: MemoryLine, now: datetime) -> bool:
+    return line.expires_at is not None and line.expires_at <= now
 
 
 def _with_history(commit: Commit, coordinate: Coordinate, older: Sequence[OldVersion]) -> Commit:

@@ -110,12 +110,17 @@ class ImportReport:
         links: Links that are there now.
         errors: Lines that were left out; the first 1,000 of them.
         failed: How many lines were left out.
+        expired: Memories that were not stored, since their time is over.
+        passed_over: Links that were not, since one of their ends has expired or was
+            deleted, or another memory lives there now.
     """
 
     imported: int
     links: int
     errors: tuple[LineError, ...]
     failed: int
+    expired: int = 0
+    passed_over: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

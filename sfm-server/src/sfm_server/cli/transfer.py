@@ -79,8 +79,10 @@ def import_file(
 
     FILE is an export, or has lines {namespace, coord, type, payload}; it may be
     packed with gzip or zstd. Lines that cannot be understood are told by their
-    number, and the rest goes on; the exit status is then 1. Importing a file
-    again changes nothing, so an import that was cut off is simply run again.
+    number, and the rest goes on; the exit status is then 1. Of what is there
+    already nothing is written again, so an import that was cut off is simply
+    run again. Only where several plain lines differ about one memory, each of
+    them replaces the one before, every time.
     """
     path = arguments.readable_file(file)
     mode = ImportMode.ATOMIC if atomic else ImportMode.LINES
@@ -216,6 +218,11 @@ def _exported(file: str, lines: int, last: bytes) -> ExportedAnswer:
 def _imported(answer: ImportAnswer, *, dry_run: bool) -> str:
     done = "Acceptable are" if dry_run else "Imported"
     lines = [f"{done} {answer.imported} memories and {answer.links} links."]
+    if answer.expired or answer.passed_over:
+        lines.append(
+            f"Left out, since their time is over: {answer.expired} memories, "
+            f"and {answer.passed_over} links."
+        )
     lines += [f"Line {error.line}: {error.message}" for error in answer.errors[:_SHOWN_ERRORS]]
     if answer.failed > _SHOWN_ERRORS:
         lines.append(f"… and {answer.failed - _SHOWN_ERRORS} more lines.")

@@ -34,12 +34,17 @@ class ImportAnswer:
         links: Links that are there now.
         failed: Lines that were left out.
         errors: The first of them, with the reason.
+        expired: Memories that were not stored, since their time is over.
+        passed_over: Links that were not, since one of their ends has expired or was
+            deleted, or another memory lives there now.
     """
 
     imported: int
     links: int
     failed: int
     errors: list[LineErrorAnswer]
+    expired: int = 0
+    passed_over: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
+from sfm_core.engine.import_lines import Permits
 from sfm_core.engine.importing import Progress
 from sfm_core.engine.operations.parts import Operations
-from sfm_core.engine.restore import Permits
 from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.report import CheckReport, CollectionState, ImportReport
 
@@ -55,7 +55,8 @@ class Keeping(Operations):
 
         Returns:
             What was imported, and which lines were left out and why. Importing
-            the same again changes nothing.
+            the same again changes nothing, unless lines differ about one memory
+            and name no version: then each replaces the one before, every time.
 
         Raises:
             InvalidInputError: The header of an export names a format that this release
