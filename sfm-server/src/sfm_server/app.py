@@ -32,6 +32,7 @@ from sfm_server.observing.observer import ServerObserver
 from sfm_server.observing.requests import RequestRecorder
 from sfm_server.passage import guard
 from sfm_server.problems import (
+    WITHHELD,
     FieldProblem,
     InternalError,
     InvalidRequestError,
@@ -63,7 +64,6 @@ _DESCRIPTION = (
     "The memory of an agent: store what it lives through, recall what answers a question, "
     "link what belongs together."
 )
-_WITHHELD = "A backend could not do what was asked; the log of the server says why."
 _CLIENT_LEFT = 499
 _FORMS = frozenset({"str", "list[float]", "dict[str,any]"})
 """What the validator appends to a location where a field takes several forms."""
@@ -197,8 +197,7 @@ async def _sfm_error(request: Request, error: Exception) -> Response:
     if status_of(type(known)).value >= _SERVER_ERRORS and not busy:
         log.warning("%s %s: %s: %s", request.method, request.url.path, known.code, known)
     if isinstance(known, BackendError) and not may_see_details(request.scope):
-        # The message may name hosts, folders and what lies beside what was asked for.
-        return problem_response(known, request.url.path, detail=_WITHHELD)
+        return problem_response(known, request.url.path, detail=WITHHELD)
     return problem_response(known, request.url.path)
 
 

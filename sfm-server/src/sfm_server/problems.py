@@ -21,6 +21,8 @@ from sfm_core.model.report import LineError
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:sfm:error:"
+WITHHELD = "A backend could not do what was asked; the log of the server says why."
+"""In place of what a backend says, which may name hosts, folders and what lies beside."""
 
 INVALID_TOKEN = 'Bearer error="invalid_token"'  # noqa: S105 - a scheme's word for it
 """What the answer says under `WWW-Authenticate` where a token is not good, or not any more."""

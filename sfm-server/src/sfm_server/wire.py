@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, cast
 
-from sfm_core.errors import InvalidInputError, NotFoundError, SfmError
+from sfm_core.errors import BackendError, InvalidInputError, NotFoundError, SfmError
 from sfm_core.model.cloudevents import cloudevent
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import EventPage
@@ -27,6 +27,7 @@ from sfm_core.model.report import (
     Stored,
 )
 from sfm_core.registry import PortName
+from sfm_server.problems import WITHHELD
 from sfm_server.schemas.admin import CheckAnswer, ImportAnswer, LineErrorAnswer
 from sfm_server.schemas.collections import CollectionAnswer, CollectionRole
 from sfm_server.schemas.events import EventsAnswer, ReplayAnswer
@@ -182,19 +183,31 @@ def stored(result: Stored) -> StoredAnswer:
     )
 
 
-def stored_many(results: Sequence[Stored | SfmError]) -> StoredManyAnswer:
-    """Describe the writes of a bulk request."""
+def stored_many(results: Sequence[Stored | SfmError], *, details: bool = True) -> StoredManyAnswer:
+    """Describe the writes of a bulk request.
+
+    Args:
+        results: What became of each.
+        details: Whether the caller may see what backends say.
+
+    Returns:
+        The body of the answer.
+    """
     there = [result for result in results if isinstance(result, Stored)]
     return StoredManyAnswer(
         stored=len(there),
         results=[_item(result) if isinstance(result, Stored) else None for result in results],
         errors=[
-            ItemError(item=place, code=result.code, message=str(result))
+            ItemError(item=place, code=result.code, message=_told(result, details=details))
             for place, result in enumerate(results)
             if isinstance(result, SfmError)
         ],
         position=joined(result.position for result in there),
     )
+
+
+def _told(error: SfmError, *, details: bool) -> str:
+    return str(error) if details or not isinstance(error, BackendError) else WITHHELD
 
 
 def deleted(result: Removed) -> DeletedAnswer:

@@ -177,7 +177,7 @@ async def _row(
             store=store,
             backend=backend.scheme,
             state=PurgeState.PENDING,
-            detail=f"{error.message} It is tried again.",
+            detail=f"It failed with {error.code} and is tried again; the log says why.",
         )
     state = PurgeState.REMAINS if left else PurgeState.REMOVED
     return StorePurge(store=store, backend=backend.scheme, state=state, detail=left)

@@ -44,6 +44,11 @@ class Visit:
         """Whether the endpoint needs a caller who is known."""
         return self.authority.required and self.rule.role is not None
 
+    @property
+    def sees_details(self) -> bool:
+        """Whether the caller looks after the whole server, or needs no token."""
+        return self.caller is not None and self.caller.may_everywhere(Role.ADMIN)
+
     def admitted(self) -> bool:
         """Tell whether the caller is still known, as long answers ask from time to time."""
         return self.caller is not None and self.authority.admits(self.caller)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 
 from sfm_core import errors
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.memory import Episode
+from sfm_core.model.report import Stored
 from sfm_server import wire, wire_purges
 from sfm_server.conditions import KeyHeader
 from sfm_server.context import JsonAnswer, NamedContext
@@ -18,6 +22,8 @@ from sfm_server.routes.documented import failures
 from sfm_server.schemas import requests
 from sfm_server.schemas.memories import DeletedManyAnswer, StoredAnswer, StoredManyAnswer
 from sfm_server.schemas.purges import PurgedAnswer, PurgedManyAnswer
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
@@ -93,7 +99,8 @@ async def store_bulk(
     results = await context.engine.store_many(
         context.namespace_of(body), memories, idempotency_key=key
     )
-    return JsonAnswer(wire.stored_many(results))
+    _log_failures(results)
+    return JsonAnswer(wire.stored_many(results, details=context.visit.sees_details))
 
 
 @router.post(
@@ -144,6 +151,14 @@ async def _delete_picked(
     return await delete_picked(
         engine, namespace, picked, key=key, dry_run=body.dry_run, purge=body.purge
     )
+
+
+def _log_failures(results: Sequence[Stored | errors.SfmError]) -> None:
+    """Tell of what backends could not do, once for all items: the answer may not say why."""
+    failures = [one for one in results if isinstance(one, errors.BackendError)]
+    if failures:
+        first = failures[0]
+        log.warning("POST /store_bulk: %d items: %s: %s", len(failures), first.code, first)
 
 
 def _refuse_to_pick(body: requests.DeleteManyRequest) -> None:
