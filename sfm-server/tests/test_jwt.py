@@ -329,6 +329,27 @@ class TestPublishedKeys:
                 await caller_of(known, sign())
         assert publisher.asked == 1
 
+    @pytest.mark.parametrize("status", [200, 404, 500])
+    async def test_the_log_shows_no_password_of_where_they_cannot_be_had(
+        self,
+        publisher: Publisher,
+        clock: ManualClock,
+        caplog: pytest.LogCaptureFixture,
+        status: int,
+    ) -> None:
+        publisher.status, publisher.content = status, b"not a key in sight"
+        known = authority(publisher.url.replace("://", "://svc:canary@"), clock)
+        with pytest.raises(UnavailableError):
+            await caller_of(known, sign())
+        ours = "\n".join(one.getMessage() for one in caplog.records if "sfm_" in one.name)
+        assert "cannot be fetched" in ours
+        assert "canary" not in ours
+
+
+def test_a_malformed_url_of_keys_is_refused_at_the_start(clock: ManualClock) -> None:
+    with pytest.raises(ConfigurationError, match="SFM_JWT_KEYS"):
+        authority("https://svc:canary@[x/jwks", clock)
+
 
 @pytest.fixture
 def settings(tmp_path: Path, keys: Path) -> Settings:

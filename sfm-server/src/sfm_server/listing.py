@@ -11,7 +11,7 @@ from sfm_core.handling import OfferedHandler
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.registry import Registration
 from sfm_server.loading import LoadedSettings
-from sfm_server.masking import HIDDEN, mask, show_option
+from sfm_server.masking import HIDDEN, mask, mask_all, show_option
 from sfm_server.settings import PLUGIN_PREFIX, Settings, variable_of
 
 
@@ -93,5 +93,5 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ",".join(mask(str(part)) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # a tuple of any setting
+        return mask_all([str(part) for part in value])  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # a tuple of any setting
     return mask(str(value))

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from urllib.parse import unquote
 
-_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^?#\s]*@")
-_SECRET_OPTION = re.compile(r"(?i)([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&]*")
 _SECRET_NAME = re.compile(r"PASS|KEY|TOKEN|SECRET")
+_SECRET_OPTION = re.compile(r"(?i)(?:pass|pwd|key|token|secret|credential|signature)[^=?&;#]*=")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://)?")
+_USER = re.compile(r"[A-Za-z0-9._~%-]*(?=:)")
+_HOST = r"(?:\[[0-9A-Za-z:.%]+\]|[\w.%*-]*)(?::\d*)?"
+_HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*(?=[/?#]|$)")
+_OPTION = re.compile(r"[^?&;#\s]+")
 HIDDEN = "********"
 """Stands where a secret was."""
 
@@ -28,6 +34,43 @@ def show_option(name: str, value: str, *, known: bool = True) -> str:
 
 
 def mask(text: str) -> str:
-    """Return a text with the passwords and keys inside its URLs hidden."""
-    hidden = _PASSWORD.sub(rf"\1:{HIDDEN}@", text)
-    return _SECRET_OPTION.sub(rf"\1{HIDDEN}", hidden)
+    """Return a URL without passwords and keys; what may hold one and is no clean URL, hidden.
+
+    Nobody escapes a password before it is known that it must be, so whatever stands before
+    the last `@`, or after the name of something secret, is taken for a part of one.
+
+    Args:
+        text: A URL, or any other value.
+
+    Returns:
+        The text for a listing or a log.
+    """
+    begin = _SCHEME.match(text)
+    open_part = text[: _secret_at(text)]
+    hidden = text[len(open_part) :]
+    if begin is None:
+        return HIDDEN if hidden or "@" in text else text
+    credentials, at, place = open_part[begin.end() :].rpartition("@")
+    has_host = begin[0].endswith("//")
+    if "@" in hidden or (has_host and not _HOSTS.match(place)):
+        return HIDDEN
+    user = _USER.match(credentials) if has_host else None
+    who = f"{user[0]}:{HIDDEN}@" if user else f"{HIDDEN}@"
+    return f"{begin[0]}{who if at else ''}{place}{HIDDEN if hidden else ''}"
+
+
+def mask_all(texts: Sequence[str]) -> str:
+    """Return values of one variable, with commas; hidden where one may be a part of a secret."""
+    shown = [mask(text) for text in texts]
+    return HIDDEN if HIDDEN in shown else ",".join(shown)
+
+
+def _secret_at(text: str) -> int:
+    """Return where the value of the first secret option begins; the end where there is none."""
+    if not _SECRET_OPTION.search(unquote(text)):
+        return len(text)
+    for option in _OPTION.finditer(text):
+        if _SECRET_OPTION.search(unquote(option[0])):
+            name, equals, _ = option[0].partition("=")
+            return option.start() + (len(name) + 1 if equals else 0)
+    return 0

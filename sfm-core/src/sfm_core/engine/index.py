@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
+from typing import Final
 
 from sfm_core.engine.catalog import CollectionRecord, Role
 from sfm_core.protocols.embedder import Embedder, Fingerprint
 from sfm_core.protocols.vector import Collection
 from sfm_core.text.analysis import Analyzer
 from sfm_core.text.composing import TextRule
+
+_QUERY: Final = re.compile(r"[?#]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,10 @@ def collection_for(fingerprint: Fingerprint, rule: TextRule) -> Collection:
 
 def without_credentials(url: str) -> str:
     """Return a URL without the user and the password it may carry."""
-    parts = urlsplit(url)
-    _, at, place = parts.netloc.rpartition("@")
-    return parts._replace(netloc=place).geturl() if at else url
+    # Not taken apart as a URL: not every one that a backend takes has a host after two slashes,
+    # and a password may hold what stands for the end of one.
+    query = _QUERY.search(url)
+    end = query.start() if query else len(url)
+    begin, at, place = url[:end].rpartition("@")
+    slashes = "//" if "://" in begin else ""
+    return f"{begin.partition(':')[0]}:{slashes}{place}{url[end:]}" if at else url

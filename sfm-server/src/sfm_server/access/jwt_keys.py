@@ -15,6 +15,7 @@ from jwt.exceptions import PyJWTError
 
 from sfm_core.clock import Clock
 from sfm_core.errors import ConfigurationError
+from sfm_server.masking import mask
 from sfm_server.problems import UnavailableError
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Keys:
             answer.raise_for_status()
             self._keys = _keys(answer.content)
         except (TimeoutError, httpx.HTTPError, ValueError) as error:
-            log.warning("the keys at %s cannot be fetched: %s", url, str(error) or "no answer")
+            log.warning("the keys at %s cannot be fetched: %s", mask(url), _why(error))
             if self._fetched_at is None:
                 raise UnavailableError(
                     "The keys of tokens cannot be fetched.", remedy="Try again."
@@ -121,6 +122,13 @@ class Keys:
             ) from error
 
 
+def _why(error: Exception) -> str:
+    """Say what went wrong without the words of the client, which may name the URL."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"the answer has the status {error.response.status_code}"
+    return type(error).__name__ if isinstance(error, httpx.HTTPError) else str(error) or "no answer"
+
+
 def _keys(content: bytes) -> list[PyJWK]:
     """Understand a JWKS, leaving out keys that are secrets, since nobody may publish those."""
     if len(content) > _MAX_BYTES:
@@ -136,7 +144,16 @@ def _keys(content: bytes) -> list[PyJWK]:
 
 
 def _refuse_plain(url: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        # Its message may quote a password.
+        raise ConfigurationError(
+            "SFM_JWT_KEYS is a malformed URL.",
+            setting="SFM_JWT_KEYS",
+            remedy="Use https://host/path, or a file.",
+        ) from None
     if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
         raise ConfigurationError(
             "SFM_JWT_KEYS is no https:// URL, so anybody on the way could exchange the keys.",
