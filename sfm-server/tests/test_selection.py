@@ -18,12 +18,16 @@ from sfm_core.registry import SECURE, BackendContext, Register
 from sfm_core.settings import Slots
 from sfm_server.app import create_app
 from sfm_server.assembly import open_memory
+from sfm_server.consuming.assembly import chosen_handlers
 from sfm_server.loading import load_settings
 from sfm_server.modes import BUILT_IN, built_in
 from sfm_server.selection import Selection, select
+from sfm_server.truths import other_truths
 
 MODES = ["embedded", "test", "development", "evented_enterprise", "cloud_managed"]
 SLOTS = Slots(kv="memory:", vector="memory:", graph="memory:", cache="edge:", embedder="hashing:")
+
+EVENTFUL = {"MEMORY_MODE": "test", "EVENTING_ENABLED": "true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,3 +268,26 @@ class TestSecureMode:
         assert [record.levelname for record in caplog.records if "TOKEN" in record.message] == [
             "ERROR"
         ]
+
+
+@pytest.mark.parametrize("port", ["KV", "VECTOR", "GRAPH", "CACHE", "EMBEDDER", "EVENTS"])
+@pytest.mark.parametrize("url", ["redis://u:hush@[x", "sqlite://[", "redis://[hush]/0"])
+def test_a_malformed_url_is_one_line_that_names_the_variable(port: str, url: str) -> None:
+    variable = f"SFM_{port}_URL"
+    with pytest.raises(ConfigurationError) as caught:
+        chosen({**EVENTFUL, variable: url}).require_backends()
+    assert caught.value.setting == variable
+    assert variable in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_malformed_url_of_a_former_truth_is_one_line_that_names_the_variable() -> None:
+    selection = chosen({"SFM_FORMER_KV_URLS": "sqlite:a.db,redis://[x"})
+    with pytest.raises(ConfigurationError, match="SFM_FORMER_KV_URLS"):
+        other_truths(selection)
+
+
+def test_a_malformed_url_of_a_handler_is_one_line_that_names_the_variable() -> None:
+    selection = chosen({"MEMORY_MODE": "test", "SFM_CONSUMER_HANDLERS": "webhook+https://[x"})
+    with pytest.raises(ConfigurationError, match="SFM_CONSUMER_HANDLERS"):
+        chosen_handlers(selection)

@@ -68,6 +68,10 @@ def test_the_environment_wins_over_the_file_and_the_command_line_over_both(tmp_p
         ("SFM_INDEX_WAIT_SECONDS", "-1"),
         ("SFM_TEXT_CONTEXT_WEIGHTS", "1,x"),
         ("SFM_LOG_LEVEL", "loud"),
+        ("SOMA_API_TOKEN", "token\n"),
+        ("SOMA_API_TOKEN", " token"),
+        ("SOMA_API_TOKEN", "to\nken"),
+        ("SOMA_API_TOKEN", " "),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_variable(variable: str, value: str) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from sfm_core.errors import ConfigurationError, PluginError
+from sfm_core.model.urls import scheme_of
 from sfm_core.protocols.handler import EventHandler
 from sfm_core.registry import (
     NO_OPTIONS,
@@ -170,9 +170,9 @@ class Handlers:
         Raises:
             PluginError: There is none, but not every installed plugin is
                 usable: the message says which are not, and why.
-            ConfigurationError: No plugin offers the scheme.
+            ConfigurationError: The URL is malformed, or no plugin offers the scheme.
         """
-        scheme = urlsplit(url).scheme
+        scheme = scheme_of(url, "SFM_CONSUMER_HANDLERS")
         offered = self._offered.get(scheme)
         if offered is not None:
             return offered

@@ -9,10 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, Protocol, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
 
 from sfm_core.clock import Clock, SystemClock
 from sfm_core.errors import ConfigurationError, PluginError
+from sfm_core.model.urls import scheme_of
 from sfm_core.protocols.cache import Cache
 from sfm_core.protocols.embedder import Embedder
 from sfm_core.protocols.events import EventSink
@@ -322,9 +322,10 @@ class Registry:
         Raises:
             PluginError: The plugin that has, or may have, the scheme is in
                 quarantine or disabled; the message says which and why.
-            ConfigurationError: No plugin offers the scheme on this port.
+            ConfigurationError: The URL is malformed, or no plugin offers the scheme
+                on this port.
         """
-        scheme = urlsplit(url).scheme
+        scheme = scheme_of(url, f"SFM_{port.upper()}_URL")
         registration = self._registrations.get((port, scheme))
         if registration is None:
             raise self._not_found(port, scheme)

@@ -15,6 +15,7 @@ from sfm_core.engine.copying import Progress
 from sfm_core.engine.lineage import Decision
 from sfm_core.engine.opening import BackendMaker
 from sfm_core.errors import ConfigurationError
+from sfm_core.model.urls import scheme_of
 from sfm_core.registry import FLEETING, BackendContext, PortName
 from sfm_core.resilience import Policy
 from sfm_server.masking import mask
@@ -139,6 +140,7 @@ def other_truths(selection: Selection) -> list[TruthUrl]:
     context = _lenient(selection.context())
     former = list(selection.settings.former_kv_urls)
     for url in former:
+        scheme_of(url, "SFM_FORMER_KV_URLS")
         selection.registry.find(PortName.KV, url)
     modes = [one.mode.slots.kv for one in selection.plugins.modes if one.mode.lasting]
     found = [*former, *(url for url in modes if _is_set_up(selection, url, context))]

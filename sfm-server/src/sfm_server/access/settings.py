@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 from sfm_server.setting_kinds import MODEL, Names, split
 
@@ -13,12 +14,22 @@ from sfm_server.setting_kinds import MODEL, Names, split
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
 
 
+def _sendable(token: SecretStr) -> SecretStr:
+    """Refuse a token that no request can carry: what is around it is lost on the way."""
+    text = token.get_secret_value()
+    if text != text.strip() or not text.isprintable():
+        raise PydanticCustomError(
+            "token", "it begins or ends with white space, or has a line break in it"
+        )
+    return token
+
+
 class AccessSettings(BaseModel):
     """Who may use the API."""
 
     model_config = MODEL
 
-    api_token: SecretStr | None = Field(
+    api_token: Annotated[SecretStr, AfterValidator(_sendable)] | None = Field(
         default=None,
         validation_alias="SOMA_API_TOKEN",
         min_length=1,

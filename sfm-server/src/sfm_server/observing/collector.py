@@ -98,8 +98,8 @@ class _Looking:
 
 
 async def _reached(endpoint: str) -> bool:
-    parts = urlsplit(endpoint)
     try:
+        parts = urlsplit(endpoint)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         async with asyncio.timeout(PATIENCE.total_seconds()):
             _, writer = await asyncio.open_connection(parts.hostname or "", port)
