@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import resource
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator
@@ -13,8 +19,16 @@ from pathlib import Path
 
 import pytest
 
-from sfm_core.errors import NotFoundError
-from sfm_server.export_folder import Replacement, open_to_read
+from sfm_core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    NotFoundError,
+    ReadOnlyStorageError,
+    SfmError,
+    StorageFullError,
+)
+from sfm_server.export_folder import Replacement, check_folder, open_to_read, read_block
+from sfm_server.partials import remove_all_abandoned
 from sfm_server.problems import ForbiddenPathError
 
 SECRET = b"nobody may read this"
@@ -228,3 +242,110 @@ def test_what_was_never_finished_leaves_nothing(folder: Path) -> None:
     target.file.write(b"half")
     target.close()
     assert [one.name for one in folder.iterdir()] == ["sub"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from sfm_server.export_folder import Replacement
+target = Replacement(Path(sys.argv[1]), sys.argv[2])
+target.write(b"a secret, for a good part")
+target.file.flush()
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def abandoned(folder: Path) -> Path:
+    """What is left of an export whose process was killed."""
+    command = [sys.executable, "-c", WRITER, str(folder), "sub/killed"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        assert writer.stdout.readline() == b"begun\n"
+        [left] = (folder / "sub").glob(".*.partial")
+        writer.send_signal(signal.SIGKILL)
+    assert b"secret" in left.read_bytes()
+    return left
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_file(folder: Path, abandoned: Path) -> None:
+    write(folder, "sub/next")
+    assert not abandoned.exists()
+    assert sorted(one.name for one in (folder / "sub").iterdir()) == ["next", "plain"]
+
+
+def test_what_killed_writers_left_goes_from_all_folders(folder: Path, abandoned: Path) -> None:
+    remove_all_abandoned(folder)
+    assert not abandoned.exists()
+
+
+def test_what_somebody_is_writing_stays(folder: Path) -> None:
+    target = Replacement(folder, "one")
+    target.write(b"first")
+    write(folder, "two")
+    remove_all_abandoned(folder)
+    target.finish()
+    target.close()
+    assert read(folder, "one") == b"first"
+
+
+def test_what_only_looks_abandoned_stays(folder: Path) -> None:
+    (folder / ".mine.partial").write_bytes(b"mine")
+    (folder / f".{'0' * 16}.partial").mkdir()
+    remove_all_abandoned(folder)
+    assert len(list(folder.glob(".*"))) == 2
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_file_in_place_of_the_folder_is_told_at_the_start_and_to_who_asks(
+    folder: Path, below: str
+) -> None:
+    wrong = folder / "sub" / "plain" / below
+    with pytest.raises(ConfigurationError, match="SFM_EXPORT_FOLDER"):
+        check_folder(wrong)
+    for use in (read, write):
+        with pytest.raises(ForbiddenPathError, match="no export folder"):
+            use(wrong, "one")
+
+
+def test_a_folder_that_is_not_there_yet_is_none_to_complain_of(folder: Path) -> None:
+    check_folder(folder / "later")
+    check_folder(None)
+
+
+def test_without_files_to_open_it_is_not_a_fault_of_the_server(folder: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(BackendUnavailableError):
+            write(folder, "one")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+class Broken(io.BytesIO):
+    """A file on a disk that fails with an error of the system."""
+
+    code = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise OSError(self.code, os.strerror(self.code), size)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (errno.EIO, BackendUnavailableError),
+        (errno.ESTALE, BackendUnavailableError),
+        (errno.EMFILE, BackendUnavailableError),
+        (errno.EROFS, ReadOnlyStorageError),
+        (errno.EPERM, ReadOnlyStorageError),
+        (errno.ENOSPC, StorageFullError),
+    ],
+)
+def test_every_error_of_the_disk_has_a_name(code: int, told: type[SfmError]) -> None:
+    file = Broken()
+    file.code = code
+    with pytest.raises(told):
+        read_block(file, 1)

@@ -11,6 +11,8 @@ import httpx
 import pytest
 import zstandard
 
+from sfm_core.errors import ConfigurationError
+from sfm_server.app import MemoryApp
 from sfm_server.settings import Settings
 
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -192,3 +194,30 @@ async def test_all_or_nothing_happens_once_for_a_key(api: httpx.AsyncClient) -> 
         assert answer.json()["imported"] == 1
         await api.post("/store", json={"coord": "1", "payload": {"n": 2}})
     assert (await api.get("/memories/1")).json()["payload"] == {"n": 2}
+
+
+async def test_what_a_killed_server_left_of_an_export_goes_at_the_next_start(
+    app: MemoryApp, tmp_path: Path
+) -> None:
+    left = tmp_path / "exports" / "below" / f".{'0a' * 8}.partial"
+    left.parent.mkdir(parents=True)
+    left.write_text("half of a memory")
+    async with app.router.lifespan_context(app):
+        assert not left.exists()
+
+
+async def test_a_file_in_place_of_the_export_folder_is_told_at_the_start(
+    app: MemoryApp, tmp_path: Path
+) -> None:
+    (tmp_path / "exports").write_text("")
+    with pytest.raises(ConfigurationError, match="SFM_EXPORT_FOLDER"):
+        async with app.router.lifespan_context(app):
+            pass
+
+
+async def test_a_folder_that_becomes_a_file_is_no_fault_of_the_server(
+    filled: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    (tmp_path / "exports").write_text("")
+    answer = await filled.post("/export_memories", json={"path": "a"})
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:sfm:error:forbidden-path")

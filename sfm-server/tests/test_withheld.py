@@ -80,8 +80,8 @@ async def test_who_looks_after_the_server_is_told_why_items_were_left_out(
 async def test_a_tenant_hears_of_an_item_that_is_not_acceptable(
     api: httpx.AsyncClient, tenant: dict[str, str]
 ) -> None:
-    items = {"items": [{"coord": "1", "payload": {}, "expected_version": 7}]}
-    answer = await api.post("/store_bulk", json=items, headers=tenant)
+    item = {"coord": "1", "payload": {"n": 1}, "expected_version": 7}
+    answer = await api.post("/store_bulk", json={"items": [item]}, headers=tenant)
     assert "7" in answer.json()["errors"][0]["message"]
 
 

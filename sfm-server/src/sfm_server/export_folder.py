@@ -8,20 +8,47 @@ its use leads nowhere. Only plain files that have one name are read or replaced.
 from __future__ import annotations
 
 import errno
+import logging
 import os
-import secrets
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from sfm_core.errors import NotFoundError, StorageFullError
+from sfm_core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    NotFoundError,
+    ReadOnlyStorageError,
+    StorageFullError,
+)
+from sfm_server import partials
 from sfm_server.problems import ForbiddenPathError
+
+log = logging.getLogger(__name__)
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SETTING = "SFM_EXPORT_FOLDER"
+_SCHEME = "file"
+
+
+def check_folder(folder: Path | None) -> None:
+    """See that the export folder can be one; this blocks.
+
+    Args:
+        folder: The export folder, if there is one. It is made with the first file.
+
+    Raises:
+        ConfigurationError: Something else than a folder is there.
+    """
+    if folder is not None and not _may_be_folder(folder):
+        raise ConfigurationError(
+            f"{_SETTING} names something else than a folder: {folder}.",
+            setting=_SETTING,
+            remedy="Name a folder; one that is not there is made.",
+        )
 
 
 class Replacement:
@@ -41,14 +68,17 @@ class Replacement:
         Raises:
             ForbiddenPathError: There is no export folder, the path leads out of
                 it, or something else than a plain file is there.
+            ReadOnlyStorageError: The folder takes no files.
+            StorageFullError: There is no room for one.
+            BackendUnavailableError: Its disk does not do what it should.
         """
         parts = _parts(folder, path)
         self._name = parts[-1]
-        self._partial = f".{secrets.token_hex(8)}.partial"
         self._folder = _walk(folder, parts[:-1], make=True)
         try:
             self._refuse_what_is_no_file()
-            handle = os.open(self._partial, _WRITE, 0o600, dir_fd=self._folder)
+            partials.remove_abandoned(self._folder)
+            self._partial, handle = partials.begin(self._folder)
         except OSError as error:
             os.close(self._folder)
             _refuse(error)
@@ -65,6 +95,8 @@ class Replacement:
 
         Raises:
             StorageFullError: There is no room for it.
+            ReadOnlyStorageError: The folder takes no files any more.
+            BackendUnavailableError: Its disk does not do what it should.
         """
         try:
             self.file.write(block)
@@ -77,6 +109,8 @@ class Replacement:
         Raises:
             ForbiddenPathError: Something else than a plain file is there.
             StorageFullError: There is no room for all of it.
+            ReadOnlyStorageError: The folder takes no files any more.
+            BackendUnavailableError: Its disk does not do what it should.
         """
         try:
             self.file.flush()
@@ -94,9 +128,13 @@ class Replacement:
         # It writes what is left, of a file that was given up: whatever hinders it was told.
         with suppress(OSError):
             self.file.close()
-        with suppress(FileNotFoundError):
-            os.unlink(self._partial, dir_fd=self._folder)
-        os.close(self._folder)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(self._partial, dir_fd=self._folder)
+        except OSError as error:
+            log.warning("%s stays in the export folder: %s", self._partial, error.strerror)
+        finally:
+            os.close(self._folder)
 
     def _refuse_what_is_no_file(self) -> None:
         try:
@@ -122,6 +160,7 @@ def open_to_read(folder: Path | None, path: str) -> BinaryIO:
         ForbiddenPathError: There is no export folder, the path leads out of
             it, or it is no plain file.
         NotFoundError: There is no such file, or it may not be read.
+        BackendUnavailableError: Its disk does not do what it should.
     """
     parts = _parts(folder, path)
     with _opened(folder, parts[:-1]) as parent:
@@ -135,6 +174,25 @@ def open_to_read(folder: Path | None, path: str) -> BinaryIO:
         os.close(handle)
         raise
     return os.fdopen(handle, "rb")
+
+
+def read_block(file: BinaryIO, size: int) -> bytes:
+    """Read on in a file of the export folder; this blocks.
+
+    Args:
+        file: The open file.
+        size: The most bytes to read.
+
+    Returns:
+        What comes next; nothing at the end.
+
+    Raises:
+        BackendUnavailableError: Its disk does not do what it should.
+    """
+    try:
+        return file.read(size)
+    except OSError as error:
+        _refuse(error)
 
 
 def _parts(folder: Path | None, path: str) -> list[str]:
@@ -157,6 +215,16 @@ def _parts(folder: Path | None, path: str) -> list[str]:
     return parts
 
 
+def _may_be_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except NotADirectoryError:
+        return False
+    except OSError:
+        # It can be made or mounted later, and until then whoever names a file in it is told.
+        return True
+
+
 @contextmanager
 def _opened(folder: Path | None, parts: list[str]) -> Generator[int]:
     handle = _walk(folder, parts, make=False)
@@ -174,6 +242,12 @@ def _walk(folder: Path | None, parts: list[str], *, make: bool) -> int:
             folder.mkdir(parents=True, exist_ok=True)
         # Where the export folder itself is, an operator has said, who may use links.
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileExistsError, NotADirectoryError) as error:
+        log.error("%s names something else than a folder: %s", _SETTING, folder)  # noqa: TRY400
+        raise ForbiddenPathError(
+            "There is no export folder, but something else in its place.",
+            remedy=f"Have {_SETTING} name a folder.",
+        ) from error
     except OSError as error:
         _refuse(error)
     for part in parts:
@@ -210,10 +284,20 @@ def _refuse(error: OSError) -> NoReturn:
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         raise StorageFullError(
             "There is no room left in the export folder; the file was not written.",
-            backend="file",
+            backend=_SCHEME,
             remedy="Free space on its disk, or stream the lines instead.",
         ) from error
-    raise error
+    if error.errno in {errno.EROFS, errno.EPERM}:
+        raise ReadOnlyStorageError(
+            "The export folder takes no files; none was written.",
+            backend=_SCHEME,
+            remedy="Have it be writable for the server, or stream the lines instead.",
+        ) from error
+    raise BackendUnavailableError(
+        f"The export folder cannot be used just now: {error.strerror or error}.",
+        backend=_SCHEME,
+        remedy="See what its disk, or the limit of open files, is like; or stream the lines.",
+    ) from error
 
 
 def _outside() -> ForbiddenPathError:

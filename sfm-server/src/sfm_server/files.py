@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sfm_server.export_folder import Replacement, open_to_read
+from sfm_server.export_folder import Replacement, open_to_read, read_block
 
 ResultT = TypeVar("ResultT")
 _CHUNK = 256 * 1024
@@ -41,6 +41,8 @@ class FileWorker:
         Raises:
             ForbiddenPathError: The path may not be written to.
             StorageFullError: There is no room for it; what was there stays.
+            ReadOnlyStorageError: The folder takes no files.
+            BackendUnavailableError: Its disk does not do what it should; what was there stays.
         """
         target = await self.run(lambda: Replacement(folder, path))
         try:
@@ -63,10 +65,11 @@ class FileWorker:
         Raises:
             ForbiddenPathError: The path may not be read.
             NotFoundError: There is no such file.
+            BackendUnavailableError: Its disk does not do what it should.
         """
         file = await self.run(partial(open_to_read, folder, path))
         try:
-            while chunk := await self.run(partial(file.read, _CHUNK)):
+            while chunk := await self.run(partial(read_block, file, _CHUNK)):
                 yield chunk
         finally:
             await self.run(file.close)

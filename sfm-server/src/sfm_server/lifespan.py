@@ -17,9 +17,11 @@ import msgspec
 from sfm_core.plugins import PluginState
 from sfm_server.assembly import open_memory
 from sfm_server.closing import heard_in
+from sfm_server.export_folder import check_folder
 from sfm_server.files import FileWorker
 from sfm_server.limiting.counting import counting_in
 from sfm_server.observing.collector import traced
+from sfm_server.partials import remove_all_abandoned
 from sfm_server.selection import Selection
 from sfm_server.settings import Settings
 
@@ -55,6 +57,7 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
             await stack.enter_async_context(tracing)
         files = FileWorker()
         stack.callback(files.close)
+        await files.run(lambda: _look_after_exports(settings.export_folder))
         await stack.enter_async_context(app.state.authority.watching())
         memory = await stack.enter_async_context(
             open_memory(
@@ -84,6 +87,12 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
         _stop_with_the_parent(stack)
         yield
     log.info("the memory is closed")
+
+
+def _look_after_exports(folder: Path | None) -> None:
+    check_folder(folder)
+    if folder is not None:
+        remove_all_abandoned(folder)
 
 
 def _warn_if_open(selection: Selection) -> None:
