@@ -66,6 +66,22 @@ def test_opening_is_logged_with_the_last_failure(
     assert "Connection refused." in caplog.text
 
 
+async def test_an_outage_is_warned_of_once_however_often_it_is_tried(
+    breaker: Breaker, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "sfm_core.resilience"):
+        fail(breaker, 3)
+        for _ in range(5):
+            await clock.advance(REST)
+            fail(breaker, 1)
+        await clock.advance(REST)
+        breaker.succeeded(breaker.admit())
+        fail(breaker, 3)
+
+    said = [record.getMessage().split(" and ")[0] for record in caplog.records]
+    assert said == ["acme failed 3 times in a row", "acme answers again.", said[0]]
+
+
 async def test_after_its_rest_one_call_is_the_probe(breaker: Breaker, clock: ManualClock) -> None:
     fail(breaker, 3)
     await clock.advance(REST)

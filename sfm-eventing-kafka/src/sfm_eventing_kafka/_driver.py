@@ -16,6 +16,7 @@ from aiokafka.conn import create_conn  # pyright: ignore[reportUnknownVariableTy
 from aiokafka.errors import KafkaError, ProducerClosed
 from aiokafka.partitioner import DefaultPartitioner
 
+from sfm_eventing_kafka._log import quieten
 from sfm_eventing_kafka._record import Header, Record
 from sfm_eventing_kafka.options import Compression
 from sfm_eventing_kafka.settings import KafkaSettings
@@ -195,6 +196,7 @@ def append(batch: Batch, record: Record) -> bool:
 
 def connecting(settings: KafkaSettings, tls: SSLContext | None) -> dict[str, object]:
     """Return what every client of the driver is told about the brokers."""
+    quieten()
     options: dict[str, object] = {
         "bootstrap_servers": list(settings.servers),
         "client_id": "somafractalmemory",

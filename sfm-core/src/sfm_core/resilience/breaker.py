@@ -104,7 +104,9 @@ class Breaker:
         if probed or self._failures >= self._policy.failures_to_open:
             self._opened_at = self._clock.monotonic()
             self._enter(BreakerState.OPEN)
-            _logger.warning(
+            # One warning for each outage: a probe that fails says nothing new.
+            _logger.log(
+                logging.DEBUG if probed else logging.WARNING,
                 "%s failed %d times in a row and is left alone for %g s. The last time: %s",
                 self._scheme,
                 self._failures,
