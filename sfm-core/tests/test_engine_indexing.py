@@ -284,8 +284,10 @@ async def test_a_build_that_was_interrupted_is_gone_on_with_at_the_next_start(
     faults.vector.fail("upsert", times=None)
     async with house.open(faults=faults, settled=False) as engine:
         assert await found(engine, "whale", 20) == []
+        assert engine.incomplete
     async with house.open() as engine:
         assert len(await found(engine, "whale", 20)) == 20
+        assert not engine.incomplete
 
 
 async def test_a_truth_written_by_a_newer_release_is_refused(house: House) -> None:

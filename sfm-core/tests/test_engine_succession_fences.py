@@ -218,6 +218,24 @@ async def test_a_lock_outlives_a_lost_reply(town: Town) -> None:
         await lock.ensure()
 
 
+async def test_a_lock_is_free_though_it_was_taken_only_as_nobody_wanted_it_any_more(
+    town: Town,
+) -> None:
+    gate = town.faults["a"].hold_reply("commit")
+
+    async def hold(kv: KeyValueStore) -> None:
+        async with locked(kv, town.clock, "one", "name", lease=LEASE):
+            await town.clock.sleep(LEASE)
+
+    async with town.maker().kv("a:") as kv, town.kv("a") as behind:
+        holding = asyncio.create_task(hold(kv))
+        await gate.reached()
+        holding.cancel()
+        gate.open()
+        await asyncio.wait({holding})
+        assert await behind.get_many(SYSTEM_NAMESPACE, [b"lock/name"]) == [None]
+
+
 async def test_a_lock_that_another_process_took_is_noticed(town: Town) -> None:
     async with (
         town.maker().kv("a:") as kv,

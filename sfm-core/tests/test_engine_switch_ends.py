@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 
 import pytest
-from engine_house import NS, Faults, at, found, new, open_house
+from engine_house import (
+    NS,
+    Faults,
+    House,
+    at,
+    eventually,
+    found,
+    let_others_work,
+    new,
+    open_house,
+)
 
+from sfm_core.engine.catalog import read_catalog
 from sfm_core.errors import BackendUnavailableError
 from sfm_core.testing.faults import FaultPlan
 
@@ -61,3 +73,61 @@ async def test_a_switch_that_ends_at_any_call_is_gone_on_with(
             await house.sweep(LONG)
             assert (await engine.check()).consistent
             await house.nothing_waits(sweeping=True)
+
+
+@pytest.mark.parametrize("nth", range(1, 9))
+async def test_what_is_cut_short_at_any_commit_leaves_no_build_to_a_process_that_is_gone(
+    nth: int,
+) -> None:
+    async with open_house() as house:
+        async with house.open() as engine:
+            await engine.store(NS, new(at(1), "a whale"))
+        await _cut_short(house, nth)
+        assert await _built_by(house) == []
+        async with house.open(embedder="small") as engine:
+            assert await found(engine, "whale") == [at(1)]
+
+
+async def test_an_engine_that_gives_a_build_back_at_its_end_takes_it_up_no_more() -> None:
+    async with open_house() as house:
+        async with house.open() as engine:
+            await engine.store(NS, new(at(1), "a whale"))
+        faults = Faults()
+        faults.other.hold("embed", times=None)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                house.open(embedder="small", faults=faults, settled=False)
+            )
+            await eventually(lambda: faults.other.calls["embed"] > 0)
+            gate = faults.kv.hold_reply("commit")
+            ending = asyncio.create_task(stack.pop_all().aclose())
+        await gate.reached()
+        await house.clock.advance(house.interval)
+        await let_others_work()
+        gate.open()
+        await ending
+        assert await _built_by(house) == []
+
+
+async def _built_by(house: House) -> list[str]:
+    return [r.builder for r in (await read_catalog(house.kv)).active if r.builder]
+
+
+async def _switch(house: House, faults: Faults, nth: int) -> None:
+    """Begin with another collection, and end."""
+    async with house.open(embedder="small", faults=faults, settled=False):
+        await eventually(lambda: faults.kv.calls["commit"] >= nth)
+        await let_others_work()
+
+
+async def _cut_short(house: House, nth: int) -> None:
+    """End a switch while it waits for the reply to a commit that has happened."""
+    faults = Faults()
+    gate = faults.kv.hold_reply("commit", nth=nth)
+    switching = asyncio.create_task(_switch(house, faults, nth))
+    await gate.reached()
+    switching.cancel()
+    await let_others_work()
+    gate.open()
+    with suppress(asyncio.CancelledError):
+        await switching

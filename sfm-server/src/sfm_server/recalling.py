@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from msgspec import UnsetType
@@ -16,7 +16,7 @@ from sfm_core.model.query import Recalled, RecallQuery
 from sfm_core.model.why_not import WhyNot
 from sfm_server.freshness import is_stale
 from sfm_server.schemas.recall import AskedWhyNot, ScoredMemory, WhyNotAnswer
-from sfm_server.schemas.values import LeftOut, unasked
+from sfm_server.schemas.values import Incomplete, LeftOut, unasked
 
 _WAIT_SHARE = 0.5
 """Part of the deadline in which writes are waited for; the rest is for recalling."""
@@ -55,12 +55,14 @@ class Answered:
     Attributes:
         found: The memories for each query.
         stale: Whether writes that were to be seen may be missing; unset where none were named.
+        incomplete: True where the index that was searched may lack memories; unset otherwise.
         left_out: Searches that were left out; unset without a deadline.
         why_not: What became of the memory that was asked about; unset without one.
     """
 
     found: Sequence[Sequence[Recalled]]
     stale: bool | UnsetType = field(default_factory=unasked)
+    incomplete: Incomplete = field(default_factory=unasked)
     left_out: LeftOut = field(default_factory=unasked)
     why_not: AskedWhyNot = field(default_factory=unasked)
 
@@ -82,15 +84,13 @@ async def answer(
     Raises:
         SfmError: What the engine refuses, or why it cannot answer.
     """
-    if wishes.deadline_ms is not None:
-        return await _in_time(engine, namespace, queries, wishes, wishes.deadline_ms / 1000)
-    stale = await is_stale(engine, wishes.min_position)
-    found = await engine.recall_many(namespace, queries)
-    why_not: AskedWhyNot = unasked()
-    if wishes.why_not is not None:
-        told = await engine.why_not(namespace, queries[0], wishes.why_not)
-        why_not = _why_not(wishes.why_not, told)
-    return Answered(found=found, stale=stale, why_not=why_not)
+    # A build may end meanwhile, or an outdated look at it.
+    before = engine.incomplete
+    if wishes.deadline_ms is None:
+        told = await _in_full(engine, namespace, queries, wishes)
+    else:
+        told = await _in_time(engine, namespace, queries, wishes, wishes.deadline_ms / 1000)
+    return replace(told, incomplete=True) if before or engine.incomplete else told
 
 
 def scored(recalled: Recalled, *, explain: bool) -> ScoredMemory:
@@ -105,6 +105,18 @@ def scored(recalled: Recalled, *, explain: bool) -> ScoredMemory:
         created_at=found.created_at,
         parts=dict(recalled.parts) if explain else None,
     )
+
+
+async def _in_full(
+    engine: MemoryEngine, namespace: str, queries: Sequence[RecallQuery], wishes: Wishes
+) -> Answered:
+    stale = await is_stale(engine, wishes.min_position)
+    found = await engine.recall_many(namespace, queries)
+    why_not: AskedWhyNot = unasked()
+    if wishes.why_not is not None:
+        told = await engine.why_not(namespace, queries[0], wishes.why_not)
+        why_not = _why_not(wishes.why_not, told)
+    return Answered(found=found, stale=stale, why_not=why_not)
 
 
 async def _in_time(

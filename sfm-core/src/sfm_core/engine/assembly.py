@@ -246,9 +246,10 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
         presence=parts.presence,
         left=waking.left,
     )
-    _run(stack, sweeper.run())
     stack.push_async_callback(parts.builder.close)
     stack.push_async_callback(parts.purging.close)
+    # It ends before what it begins.
+    _run(stack, sweeper.run())
     if parts.stores.settings.inline:
         parts.builder.kick()
 

@@ -67,6 +67,15 @@ class View:
         return len(self.followed) > 1
 
     @property
+    def incomplete(self) -> bool:
+        """Whether what is searched may lack memories: it is being built or compared with the truth.
+
+        What another collection finds beside it helps, but it is not complete either.
+        """
+        record = self.catalog.find(self.searched.name)
+        return record is None or not record.complete
+
+    @property
     def rebuilding(self) -> bool:
         """Whether a derived store is being built or compared with the truth."""
         awaited = {Role.SERVING, Role.BUILDING}

@@ -36,6 +36,15 @@ class MemoryEngine(Writing, Erasing, Asking, Relating, Keeping, Telling):
         return self._parts.indexes.view.rebuilding
 
     @property
+    def incomplete(self) -> bool:
+        """Whether recall may miss memories: what it searches is built, or compared with the truth.
+
+        As of the last look at the truth, which is not older than some seconds once
+        something was recalled.
+        """
+        return self._parts.indexes.view.incomplete
+
+    @property
     def superseded_by(self) -> str:
         """Where the truth is that has taken over from this one, as far as is known; "" if none."""
         successor = self._parts.presence.successor

@@ -119,6 +119,8 @@ def recall(
 
     answer = target.run(work)
     show(answer, as_json=target.as_json, text=lambda: results_text(answer))
+    if answer.incomplete is True:
+        click.echo("The index is still being built: memories may be missing.", err=True)
 
 
 @click.command(context_settings=arguments.NEGATIVE_NUMBERS)

@@ -32,6 +32,7 @@ async def recall(body: requests.RecallRequest, context: NamedContext) -> JsonAns
             matches=_payloads(found),
             stale=told.stale,
             left_out=told.left_out,
+            incomplete=told.incomplete,
             explained=[scored(one, explain=True) for one in found] if body.explain else unasked(),
             why_not=told.why_not,
         )
@@ -49,6 +50,7 @@ async def recall_batch(body: requests.RecallBatchRequest, context: NamedContext)
             batches=[_payloads(one) for one in told.found],
             stale=told.stale,
             left_out=told.left_out,
+            incomplete=told.incomplete,
         )
     )
 
@@ -100,5 +102,9 @@ def _results(told: Answered, *, explain: bool) -> ResultsAnswer:
     [found] = told.found
     results = [scored(one, explain=explain) for one in found]
     return ResultsAnswer(
-        results=results, stale=told.stale, left_out=told.left_out, why_not=told.why_not
+        results=results,
+        stale=told.stale,
+        left_out=told.left_out,
+        incomplete=told.incomplete,
+        why_not=told.why_not,
     )

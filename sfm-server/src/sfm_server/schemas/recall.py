@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from msgspec import UnsetType
 from pydantic import GetPydanticSchema
 
-from sfm_server.schemas.values import Json, LeftOut, Stale, TypeName, unasked
+from sfm_server.schemas.values import Incomplete, Json, LeftOut, Stale, TypeName, unasked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +96,8 @@ class MatchesAnswer:
             where it is not given.
         left_out: The searches that were late or have failed, with the reason of each;
             empty where none was. Left out where `deadline_ms` is not given.
+        incomplete: True while the index that was searched is being built or compared with
+            the truth, so that memories may be missing; left out otherwise.
         explained: The memories in the same order, with their scores and the parts of
             these; left out unless asked for with `explain`.
         why_not: What became of the memory that `why_not` names; left out where it is not given.
@@ -104,6 +106,7 @@ class MatchesAnswer:
     matches: list[Json]
     stale: Stale = field(default_factory=unasked)
     left_out: LeftOut = field(default_factory=unasked)
+    incomplete: Incomplete = field(default_factory=unasked)
     explained: Explained = field(default_factory=unasked)
     why_not: AskedWhyNot = field(default_factory=unasked)
 
@@ -118,11 +121,14 @@ class BatchesAnswer:
             where it is not given.
         left_out: The searches that were late or have failed for some query, with the
             reason; empty where none was. Left out where `deadline_ms` is not given.
+        incomplete: True while the index that was searched is being built or compared with
+            the truth, so that memories may be missing; left out otherwise.
     """
 
     batches: list[list[Json]]
     stale: Stale = field(default_factory=unasked)
     left_out: LeftOut = field(default_factory=unasked)
+    incomplete: Incomplete = field(default_factory=unasked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +141,13 @@ class ResultsAnswer:
             where it is not given.
         left_out: The searches that were late or have failed, with the reason of each;
             empty where none was. Left out where `deadline_ms` is not given.
+        incomplete: True while the index that was searched is being built or compared with
+            the truth, so that memories may be missing; left out otherwise.
         why_not: What became of the memory that `why_not` names; left out where it is not given.
     """
 
     results: list[ScoredMemory]
     stale: Stale = field(default_factory=unasked)
     left_out: LeftOut = field(default_factory=unasked)
+    incomplete: Incomplete = field(default_factory=unasked)
     why_not: AskedWhyNot = field(default_factory=unasked)

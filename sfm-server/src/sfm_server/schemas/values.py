@@ -17,6 +17,12 @@ Stale = Annotated[
 ]
 """Whether writes that `min_position` names may be missing still; left out where it is not given."""
 
+Incomplete = Annotated[
+    bool | UnsetType,
+    GetPydanticSchema(lambda _source, schema_of: schema_of(bool)),
+]
+"""True while what was searched is being built or compared with the truth; left out otherwise."""
+
 LeftOut = Annotated[
     Mapping[str, str] | UnsetType,
     GetPydanticSchema(lambda _source, schema_of: schema_of(dict[str, str])),
