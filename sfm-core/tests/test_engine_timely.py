@@ -47,6 +47,18 @@ async def test_what_comes_in_time_is_the_usual_answer(engine: MemoryEngine) -> N
     assert timely.left_out == {}
 
 
+async def test_warming_up_has_the_model_loaded_and_hides_no_failure_of_it(
+    faults: Faults, engine: MemoryEngine
+) -> None:
+    before = faults.embedder.calls["embed"]
+    await engine.warm_up()
+    assert faults.embedder.calls["embed"] == before + 1
+    faults.embedder.fail("embed", times=None)
+    await engine.warm_up()
+    timely = await engine.recall_within(NS, ask("whale"), LONG)
+    assert timely.left_out == {"dense": "backend-unavailable"}
+
+
 async def test_a_late_embedder_leaves_the_words(faults: Faults, engine: MemoryEngine) -> None:
     faults.embedder.hold("embed", times=None)
     timely = await engine.recall_within(NS, ask("whale"), SHORT)

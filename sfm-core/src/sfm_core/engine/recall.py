@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from sfm_core.engine.access import AccessRecorder
@@ -15,8 +16,10 @@ from sfm_core.engine.inputs import (
 )
 from sfm_core.engine.searching import Question, Searching
 from sfm_core.engine.stores import Stores
-from sfm_core.errors import BackendError, InvalidInputError, LimitExceededError
+from sfm_core.errors import BackendError, InvalidInputError, LimitExceededError, SfmError
 from sfm_core.model.query import ARMS, Recalled, RecallQuery
+
+log = logging.getLogger(__name__)
 
 MAX_BATCH = 64
 
@@ -62,6 +65,15 @@ class Recalling:
                 raise result
             answers.append(result)
         return answers
+
+    async def warm_up(self) -> None:
+        """Have an embedder of this process load its model; see `MemoryEngine.warm_up`."""
+        try:
+            embedder = (await self._searching.view()).searched.embedder
+            if not embedder.shared:
+                await embedder.embed(["warm"])
+        except SfmError as error:
+            log.info("the model is not loaded: %s: %s", error.code, error)
 
     async def close(self) -> None:
         """Finish the questions in hand."""

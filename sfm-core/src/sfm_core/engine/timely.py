@@ -122,7 +122,7 @@ class Timely:
             if one.done():
                 one.result()
         raise DeadlineExceededError(
-            f"No search was done within {deadline.total_seconds():g} s.",
+            f"No search was done within {deadline.total_seconds():.3g} s.",
             backend="recall",
             remedy="Allow more time, or see in /health which backend is slow.",
         )

@@ -92,11 +92,18 @@ class LocalClient:
             deadline_ms=question.deadline_ms,
             why_not=None if at is None else Coordinate.parse(at, field="why_not"),
         )
+        if question.deadline_ms is not None:
+            # This process has just begun: opening the memory is not part of the question.
+            await self._engine.warm_up()
         told = await answer(self._engine, self._namespace, [query], wishes)
         [found] = told.found
         results = [scored(one, explain=question.explain) for one in found]
         return ResultsAnswer(
-            results=results, stale=told.stale, left_out=told.left_out, why_not=told.why_not
+            results=results,
+            stale=told.stale,
+            left_out=told.left_out,
+            incomplete=told.incomplete,
+            why_not=told.why_not,
         )
 
     async def get(self, coord: str, *, as_of: str | None = None) -> MemoryAnswer:

@@ -105,6 +105,13 @@ class Asking(Operations):
         """
         return await self._parts.positions.wait_for(positions)
 
+    async def warm_up(self) -> None:
+        """Load the model of an embedder that runs in this process, for which a question would wait.
+
+        Where that fails, the first question that needs the model tells.
+        """
+        await self._parts.recalling.warm_up()
+
     async def recall(self, namespace: str, query: RecallQuery) -> list[Recalled]:
         """Find the memories that answer a query best.
 
