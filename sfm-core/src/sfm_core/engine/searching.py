@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sfm_core.engine.apart import inline_or_apart
 from sfm_core.engine.corrections import Corrections
 from sfm_core.engine.index import Index, WordIndex
 from sfm_core.engine.indexes import Indexes, View
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 CONTEXT_WEIGHT = 0.3
 """What words of the context count beside those of the query."""
+MAX_CHARACTERS_INLINE = 2000
+"""Beyond that, finding the terms of queries takes longer than the event loop may stand still."""
 SPARE = 10
 """Memories hydrated beyond top_k, so that recency and importance can reorder the end."""
 
@@ -147,11 +150,17 @@ class Searching:
         Raises:
             BackendError: The embedder failed.
         """
-        return Cues(
-            vectors=await _embed(questions, view.searched),
-            terms=[_terms(each.query, view.searched.analyzer) for each in questions],
-            filling=_filling(questions, view.filler),
-        )
+        vectors = await _embed(questions, view.searched)
+
+        def words() -> Cues:
+            return Cues(
+                vectors=vectors,
+                terms=[_terms(each.query, view.searched.analyzer) for each in questions],
+                filling=_filling(questions, view.filler),
+            )
+
+        characters = sum(len(each.query.text) + len(each.query.context) for each in questions)
+        return await inline_or_apart(words, cost=characters, limit=MAX_CHARACTERS_INLINE)
 
     async def find(
         self, view: View, questions: Sequence[Question], cues: Cues, places: Sequence[int]
