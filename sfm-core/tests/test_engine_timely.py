@@ -15,8 +15,10 @@ from sfm_core.errors import (
     CorruptDataError,
     DeadlineExceededError,
     InvalidInputError,
+    LimitExceededError,
 )
 from sfm_core.model.query import TimelyAnswer
+from sfm_core.settings import EngineSettings
 
 A, B = at(1), at(2)
 SHORT = timedelta(milliseconds=300)
@@ -82,6 +84,32 @@ async def test_searches_are_answered_though_the_usual_way_is_jammed(
     timely = await engine.recall_within(NS, ask("whale"), SHORT)
     assert coordinates(timely)[0] == A
     assert timely.left_out == {}
+
+
+async def test_many_questions_in_time_are_answered_as_without_a_deadline(
+    engine: MemoryEngine,
+) -> None:
+    queries = [ask(text) for text in ("whale", "apple", "krill") * 50]
+    timely = await engine.recall_many_within(NS, queries, LONG)
+    assert [list(one.found) for one in timely] == await engine.recall_many(NS, queries)
+
+
+async def test_many_questions_share_their_searches_though_they_are_late(
+    faults: Faults, engine: MemoryEngine
+) -> None:
+    faults.embedder.hold("embed", times=None)
+    words = ask("apple", arms=frozenset({"keyword"}))
+    before = faults.vector.calls["search"]
+    timely = await engine.recall_many_within(NS, [ask("whale"), words, ask("krill")], SHORT)
+    assert [coordinates(one) for one in timely] == [[A], [B], [A]]
+    assert [one.left_out for one in timely] == [{"dense": "late"}, {}, {"dense": "late"}]
+    assert faults.vector.calls["search"] == before + 1
+
+
+async def test_a_deadline_is_no_way_around_the_limit_of_one_call(engine: MemoryEngine) -> None:
+    queries = [ask("whale")] * (EngineSettings().limits.max_batch + 1)
+    with pytest.raises(LimitExceededError):
+        await engine.recall_many_within(NS, queries, LONG)
 
 
 async def test_it_is_an_error_if_no_search_comes_in_time(

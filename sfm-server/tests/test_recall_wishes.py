@@ -54,6 +54,15 @@ async def test_where_no_search_is_done_in_time_the_answer_says_so(
     assert set(late) <= {"urn:sfm:error:deadline-exceeded"}
 
 
+@pytest.mark.parametrize("wish", [{}, {"deadline_ms": 3000}])
+async def test_too_many_queries_are_refused_with_a_deadline_as_without_one(
+    whale: httpx.AsyncClient, wish: dict[str, object]
+) -> None:
+    answer = await whale.post("/recall_batch", json={"queries": ["whale"] * 1001, **wish})
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:sfm:error:limit-exceeded"
+
+
 @pytest.mark.parametrize("deadline", [0, -1, 1.5, "1", 10**9])
 async def test_a_deadline_that_is_none_is_refused(
     whale: httpx.AsyncClient, deadline: object

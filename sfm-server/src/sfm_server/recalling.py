@@ -135,15 +135,7 @@ async def _in_time(
     except TimeoutError:
         stale = True
     left = timedelta(seconds=max(end - clock(), 0.001))
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(engine.recall_within(namespace, query, left)) for query in queries
-            ]
-    except ExceptionGroup as failures:
-        # One reason is enough for the caller, and says more than a group of them.
-        raise failures.exceptions[0] from failures
-    answers = [task.result() for task in tasks]
+    answers = await engine.recall_many_within(namespace, queries, left)
     return Answered(
         found=[one.found for one in answers],
         stale=stale,

@@ -78,6 +78,10 @@ class BlockingMemory(BlockingWriting):
         """See `MemoryEngine.wait_for`."""
         return self._call(lambda engine: engine.wait_for(*positions))
 
+    def warm_up(self) -> None:
+        """See `MemoryEngine.warm_up`."""
+        return self._call(lambda engine: engine.warm_up())
+
     def recall(self, namespace: str, query: RecallQuery) -> list[Recalled]:
         """See `MemoryEngine.recall`."""
         return self._call(lambda engine: engine.recall(namespace, query))
@@ -91,6 +95,12 @@ class BlockingMemory(BlockingWriting):
     ) -> TimelyAnswer:
         """See `MemoryEngine.recall_within`."""
         return self._call(lambda engine: engine.recall_within(namespace, query, deadline))
+
+    def recall_many_within(
+        self, namespace: str, queries: Sequence[RecallQuery], deadline: timedelta
+    ) -> list[TimelyAnswer]:
+        """See `MemoryEngine.recall_many_within`."""
+        return self._call(lambda engine: engine.recall_many_within(namespace, queries, deadline))
 
     def why_not(self, namespace: str, query: RecallQuery, coordinate: Coordinate) -> WhyNot:
         """See `MemoryEngine.why_not`."""

@@ -54,10 +54,7 @@ class Recalling:
         self, namespace: str, queries: Sequence[RecallQuery]
     ) -> list[list[Recalled]]:
         """Answer many queries; see `MemoryEngine.recall_many`."""
-        check_namespace(namespace)
-        check_batch(queries, self._stores.settings.limits.max_batch, field="queries")
-        for query in queries:
-            self.check(namespace, query)
+        self.check_many(namespace, queries)
         results = await self._coalescer.submit_many([(namespace, query) for query in queries])
         answers: list[list[Recalled]] = []
         for result in results:
@@ -78,6 +75,18 @@ class Recalling:
     async def close(self) -> None:
         """Finish the questions in hand."""
         await self._coalescer.close()
+
+    def check_many(self, namespace: str, queries: Sequence[RecallQuery]) -> None:
+        """Refuse queries that cannot be answered together.
+
+        Raises:
+            InvalidInputError: One of them is empty, or names no arm.
+            LimitExceededError: They are too many, or one is too long or asks for too much.
+        """
+        check_namespace(namespace)
+        check_batch(queries, self._stores.settings.limits.max_batch, field="queries")
+        for query in queries:
+            self.check(namespace, query)
 
     def check(self, namespace: str, query: RecallQuery) -> None:
         """Refuse a query that cannot be answered.

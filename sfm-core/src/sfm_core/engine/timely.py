@@ -8,12 +8,12 @@ at the end is the answer, so a slow embedder costs meaning but not the words.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from sfm_core.engine.indexes import View
-from sfm_core.engine.recall import Recalling
+from sfm_core.engine.recall import MAX_BATCH, Recalling
 from sfm_core.engine.searching import Question, Searching
 from sfm_core.errors import (
     BackendError,
@@ -31,12 +31,29 @@ HEAD_START = 0.5
 
 @dataclass(slots=True)
 class _Partial:
-    """What the arms have brought so far, each by itself."""
+    """What the arms have brought so far, each by itself, for questions that go together."""
 
-    results: dict[str, SearchResult] = field(default_factory=dict[str, SearchResult])
+    namespace: str
+    queries: Sequence[RecallQuery]
+    results: dict[str, Mapping[int, SearchResult]] = field(
+        default_factory=dict[str, Mapping[int, SearchResult]]
+    )
     failures: dict[str, str] = field(default_factory=dict[str, str])
-    answered: Question | None = None
+    answered: Sequence[Question] = ()
     used: frozenset[str] = frozenset()
+
+    @property
+    def arms(self) -> frozenset[str]:
+        """The arms that take part in any of the questions."""
+        return frozenset(arm for query in self.queries for arm in query.arms)
+
+    def places(self, arm: str) -> list[int]:
+        """Return which of the questions an arm takes part in."""
+        return [at for at, query in enumerate(self.queries) if arm in query.arms]
+
+    def of(self, at: int) -> SearchResult:
+        """Return what all arms together have found for a question."""
+        return _merged(result[at] for result in self.results.values() if at in result)
 
 
 class Timely:
@@ -48,24 +65,40 @@ class Timely:
         self._searching = searching
         self._left: set[asyncio.Task[object]] = set()
 
-    async def recall(self, namespace: str, query: RecallQuery, deadline: timedelta) -> TimelyAnswer:
-        """Answer one query in time; see `MemoryEngine.recall_within`."""
-        self._recalling.check(namespace, query)
+    async def recall_many(
+        self, namespace: str, queries: Sequence[RecallQuery], deadline: timedelta
+    ) -> list[TimelyAnswer]:
+        """Answer many queries in time; see `MemoryEngine.recall_many_within`."""
+        self._recalling.check_many(namespace, queries)
         _check_deadline(deadline)
+        begun = asyncio.get_running_loop().time()
+        lots = [queries[at : at + MAX_BATCH] for at in range(0, len(queries), MAX_BATCH)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._recall(_Partial(namespace, lot), begun, deadline))
+                    for lot in lots
+                ]
+        except ExceptionGroup as failures:
+            # One reason is enough for the caller, and says more than a group of them.
+            raise failures.exceptions[0] from failures
+        return [answer for task in tasks for answer in task.result()]
+
+    async def _recall(
+        self, partial: _Partial, begun: float, deadline: timedelta
+    ) -> list[TimelyAnswer]:
         seconds = deadline.total_seconds()
-        end = asyncio.get_running_loop().time() + seconds
-        whole = asyncio.create_task(self._recalling.recall(namespace, query))
+        whole = asyncio.create_task(self._recalling.recall_many(partial.namespace, partial.queries))
         running: set[asyncio.Task[object]] = {whole}
         try:
             await asyncio.wait({whole}, timeout=seconds * HEAD_START)
             if not whole.done() or isinstance(whole.exception(), BackendError):
-                partial = _Partial()
-                arms = asyncio.create_task(self._by_arms(namespace, query, partial))
+                arms = asyncio.create_task(self._by_arms(partial))
                 running.add(arms)
-                await _race(whole, arms, partial, query, end)
+                await _race(whole, arms, partial, begun + seconds)
                 if not _succeeded(whole):
-                    return self._best_of(query, partial, [whole, arms], deadline)
-            return TimelyAnswer(found=tuple(whole.result()))
+                    return self._best_of(partial, [whole, arms], deadline)
+            return [TimelyAnswer(found=tuple(found)) for found in whole.result()]
         finally:
             self._leave(running)
 
@@ -73,11 +106,11 @@ class Timely:
         """Wait for the end of what was given up."""
         await asyncio.gather(*self._left, return_exceptions=True)
 
-    async def _by_arms(self, namespace: str, query: RecallQuery, partial: _Partial) -> None:
+    async def _by_arms(self, partial: _Partial) -> None:
         view = await self._searching.view()
         arms = {
-            asyncio.create_task(self._search(view, namespace, query, arm)): arm
-            for arm in sorted(query.arms)
+            asyncio.create_task(self._search(view, partial, arm)): arm
+            for arm in sorted(partial.arms)
         }
         pending = set(arms)
         try:
@@ -86,38 +119,43 @@ class Timely:
                 for one in done:
                     _note(partial, arms[one], one)
                 if partial.results.keys() != partial.used:
-                    await self._answer(namespace, query, partial)
+                    await self._answer(partial)
         finally:
             self._leave(pending)
 
-    async def _search(
-        self, view: View, namespace: str, query: RecallQuery, arm: str
-    ) -> SearchResult:
-        questions = [self._searching.question(namespace, replace(query, arms=frozenset({arm})))]
+    async def _search(self, view: View, partial: _Partial, arm: str) -> Mapping[int, SearchResult]:
+        places = partial.places(arm)
+        alone = [replace(partial.queries[at], arms=frozenset({arm})) for at in places]
+        questions = [self._searching.question(partial.namespace, query) for query in alone]
         cues = await self._searching.cues(view, questions)
-        [result] = await self._searching.find(view, questions, cues, [0])
-        return result
+        results = await self._searching.find(view, questions, cues, range(len(places)))
+        return dict(zip(places, results, strict=True))
 
-    async def _answer(self, namespace: str, query: RecallQuery, partial: _Partial) -> None:
+    async def _answer(self, partial: _Partial) -> None:
         used = frozenset(partial.results)
-        question = self._searching.question(namespace, query)
-        self._searching.rank(question, _merged(partial.results.values()))
-        await self._searching.hydrate([question])
-        partial.answered, partial.used = question, used
+        questions = [self._searching.question(partial.namespace, each) for each in partial.queries]
+        for at, question in enumerate(questions):
+            self._searching.rank(question, partial.of(at))
+        await self._searching.hydrate(questions)
+        partial.answered, partial.used = questions, used
 
     def _best_of(
         self,
-        query: RecallQuery,
         partial: _Partial,
-        tried: Iterable[asyncio.Task[list[Recalled]] | asyncio.Task[None]],
+        tried: Iterable[asyncio.Task[list[list[Recalled]]] | asyncio.Task[None]],
         deadline: timedelta,
-    ) -> TimelyAnswer:
-        if partial.answered is not None:
-            missing = sorted(query.arms - partial.used)
-            return TimelyAnswer(
-                found=tuple(self._recalling.recalled(partial.answered)),
-                left_out={arm: partial.failures.get(arm, LATE) for arm in missing},
-            )
+    ) -> list[TimelyAnswer]:
+        if partial.answered and all(query.arms & partial.used for query in partial.queries):
+            return [
+                TimelyAnswer(
+                    found=tuple(self._recalling.recalled(question)),
+                    left_out={
+                        arm: partial.failures.get(arm, LATE)
+                        for arm in sorted(question.query.arms - partial.used)
+                    },
+                )
+                for question in partial.answered
+            ]
         for one in tried:
             if one.done():
                 one.result()
@@ -141,16 +179,15 @@ class Timely:
 
 
 async def _race(
-    whole: asyncio.Task[list[Recalled]],
+    whole: asyncio.Task[list[list[Recalled]]],
     arms: asyncio.Task[None],
     partial: _Partial,
-    query: RecallQuery,
     end: float,
 ) -> None:
-    """Wait until the question is answered in full, nothing runs any more, or time is up."""
+    """Wait until the questions are answered in full, nothing runs any more, or time is up."""
     loop = asyncio.get_running_loop()
     pending: set[asyncio.Task[object]] = {one for one in (whole, arms) if not one.done()}
-    while pending and partial.used != query.arms and not _succeeded(whole):
+    while pending and partial.used != partial.arms and not _succeeded(whole):
         left = end - loop.time()
         done, pending = await asyncio.wait(
             pending, timeout=max(left, 0.0), return_when=asyncio.FIRST_COMPLETED
@@ -159,11 +196,11 @@ async def _race(
             return
 
 
-def _succeeded(whole: asyncio.Task[list[Recalled]]) -> bool:
+def _succeeded(whole: asyncio.Task[list[list[Recalled]]]) -> bool:
     return whole.done() and not whole.cancelled() and whole.exception() is None
 
 
-def _note(partial: _Partial, arm: str, search: asyncio.Task[SearchResult]) -> None:
+def _note(partial: _Partial, arm: str, search: asyncio.Task[Mapping[int, SearchResult]]) -> None:
     failure = search.exception()
     if failure is None:
         partial.results[arm] = search.result()

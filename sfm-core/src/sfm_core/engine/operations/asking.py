@@ -166,7 +166,30 @@ class Asking(Operations):
             DeadlineExceededError: No arm has answered in time.
             BackendError: Every arm has failed, or the truth has.
         """
-        return await self._parts.timely.recall(namespace, query, deadline)
+        [answer] = await self._parts.timely.recall_many(namespace, [query], deadline)
+        return answer
+
+    async def recall_many_within(
+        self, namespace: str, queries: Sequence[RecallQuery], deadline: timedelta
+    ) -> list[TimelyAnswer]:
+        """Answer many queries with what is there in time, sharing the work.
+
+        Args:
+            namespace: Where to look.
+            queries: What to look for.
+            deadline: How long all of them together may take.
+
+        Returns:
+            One answer per query, in order; see `recall_within`.
+
+        Raises:
+            InvalidInputError: One of the queries cannot be answered, or the deadline is not
+                above zero.
+            LimitExceededError: More queries than one call may have.
+            DeadlineExceededError: For one of them, no arm has answered in time.
+            BackendError: Every arm has failed, or the truth has.
+        """
+        return await self._parts.timely.recall_many(namespace, queries, deadline)
 
     async def why_not(self, namespace: str, query: RecallQuery, coordinate: Coordinate) -> WhyNot:
         """Tell why a memory is not among the answers to a query.
