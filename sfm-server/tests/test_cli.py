@@ -157,7 +157,7 @@ def test_a_packed_export_comes_back_by_import(
     sfm("store", "one", "--coord", "1")
     file = tmp_path / name
     told = sfm("export", str(file), "--only", tmp_path.name, *options, "--json").document
-    assert (told["memories"], told["links"], told["exported"]) == (1, 0, 3)
+    assert (told["memories"], told["links"], told["exported"]) == (1, 0, 1)
     assert len(str(told["sha256"])) == 64
     assert not file.read_bytes().startswith(b"{")
     sfm("delete", "1")
@@ -379,6 +379,29 @@ def test_forget_wants_to_be_told_what(sfm: Call) -> None:
     assert sfm("forget").status == Exit.INVALID
     assert sfm("forget", "1", "--type", "semantic").status == Exit.INVALID
     assert sfm("forget", "--filters", "{}").status == Exit.INVALID
+
+
+@pytest.mark.parametrize("command", ["forget", "delete-many"])
+def test_one_line_that_is_no_coordinate_keeps_all_from_being_removed(
+    sfm: Call, tmp_path: Path, command: str
+) -> None:
+    named = tmp_path / "coords.txt"
+    named.write_text("1,2\n\noops\n")
+    sfm("store", "Anna moved to Oslo.", "--coord", "1,2")
+    refused = sfm(command, "--file", str(named), "--json")
+    assert refused.status == Exit.INVALID
+    assert f"line 3 of {named} 'oops'" in refused.err
+    assert sfm("get", "1,2").status == Exit.OK
+
+
+def test_delete_many_wants_to_be_told_what(sfm: Call) -> None:
+    said = sfm("delete-many")
+    assert said.status == Exit.INVALID
+    assert "--filters" in said.err
+
+
+def test_forgetting_what_a_filter_does_not_pick_tells_of_no_store(sfm: Call) -> None:
+    assert sfm("forget", "--filters", '{"a": 99}').out == "Forgot 0.\n"
 
 
 def test_forget_takes_what_a_filter_picks(sfm: Call) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sfm_core.model.purge import Purged, StorePurge
+from sfm_core.model.purge import Purged, StorePurge, least_far
 from sfm_server.schemas.memories import DeletedManyAnswer
 from sfm_server.schemas.purges import PurgedAnswer, PurgedManyAnswer, StorePurgeAnswer
 
@@ -57,16 +57,15 @@ def together(answers: Sequence[PurgedAnswer | PurgedManyAnswer]) -> PurgedAnswer
     """Describe several purges as one.
 
     Args:
-        answers: At least one, of the same stores; the last tells how far these are.
+        answers: At least one. One that purged nothing tells of no store.
 
     Returns:
-        Their sum.
+        Their sum, in which a store is as far as it is in the one that is least far.
     """
-    last = answers[-1]
     return PurgedAnswer(
         deleted=sum(one.deleted for one in answers),
         position=",".join(one.position for one in answers if one.position),
         pending=any(one.pending for one in answers),
-        again_at=last.again_at,
-        stores=last.stores,
+        again_at=answers[-1].again_at,
+        stores=list(least_far(one.stores for one in answers)),
     )

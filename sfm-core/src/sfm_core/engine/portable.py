@@ -10,6 +10,9 @@ from sfm_core.model.payload import JsonValue
 FORMAT = "somafractalmemory"
 FORMAT_VERSION = 1
 
+MEMORY_LINE = b'{"kind":"memory",'
+"""How the line of each memory begins, and no other line."""
+
 
 def memory_document(memory: Memory, access: AccessStatistics | None = None) -> dict[str, JsonValue]:
     """Describe a memory; fields at their default are left out.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from sfm_core.model.position import WritePosition
 
@@ -22,7 +22,7 @@ class PurgeState(StrEnum):
     """Something may be left, which the memory cannot reach; the detail says until when."""
 
 
-_FAR: Final = (PurgeState.PENDING, PurgeState.REMAINS, PurgeState.REMOVED)
+_FAR: Final[tuple[str, ...]] = (PurgeState.PENDING, PurgeState.REMAINS, PurgeState.REMOVED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,18 @@ class StorePurge:
     detail: str = ""
 
 
-def least_far(reports: Iterable[Sequence[StorePurge]]) -> tuple[StorePurge, ...]:
+class _Row(Protocol):
+    @property
+    def store(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+
+RowT = TypeVar("RowT", bound=_Row)
+
+
+def least_far(reports: Iterable[Sequence[RowT]]) -> tuple[RowT, ...]:
     """Make one report of several about the same stores.
 
     Args:
@@ -52,7 +63,7 @@ def least_far(reports: Iterable[Sequence[StorePurge]]) -> tuple[StorePurge, ...]
     Returns:
         Of each store the row that is least far; nothing is said to be gone that is not.
     """
-    rows: dict[str, StorePurge] = {}
+    rows: dict[str, RowT] = {}
     for row in (row for report in reports for row in report):
         known = rows.get(row.store)
         if known is None or _FAR.index(row.state) < _FAR.index(known.state):

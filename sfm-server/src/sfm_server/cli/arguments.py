@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -10,6 +11,7 @@ import click
 import msgspec
 
 from sfm_core.errors import InvalidInputError
+from sfm_core.model.coordinate import Coordinate
 
 # Without it, click takes the coordinate "-1,2" for options.
 NEGATIVE_NUMBERS = {"ignore_unknown_options": True}
@@ -124,17 +126,25 @@ def readable_file(path: str) -> Path:
     return found
 
 
-def coords_in(path: str) -> list[str]:
-    """Read coordinates from a file, one a line; "-" stands for standard input.
+def coordinates(coords: Sequence[str], path: str | None) -> list[str]:
+    """Return all coordinates that a command names, once each of them is known to be one.
 
     Args:
-        path: What was typed.
+        coords: What was typed.
+        path: A file of more, one a line; "-" stands for standard input.
 
     Returns:
-        The lines that are not blank.
+        Those that were typed, and the lines that are not blank.
 
     Raises:
+        InvalidCoordinateError: One is none; nothing has been done with the others.
         InvalidInputError: There is no such file.
     """
-    lines = readable_file(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    return [line.strip() for line in lines if line.strip()]
+    named = [(coord, f"coords[{place}]") for place, coord in enumerate(coords)]
+    if path is not None:
+        text = readable_file(path).read_text(encoding="utf-8", errors="replace")
+        lines = ((line.strip(), number) for number, line in enumerate(text.splitlines(), 1))
+        named += [(line, f"line {number} of {path}") for line, number in lines if line]
+    for coord, place in named:
+        Coordinate.parse(coord, field=place)
+    return [coord for coord, _ in named]

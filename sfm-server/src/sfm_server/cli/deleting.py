@@ -8,7 +8,7 @@ import click
 
 from sfm_server.cli import arguments
 from sfm_server.cli.output import progress_bar, show
-from sfm_server.cli.picking import every_part, picked_by
+from sfm_server.cli.picking import every_part, picked_by, refuse_nothing
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
 from sfm_server.picked import Picked
@@ -43,8 +43,10 @@ def delete_many(
     for in the truth. The same command with the same idempotency key is about the
     same memories; without one it deletes what is picked then.
     """
-    wanted = [*coords, *(arguments.coords_in(path) if path else ())]
+    wanted = arguments.coordinates(coords, path)
     picked = picked_by(filters, type_name, beside=wanted)
+    if picked is None:
+        refuse_nothing(coords, path)
 
     async def work(client: MemoryClient) -> DeletedManyAnswer:
         if picked is None:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from sfm_core.errors import InvalidInputError
 from sfm_server.cli import arguments
 from sfm_server.cli.output import show, table
-from sfm_server.cli.picking import every_part, picked_by
+from sfm_server.cli.picking import every_part, picked_by, refuse_nothing
 from sfm_server.cli.target import Target, with_target
 from sfm_server.clients.protocol import MemoryClient
 from sfm_server.picked import Picked
@@ -42,10 +41,10 @@ def forget(
     --dry-run` counts these. What a filter picks is looked for in the truth as it is now: a
     memory that was deleted before, or that said something else before, needs its coordinate.
     """
-    wanted = [*coords, *(arguments.coords_in(path) if path else ())]
+    wanted = arguments.coordinates(coords, path)
     picked = picked_by(filters, type_name, beside=wanted)
     if picked is None:
-        _refuse_nothing(wanted)
+        refuse_nothing(coords, path)
 
     async def work(client: MemoryClient) -> PurgedAnswer:
         if picked is None:
@@ -59,7 +58,7 @@ def forget(
 async def _at(client: MemoryClient, wanted: Sequence[str], key: str | None) -> list[PurgedAnswer]:
     return [
         await client.purge(wanted[start : start + _BATCH], key=arguments.key_of_part(key, start))
-        for start in range(0, len(wanted), _BATCH)
+        for start in range(0, len(wanted), _BATCH) or [0]
     ]
 
 
@@ -70,15 +69,6 @@ async def _picked(client: MemoryClient, picked: Picked, key: str | None) -> list
     )
 
 
-def _refuse_nothing(wanted: Sequence[str]) -> None:
-    if not wanted:
-        raise InvalidInputError(
-            "No memory is named.",
-            field="coords",
-            remedy="Name coordinates, a --file of them, or --filters that pick them.",
-        )
-
-
 def stores_table(stores: Sequence[StorePurgeAnswer]) -> str:
     """Lay out how far each store is."""
     rows = [[one.store, one.backend, one.state, one.detail] for one in stores]
@@ -86,4 +76,5 @@ def stores_table(stores: Sequence[StorePurgeAnswer]) -> str:
 
 
 def _report(answer: PurgedAnswer) -> str:
-    return f"Forgot {answer.deleted}.\n\n{stores_table(answer.stores)}"
+    told = f"Forgot {answer.deleted}."
+    return f"{told}\n\n{stores_table(answer.stores)}" if answer.stores else told

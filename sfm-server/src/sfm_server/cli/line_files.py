@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkstemp
 from typing import BinaryIO, Protocol
 
 from sfm_core.errors import StorageFullError
@@ -40,10 +43,12 @@ class _PackedFile:
 
 @contextmanager
 def output(file: str, coding: Coding) -> Generator[Output]:
-    """Open a file that appears under its name only when it is whole.
+    """Open a file that appears under its name only when it is whole, and on the disk.
+
+    Only its owner may read it, unless it takes the place of one that others may read.
 
     Args:
-        file: Its path; "-" stands for standard output.
+        file: Its path, where a link is followed; "-" stands for standard output.
         coding: How to pack it.
 
     Yields:
@@ -57,20 +62,37 @@ def output(file: str, coding: Coding) -> Generator[Output]:
         yield packed
         packed.finish()
         return
-    path = Path(file)
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("wb") as out:
+        with _replacing(Path(file).resolve()) as out:
             packed = _PackedFile(out, coding)
             yield packed
             packed.finish()
-        partial.replace(path)
     except OSError as error:
         raise StorageFullError(
             f"{file} cannot be written: {error.strerror or error}.",
             backend="file",
             remedy="Name a file in a folder that exists, with room left.",
         ) from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Generator[BinaryIO]:
+    """Open what replaces a plain file when it is whole; a pipe or device is written to as it is."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as out:
+            yield out
+        return
+    # A name of its own each time: several may write the same file, and the last one stays.
+    handle, name = mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    partial = Path(name)
+    try:
+        with open(handle, "wb") as out:  # noqa: PTH123 - an open descriptor
+            yield out
+            out.flush()
+            if path.exists():
+                partial.chmod(stat.S_IMODE(path.stat().st_mode))
+            os.fsync(handle)
+        partial.replace(path)
     finally:
         with suppress(OSError):
             partial.unlink()

@@ -47,6 +47,24 @@ def picked_by(
     )
 
 
+def refuse_nothing(coords: Sequence[str], path: str | None) -> None:
+    """Refuse a command that names neither coordinates nor what picks memories.
+
+    Args:
+        coords: The coordinates that were typed.
+        path: The file of coordinates, if there is one.
+
+    Raises:
+        InvalidInputError: There are none, and there is no file.
+    """
+    if not coords and path is None:
+        raise InvalidInputError(
+            "No memory is named.",
+            field="coords",
+            remedy="Name coordinates, a --file of them, or --filters that pick them.",
+        )
+
+
 async def every_part(picked: Picked, ask: Callable[[Picked, int], Awaitable[PartT]]) -> list[PartT]:
     """Ask for one part after the other, and show how many memories were looked at.
 

@@ -52,9 +52,9 @@ class ExportedAnswer:
     """What an export has written.
 
     Attributes:
-        exported: How many lines.
+        exported: How many memories, as an import counts them.
         path: Where to.
-        memories: How many memories they describe.
+        memories: The same.
         links: How many links.
         sha256: Checksum of all lines but the last.
     """
@@ -119,20 +119,22 @@ def export(target: Target, *, file: str, namespaces: tuple[str, ...], compress: 
 
     async def work(client: MemoryClient) -> ExportedAnswer:
         with output(file, coding) as out, progress_bar("Exporting") as advance:
-            lines, last = 0, b""
+            last = b""
             async with aclosing(client.export(namespaces or None)) as exported:
                 async for line in exported:
                     out.write(line + b"\n")
-                    lines, last = lines + 1, line
+                    last = line
                     advance(1)
-            return _exported(file, lines, last)
+            return _exported(file, last)
 
     written = target.run(work)
     if file != "-":
         show(
             written,
             as_json=target.as_json,
-            text=lambda: f"Exported {written.exported} lines to {file}.",
+            text=lambda: (
+                f"Exported {written.exported} memories and {written.links} links to {file}."
+            ),
         )
 
 
@@ -197,7 +199,7 @@ def _joined(components: list[float]) -> str:
     return ",".join(map(repr, components))
 
 
-def _exported(file: str, lines: int, last: bytes) -> ExportedAnswer:
+def _exported(file: str, last: bytes) -> ExportedAnswer:
     try:
         footer = msgspec.json.decode(last, type=_Footer)
     except msgspec.DecodeError as error:
@@ -207,7 +209,7 @@ def _exported(file: str, lines: int, last: bytes) -> ExportedAnswer:
             remedy="Nothing was written; export again.",
         ) from error
     return ExportedAnswer(
-        exported=lines,
+        exported=footer.memories,
         path=file,
         memories=footer.memories,
         links=footer.links,

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import StreamingResponse
 
+from sfm_core.engine.portable import MEMORY_LINE
 from sfm_core.model.names import check_name
 from sfm_server import wire
 from sfm_server.codings import Coding, coding_of_content, coding_of_name, coding_to_accept
@@ -208,7 +209,7 @@ async def _admitted_blocks(
 
 
 class _Counted:
-    """Counts lines that pass by."""
+    """Counts the memories whose lines pass by."""
 
     def __init__(self, lines: AsyncGenerator[bytes]) -> None:
         self._lines = lines
@@ -217,5 +218,5 @@ class _Counted:
     async def counted(self) -> AsyncGenerator[bytes]:
         async with aclosing(self._lines):
             async for line in self._lines:
-                self.count += 1
+                self.count += line.startswith(MEMORY_LINE)
                 yield line

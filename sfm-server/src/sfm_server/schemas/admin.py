@@ -49,7 +49,7 @@ class ImportAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportAnswer:
-    """Lines that were written to a file of the export folder, and its path there."""
+    """Memories that were written to a file of the export folder, and its path there."""
 
     exported: int
     path: str
