@@ -57,6 +57,7 @@ from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.sweeper import Sweeper
 from sfm_core.engine.timely import Timely
+from sfm_core.engine.trimming import Trimming
 from sfm_core.engine.truth import Truth
 from sfm_core.engine.waking import Waking
 from sfm_core.engine.writer import Writer, leave_to_others
@@ -243,6 +244,7 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
         answers=parts.answers,
         access=parts.access,
         retention=Retention(parts.stores),
+        trimming=Trimming(parts.stores, parts.presence),
         presence=parts.presence,
         left=waking.left,
     )

@@ -18,6 +18,7 @@ from sfm_core.engine.presence import Presence
 from sfm_core.engine.purging import Purging
 from sfm_core.engine.retention import Retention
 from sfm_core.engine.stores import Stores
+from sfm_core.engine.trimming import Trimming
 from sfm_core.engine.waking import Bell
 from sfm_core.errors import CorruptDataError, EncryptionKeyError, SfmError
 from sfm_core.protocols.optional import SupportsMaintenance
@@ -46,6 +47,7 @@ class Sweeper:
         answers: AnswerKeeper,
         access: AccessRecorder,
         retention: Retention,
+        trimming: Trimming,
         presence: Presence,
         left: Bell,
     ) -> None:
@@ -59,6 +61,7 @@ class Sweeper:
         self._answers = answers
         self._access = access
         self._retention = retention
+        self._trimming = trimming
         self._presence = presence
         self._left = left
         self._expired_up_to = ""
@@ -68,6 +71,7 @@ class Sweeper:
             self._adopting.adopt,
             self._expire,
             self._retention.trim,
+            self._trimming.trim,
             self._access.flush,
         )
 
@@ -96,6 +100,7 @@ class Sweeper:
             ("follow up the outbox", self._adopting.adopt),
             ("delete expired memories", self._expire),
             ("let old events go", self._retention.trim),
+            ("let old versions go", self._trimming.trim),
             ("count reads", self._access.flush),
             ("keep up backends", self._maintain),
         )
