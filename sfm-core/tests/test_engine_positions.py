@@ -240,6 +240,13 @@ class TestForeign:
         with pytest.raises(InvalidPositionError):
             await engine.wait_for(*parse_positions(text))
 
+    async def test_a_position_that_this_truth_cannot_have_given_is_refused(
+        self, engine: MemoryEngine
+    ) -> None:
+        stored = await engine.store(NS, new(A))
+        with pytest.raises(InvalidPositionError, match="newer than the truth"):
+            await engine.wait_for(replace(stored.position, epoch=stored.position.epoch + 1))
+
     async def test_notes_that_there_never_were_owe_nothing(self, engine: MemoryEngine) -> None:
         stored = await engine.store(NS, new(A))
         made_up = replace(stored.position, notes=("999999", "none", "-1"))

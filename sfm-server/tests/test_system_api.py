@@ -72,6 +72,17 @@ async def test_health_has_a_flag_per_store(api: httpx.AsyncClient) -> None:
     assert [answer.json()[flag] for flag in flags] == [True] * len(flags)
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/health", "/metrics"])
+async def test_monitors_may_ask_for_the_head_only(api: httpx.AsyncClient, path: str) -> None:
+    head, whole = await api.head(path), await api.get(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+async def test_the_head_of_what_is_not_open_is_not_asked_for(api: httpx.AsyncClient) -> None:
+    assert (await api.head("/export_memories")).status_code == 405
+
+
 async def test_liveness_answers(api: httpx.AsyncClient) -> None:
     assert (await api.get("/healthz")).json() == {"status": "ok"}
 

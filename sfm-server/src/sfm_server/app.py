@@ -132,6 +132,8 @@ def create_app(
         description=_DESCRIPTION,
         lifespan=_lifespan,
         redoc_url=None,
+        # It would send a body, and what it is about, to wherever the Host header says.
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.options = options
@@ -195,10 +197,10 @@ async def _sfm_error(request: Request, error: Exception) -> Response:
     known = cast(SfmError, error)
     busy = isinstance(known, OverloadedError)
     if status_of(type(known)).value >= _SERVER_ERRORS and not busy:
-        log.warning("%s %s: %s: %s", request.method, request.url.path, known.code, known)
+        log.warning("%s %s: %s: %s", request.method, request.scope["path"], known.code, known)
     if isinstance(known, BackendError) and not may_see_details(request.scope):
-        return problem_response(known, request.url.path, detail=WITHHELD)
-    return problem_response(known, request.url.path)
+        return problem_response(known, request.scope["path"], detail=WITHHELD)
+    return problem_response(known, request.scope["path"])
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -211,7 +213,7 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
         f"{first.field or 'The body'}: {first.message}.",
         remedy="See /docs for what the endpoint takes.",
     )
-    return problem_response(problem, request.url.path, faults=faults)
+    return problem_response(problem, request.scope["path"], faults=faults)
 
 
 def _field_name(location: tuple[int | str, ...]) -> str:
@@ -234,7 +236,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         )
     else:
         problem = InvalidRequestError(str(known.detail), remedy="See /docs.")
-    response = problem_response(problem, request.url.path)
+    response = problem_response(problem, request.scope["path"])
     response.headers.update(known.headers or {})
     if known.status_code == _METHOD_NOT_ALLOWED:
         response.headers["Allow"] = ", ".join(_methods_of(request))
@@ -260,7 +262,7 @@ async def _fault(request: Request, _error: Exception) -> Response:
     problem = InternalError(
         "The server has a fault; its log says more.", remedy="Report it with the log's lines."
     )
-    return problem_response(problem, request.url.path)
+    return problem_response(problem, request.scope["path"])
 
 
 def _schemas_of_problems() -> dict[str, object]:

@@ -93,7 +93,7 @@ def _refused(checked: ImportReport) -> ImportRefusedError:
     return ImportRefusedError(
         f"Nothing was stored, because of {checked.failed} of the lines. {shown}",
         lines=checked.errors,
-        remedy="Correct them, or leave mode=atomic out to have the others stored.",
+        remedy="Correct them, or leave mode=atomic (--atomic) out to have the others stored.",
     )
 
 

@@ -82,7 +82,12 @@ async def read_json(request: Request) -> object:
         BodyTooLargeError: It is larger than the limit.
         MalformedBodyError: It is not JSON.
     """
-    declared = media_type(request)
+    declared, coding = media_type(request), request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() != "identity":
+        raise UnsupportedMediaTypeError(
+            f"The body is declared to be packed with {coding[:_SHOWN]}.",
+            remedy="Send JSON as it is; imports of lines may be packed.",
+        )
     if declared not in {"", "application/json"} and not declared.endswith("+json"):
         raise UnsupportedMediaTypeError(
             f"The body is declared as {declared[:80]}.",

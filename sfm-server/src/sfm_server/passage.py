@@ -11,6 +11,7 @@ from sfm_server.access.browsers import PageGuard
 from sfm_server.access.rules import Rule, RuleTable
 from sfm_server.auth import Gate, Identifier
 from sfm_server.limiting.headers import SecurityHeaders
+from sfm_server.limiting.heads import HeadAnswers
 from sfm_server.limiting.rate import RateLimiter
 from sfm_server.limiting.work import WorkLimiter
 from sfm_server.settings import Settings
@@ -52,6 +53,7 @@ def guard(app: MemoryApp, rules: Mapping[tuple[str, str], Rule]) -> None:
     """
     settings: Settings = app.state.settings
     # The one that is added last is the first to see a request.
+    app.add_middleware(HeadAnswers)
     app.add_middleware(WorkLimiter, settings=settings)
     app.add_middleware(Gate, authority=app.state.authority, routes=lambda: app.routes)
     if not settings.authenticates:

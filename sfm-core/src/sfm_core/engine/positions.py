@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.indexes import Indexes
-from sfm_core.engine.manifest import Manifest
+from sfm_core.engine.manifest import Manifest, peek_manifest
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import InvalidPositionError
@@ -55,6 +55,7 @@ class Positions:
     async def wait_for(self, positions: Sequence[WritePosition]) -> bool:
         """Wait until positions are reached; see `MemoryEngine.wait_for`."""
         ours = [one for one in positions if one.truth == self._truth]
+        await self._refuse_from_the_future(ours)
         inherited = len(ours) < len(positions)
         if inherited:
             self._refuse_unknown(positions)
@@ -93,6 +94,20 @@ class Positions:
 
     async def _ask(self, notes: list[str]) -> Sequence[bool]:
         return await self._kv.outstanding(notes)
+
+    async def _refuse_from_the_future(self, ours: Sequence[WritePosition]) -> None:
+        """Refuse positions that this truth cannot have given: it is older than who has them."""
+        newest = max((one.epoch for one in ours), default=0)
+        if newest <= self._manifest.epoch:
+            return
+        # Another process may have changed it since this one has looked.
+        manifest = await peek_manifest(self._kv)
+        if manifest is None or newest > manifest.epoch:
+            raise InvalidPositionError(
+                "The position is newer than the truth, which may have been restored.",
+                field="min_position",
+                remedy="Leave it out: what was written there is not here.",
+            )
 
     def _refuse_unknown(self, positions: Sequence[WritePosition]) -> None:
         """Refuse positions of truths that this one does not hold everything of.

@@ -38,7 +38,7 @@ def status_app(consumer: Consumer, shown: Metrics) -> Starlette:
     async def ready(request: Request) -> Response:
         error = await _trouble(consumer)
         if error is not None:
-            return problem_response(error, request.url.path)
+            return problem_response(error, request.scope["path"])
         return JSONResponse({"status": "ok"})
 
     async def metrics(_request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, cast
@@ -9,6 +10,7 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import StreamingResponse
 
+from sfm_core import errors
 from sfm_core.engine.portable import MEMORY_LINE
 from sfm_core.model.names import check_name
 from sfm_server import wire
@@ -33,6 +35,8 @@ from sfm_server.problems import (
 from sfm_server.routes.documented import ResponseDocs, failures
 from sfm_server.schemas import requests
 from sfm_server.schemas.admin import ExportAnswer, ImportAnswer, ImportMode
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["admin"])
 json_router = APIRouter(route_class=JsonRoute, tags=["admin"])
@@ -151,9 +155,11 @@ async def import_memories(
 
 def _checked(namespaces: list[str] | None) -> list[str] | None:
     """Refuse a malformed name before the answer has begun, when its status can still say so."""
-    for name in namespaces or ():
+    if namespaces is None:
+        return None
+    for name in namespaces:
         check_name(name, field="namespaces")
-    return namespaces
+    return list(dict.fromkeys(namespaces))
 
 
 async def _import_path(request: Request) -> str:
@@ -202,10 +208,14 @@ async def _admitted_blocks(
 ) -> AsyncGenerator[bytes]:
     """Pass blocks on; whose token was revoked meanwhile gets no more, and no footer."""
     async with aclosing(blocks):
-        async for block in blocks:
-            if not context.visit.admitted():
-                return
-            yield block
+        try:
+            async for block in blocks:
+                if not context.visit.admitted():
+                    return
+                yield block
+        except errors.SfmError as error:
+            # The status is sent; who gets no footer knows that it is not whole.
+            log.warning("an export is cut off: %s: %s", error.code, error)
 
 
 class _Counted:
