@@ -19,6 +19,7 @@ usage: configure.sh [OPTION ...]
   --workers NUMBER       server processes
   --namespace NAME       namespace of requests that name none
   --postgres-url URL     the database
+  --postgres-password P  password of the PostgreSQL of docker-compose.yml; "new" makes one
   --redis-url URL        Redis, instead of REDIS_HOST and REDIS_PORT
   --qdrant-url URL       Qdrant, instead of QDRANT_HOST and QDRANT_PORT
   --kafka SERVERS        brokers, as host:port,host:port
@@ -33,12 +34,29 @@ fail() {
     exit 2
 }
 
-# What the file $1 sets the variable $2 to, or nothing. The last line counts.
-value_in() {
+# What stands behind the variable $2 in the file $1, or nothing. The last line counts.
+text_in() {
     [ ! -f "$1" ] || sed -n "s/^$2=//p" "$1" | tail -n 1
 }
 
-# What was chosen, one NAME=VALUE a line.
+# The value that such a text stands for, as far as it matters here: without quotes or comment.
+meaning() {
+    case $1 in
+    \'*) printf '%s\n' "$1" | sed "s/^'//; s/'[^']*$//; s/\\\\'/'/g" ;;
+    \"*) printf '%s\n' "$1" | sed 's/^"//; s/"[^"]*$//' ;;
+    *) printf '%s\n' "$1" | sed 's/ #.*//' ;;
+    esac
+}
+
+# The text that stands for the value $1, and that Compose and the server take for nothing else.
+quoted() {
+    case $1 in
+    *[!A-Za-z0-9_./:@%+,=~?\&-]*) printf "'%s'\n" "$(printf '%s\n' "$1" | sed "s/'/\\\\'/g")" ;;
+    *) printf '%s\n' "$1" ;;
+    esac
+}
+
+# What was chosen, one NAME=VALUE a line, as it is.
 chosen=$(mktemp)
 draft=
 trap 'rm -f "$chosen" ${draft:+"$draft"}' EXIT
@@ -48,6 +66,7 @@ choose() {
     case $2 in
     *'
 '*) fail "$1 has a line break in it." ;;
+    *\\ | *\\\'*) fail "$1 has a backslash at its end or before a quote, which .env cannot hold." ;;
     esac
     printf '%s=%s\n' "$1" "$2" >>"$chosen"
 }
@@ -57,11 +76,20 @@ was_chosen() { grep -q "^$1=" "$chosen"; }
 # The value of the variable $1: chosen, or that of the file that is there, or the template's.
 current() {
     if was_chosen "$1"; then
-        value_in "$chosen" "$1"
+        text_in "$chosen" "$1"
     elif [ -f "$target" ] && grep -q "^$1=" "$target"; then
-        value_in "$target" "$1"
+        meaning "$(text_in "$target" "$1")"
     else
-        value_in "$template" "$1"
+        meaning "$(text_in "$template" "$1")"
+    fi
+}
+
+# The line of the variable $1; what was not chosen stays as somebody has written it.
+line_of() {
+    if was_chosen "$1"; then
+        printf '%s=%s\n' "$1" "$(quoted "$(text_in "$chosen" "$1")")"
+    else
+        printf '%s=%s\n' "$1" "$(text_in "$target" "$1")"
     fi
 }
 
@@ -70,11 +98,12 @@ new_token() {
 }
 
 interactive=yes
+password=
 while [ $# -gt 0 ]; do
     case $1 in
     --non-interactive) interactive=no && shift && continue ;;
     --help | -h) usage && exit 0 ;;
-    --mode | --token | --workers | --namespace | --postgres-url | --redis-url | --qdrant-url | --kafka | --set)
+    --mode | --token | --workers | --namespace | --postgres-url | --postgres-password | --redis-url | --qdrant-url | --kafka | --set)
         [ $# -ge 2 ] || fail "$1 needs a value."
         ;;
     *)
@@ -88,6 +117,7 @@ while [ $# -gt 0 ]; do
     --workers) choose UVICORN_WORKERS "$2" ;;
     --namespace) choose SOMA_NAMESPACE "$2" ;;
     --postgres-url) choose POSTGRES_URL "$2" ;;
+    --postgres-password) password=$2 ;;
     --redis-url) choose REDIS_URL "$2" ;;
     --qdrant-url) choose QDRANT_URL "$2" ;;
     --kafka) choose KAFKA_BOOTSTRAP_SERVERS "$2" ;;
@@ -138,6 +168,16 @@ esac
 if [ "$(current SOMA_API_TOKEN)" = new ]; then
     choose SOMA_API_TOKEN "$(new_token)"
 fi
+if [ -n "$password" ]; then
+    [ "$password" != new ] || password=$(new_token)
+    case $password in
+    *[!A-Za-z0-9_.~-]*) fail "The password of PostgreSQL becomes part of a URL: use letters, digits, _ . ~ and -." ;;
+    esac
+    ! was_chosen POSTGRES_URL || fail "Give --postgres-url or --postgres-password: a URL has its own password."
+    # Both have to be told: the server that is made with it, and who logs in.
+    choose POSTGRES_PASSWORD "$password"
+    choose POSTGRES_URL "$(current POSTGRES_URL | sed "s#://\([^:@/]*\)[^@/]*@#://\1:$password@#")"
+fi
 
 # Only the owner may read it: there are secrets in it.
 umask 077
@@ -149,7 +189,7 @@ draft=$(mktemp "$target.XXXXXX")
         if [ -z "$name" ]; then
             printf '%s\n' "$line"
         elif was_chosen "$name" || { [ -f "$target" ] && grep -q "^$name=" "$target"; }; then
-            printf '%s=%s\n' "$name" "$(current "$name")"
+            line_of "$name"
         else
             printf '%s\n' "$line"
         fi
@@ -157,7 +197,7 @@ draft=$(mktemp "$target.XXXXXX")
     known=$(sed -n 's/^\(# \)\{0,1\}\([A-Z][A-Z0-9_]*\)=.*/\2/p' "$template")
     { [ ! -f "$target" ] || cat "$target"; cat "$chosen"; } |
         sed -n 's/^\([A-Z][A-Z0-9_]*\)=.*/\1/p' | sort -u | while read -r name; do
-        printf '%s\n' "$known" | grep -qx "$name" || printf '%s=%s\n' "$name" "$(current "$name")"
+        printf '%s\n' "$known" | grep -qx "$name" || line_of "$name"
     done
 } >"$draft"
 
@@ -165,11 +205,12 @@ if [ -f "$target" ]; then
     backup=$target.backup-$(date +%Y%m%d-%H%M%S)
     [ ! -e "$backup" ] || backup=$backup-$$
     cp -p "$target" "$backup"
+    chmod 600 "$backup"
     echo "What was there is kept in $backup."
 fi
 mv "$draft" "$target"
 draft=
 echo "$target is written, for mode $mode."
-if [ -z "$(value_in "$target" SOMA_API_TOKEN)" ]; then
+if [ -z "$(text_in "$target" SOMA_API_TOKEN)" ]; then
     echo "There is no SOMA_API_TOKEN: everybody who reaches the port may read and write everything."
 fi

@@ -33,7 +33,7 @@ while [ $# -gt 0 ]; do
 done
 
 [ -f .env ] || fail "There is no .env. Make one: ./configure.sh, or cp .env.example .env"
-from_file=$(sed -n 's/^MEMORY_MODE=//p' .env | tail -n 1)
+from_file=$(sed -n "s/^MEMORY_MODE=//p" .env | tail -n 1 | sed "s/^[\"']//; s/[\"'].*//; s/ .*//")
 mode=${mode:-${from_file:-embedded}}
 
 case $mode in

@@ -228,3 +228,28 @@ def test_what_a_command_says_wins_over_the_file(folder: Path, name: str, value: 
 
 def test_in_a_mode_without_a_stream_the_consumer_is_well(model: Model) -> None:
     assert model["services"]["consumer"]["command"] == ["consumer", "--or-idle"]
+
+
+def test_the_override_of_the_page_lets_the_machine_reach_every_store(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "run-with-compose.md").read_text(encoding="utf-8")
+    [override] = re.findall(r"^```yaml\n(services:.*?)^```", page, re.MULTILINE | re.DOTALL)
+    folder = check_out(tmp_path)
+    before = rendered(folder)["services"]
+    (folder / "docker-compose.override.yml").write_text(override)
+
+    services = rendered(folder)["services"]
+
+    published = {name: ports(services[name]) for name in sorted(BACKING)}
+    assert published == {
+        "postgres": [("5433", 5433)],
+        "qdrant": [("6333", 6333), ("6334", 6334)],
+        "redis": [("6379", 6379)],
+        "redpanda": [("19092", 19092)],
+    }
+    assert all(one["host_ip"] == "127.0.0.1" for n in BACKING for one in services[n]["ports"])
+    # What else the stream is told is what it is told without the override.
+    flags = [
+        [flag for flag in of["redpanda"]["command"] if "kafka-addr" not in flag]
+        for of in (before, services)
+    ]
+    assert sorted(flags[0]) == sorted(flags[1])

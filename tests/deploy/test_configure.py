@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
 from sfm_server.loading import load_settings
+from tests.compose_file import rendered
 
 ROOT = Path(__file__).resolve().parents[2]
 ODD = 'a=b$c `d` "e"'
 
 Done: TypeAlias = "subprocess.CompletedProcess[str]"
+
+
+HARD = [
+    "pa$word#1 x",
+    'ab$cd"e',
+    "it's",
+    'it\'s ${HOME} "and" $more #1',
+    "a\\b",
+    r"two\\\\back",
+    " led and followed ",
+    "`tick` $(ls) !x %y",
+    "${HOME}",
+    "plain-1.2_3:/@%+,=~?",
+    "#",
+]
 
 
 class Checkout:
@@ -81,10 +99,104 @@ def test_options_are_written_and_the_server_takes_them(
     assert checkout.values["SFM_CONSUMER_HANDLERS"] == "indexer:,replica:x=y"
 
 
+@pytest.mark.parametrize("value", HARD)
+def test_a_value_is_the_same_for_compose_the_server_and_the_script(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    shutil.copy(ROOT / "docker-compose.yml", checkout.folder)
+    done = checkout.configure("--token", value, "--set", f"KAFKA_SASL_PASSWORD={value}")
+    assert done.returncode == 0, done.stderr
+    # A second call carries over what the first has written.
+    assert checkout.configure("--workers", "2").returncode == 0
+    written = {"SOMA_API_TOKEN": value, "KAFKA_SASL_PASSWORD": value}
+
+    # It doubles what it would otherwise replace when the answer is read again.
+    told = rendered(checkout.folder)["services"]["api"]["environment"]
+    assert {name: told[name].replace("$$", "$") for name in written} == written
+
+    monkeypatch.chdir(checkout.folder)
+    loaded = load_settings(environ={"HOME": "/home/of-somebody"})
+    assert loaded.settings.api_token is not None
+    assert loaded.settings.api_token.get_secret_value() == value
+    assert loaded.options["KAFKA_SASL_PASSWORD"] == value
+
+
+@pytest.mark.parametrize(
+    "text", ["'evented_enterprise'", '"evented_enterprise"', "evented_enterprise # x"]
+)
+def test_what_somebody_has_quoted_is_understood(checkout: Checkout, text: str) -> None:
+    checkout.env.write_text(f"MEMORY_MODE={text}\n")
+    done = checkout.configure("--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert "mode evented_enterprise" in done.stdout
+    assert checkout.values["MEMORY_MODE"] == text
+
+
+@pytest.mark.parametrize("before", [None, "POSTGRES_URL='postgresql://me:old@db:5433/x?y=1'\n"])
+def test_a_password_of_the_database_is_told_to_it_and_to_who_logs_in(
+    checkout: Checkout, before: str | None
+) -> None:
+    if before:
+        checkout.env.write_text(before)
+    done = checkout.configure("--postgres-password", "new")
+    assert done.returncode == 0, done.stderr
+    password = checkout.values["POSTGRES_PASSWORD"]
+    assert len(password) == 64
+    url = "me:{}@db:5433/x?y=1" if before else "postgres:{}@postgres:5433/somamemory"
+    assert checkout.values["POSTGRES_URL"] == "postgresql://" + url.format(password)
+
+
 def test_only_the_owner_can_read_it(checkout: Checkout) -> None:
     checkout.configure("--token", "new")
     assert stat.S_IMODE(checkout.env.stat().st_mode) == 0o600
     assert len(checkout.values["SOMA_API_TOKEN"]) == 64
+
+
+def test_only_the_owner_can_read_what_was_there(checkout: Checkout) -> None:
+    shutil.copy(ROOT / ".env.example", checkout.env)
+    checkout.env.chmod(0o644)
+    checkout.configure("--token", "new")
+    [backup] = checkout.backups
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (checkout.env, backup)]
+    assert modes == [0o600, 0o600]
+
+
+@pytest.mark.parametrize(
+    ("name", "ignored"),
+    [
+        (".env", True),
+        (".env.backup-20260101-000000", True),
+        (".env.x1Yz2", True),
+        (".env.example", False),
+    ],
+)
+def test_secrets_are_not_committed(checkout: Checkout, name: str, ignored: bool) -> None:  # noqa: FBT001
+    shutil.copy(ROOT / ".gitignore", checkout.folder)
+    subprocess.run(["git", "init", "--quiet"], cwd=checkout.folder, check=True)
+    asked = ["git", "check-ignore", "--quiet", name]
+    assert (subprocess.run(asked, cwd=checkout.folder, check=False).returncode == 0) is ignored
+
+
+def test_keys_are_made_as_the_template_says(checkout: Checkout) -> None:
+    # The variable first, then the command that needs it.
+    template = (ROOT / ".env.example").read_text()
+    said = re.findall(r"Remove the #|run --rm --no-deps api (keys new first)`", template)
+    assert said == ["", "keys new first"]
+    [line] = re.findall(r"^# (SFM_ENCRYPTION_KEYS_FILE=.*)$", template, re.MULTILINE)
+    place = checkout.folder / "keys.json"
+    checkout.env.write_text(line.replace("/var/lib/somafractalmemory/keys.json", str(place)))
+
+    made = subprocess.run(
+        [sys.executable, "-m", "sfm_server", *said[1].split()],
+        cwd=checkout.folder,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(checkout.folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert made.returncode == 0, made.stderr
+    assert place.exists()
 
 
 def test_what_was_there_is_kept_and_goes_on_to_hold(checkout: Checkout) -> None:
@@ -122,6 +234,10 @@ def test_answers_are_asked_for_and_an_empty_one_keeps_what_is_proposed(checkout:
         (["--set", "lower=1"], "NAME=VALUE"),
         (["--mode"], "needs a value"),
         (["--token", "a\nb"], "line break"),
+        (["--token", "a\\"], "backslash"),
+        (["--token", "a\\'b"], "backslash"),
+        (["--postgres-password", "a/b"], "letters, digits"),
+        (["--postgres-password", "a", "--postgres-url", "postgresql://h"], "a URL has its own"),
         (["--colour", "red"], "no option --colour"),
     ],
 )

@@ -62,9 +62,10 @@ def load_settings(
         ConfigurationError: A variable is unknown, or its value cannot be used.
             The message names the variable.
     """
+    environ = os.environ if environ is None else environ
     sources = (
-        (str(env_file), _read_file(env_file)),
-        ("environment", os.environ if environ is None else environ),
+        (str(env_file), _read_file(env_file, environ)),
+        ("environment", environ),
         ("command line", overrides),
     )
     values: dict[str, str] = {}
@@ -84,18 +85,13 @@ def load_settings(
     )
 
 
-def _read_file(path: Path) -> Mapping[str, str]:
+def _read_file(path: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
     if not path.is_file():
         return _NOTHING
     # Most starts have no such file, and the parser costs start-up time.
-    from dotenv import dotenv_values  # noqa: PLC0415
+    from sfm_server.env_file import read_env_file  # noqa: PLC0415
 
-    try:
-        return {key: value or "" for key, value in dotenv_values(path).items()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error}.", remedy="Make it readable text, or move it away."
-        ) from error
+    return read_env_file(path, environ)
 
 
 def _refuse_unknown(values: Mapping[str, str], origins: Mapping[str, str], known: set[str]) -> None:
