@@ -29,12 +29,15 @@ LABEL org.opencontainers.image.title="SomaFractalMemory" \
 # Only the data folder is written to: the root file system may be read-only.
 RUN useradd --system --uid 10001 --home-dir /var/lib/somafractalmemory --create-home soma
 COPY --from=build /opt/sfm /opt/sfm
+# SSL_CERT_FILE: libraries that bring their own OpenSSL, as PostgreSQL's client does, look for the
+# system's certificates where they were built; the base image has them here.
 # MALLOC_*: threads that share arenas, and large arrays outside of them, leave few holes in memory.
 ENV PATH=/opt/sfm/bin:$PATH \
     MALLOC_ARENA_MAX=2 \
     MALLOC_MMAP_THRESHOLD_=1048576 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     SFM_HOST=0.0.0.0 \
     SFM_DATA_FOLDER=/var/lib/somafractalmemory \
     UVICORN_WORKERS=4 \

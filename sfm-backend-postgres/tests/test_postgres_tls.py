@@ -54,6 +54,17 @@ async def test_a_server_under_another_name_is_refused_unless_names_do_not_count(
     await open_and_ask(tls_server.url, trusted | {"POSTGRES_SSL_MODE": "verify-ca"})
 
 
+@pytest.mark.parametrize("mode", [{}, _VERIFIED])
+async def test_the_certificates_of_the_system_are_those_that_its_openssl_would_take(
+    tls_server: TlsServer, monkeypatch: pytest.MonkeyPatch, mode: Mapping[str, str]
+) -> None:
+    # The driver's wheel brings an OpenSSL that was built for another system.
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls_server.authority))
+    await open_and_ask(by_name(tls_server), {"POSTGRES_SSL_ROOT_CERT": "system", **mode})
+    with pytest.raises(ConfigurationError):
+        await open_and_ask(tls_server.url, {"POSTGRES_SSL_ROOT_CERT": "system", **mode})
+
+
 @pytest.mark.parametrize("name", ["stranger.pem", "absent.pem"])
 async def test_a_server_whose_authority_is_not_known_is_refused(
     tls_server: TlsServer, name: str

@@ -30,6 +30,12 @@ def test_the_final_stage_builds_and_downloads_nothing() -> None:
     assert steps[0].startswith("useradd ")
 
 
+def test_the_certificates_of_the_system_are_found_by_what_brings_its_own_openssl() -> None:
+    # Where the official images of Python, which are Debian's, have them.
+    assert re.search(r"^ARG PYTHON=python:\S+-slim-\w+$", TEXT, re.MULTILINE)
+    assert re.search(r"^    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt ", FINAL, re.MULTILINE)
+
+
 def test_every_distribution_is_in_it() -> None:
     copied = set(re.findall(r"^COPY (sfm-\S+) ", TEXT, re.MULTILINE))
     assert copied == {path.parent.name for path in ROOT.glob("sfm-*/pyproject.toml")}

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from sfm_backend_postgres._variables import ADDRESS, TLS_CERT, TLS_MODE
 from sfm_core.errors import ConfigurationError
 
+Options: TypeAlias = "Mapping[str, str | int | None]"
+"""What libpq is told, under its names."""
+
 # `require` encrypts, but takes every server for the right one.
 _VERIFYING = frozenset({"verify-ca", "verify-full"})
 _CREDENTIALS = ("password", "passfile", "sslcert")
+_SYSTEM = "system"
+_STRICTEST = "verify-full"
+
+
+def with_certificates_of_the_system(given: Options) -> Options:
+    """Say where the certificates of the system are, where they are what is trusted.
+
+    The driver's wheels bring an OpenSSL that looks for them where it was built.
+
+    Args:
+        given: What the URL and the environment say, under libpq's names.
+
+    Returns:
+        The same, with the file that Python would take for `sslrootcert=system`,
+        if there is one, and the mode that libpq allows with it alone.
+    """
+    mode = given.get("sslmode", _STRICTEST)
+    if given.get("sslrootcert") != _SYSTEM or mode != _STRICTEST:
+        return given
+    file = ssl.get_default_verify_paths().cafile
+    return {**given, "sslmode": mode, "sslrootcert": file or _SYSTEM}
 
 
 def check_security(given: Mapping[str, object]) -> None:

@@ -16,7 +16,7 @@ TLS_KEY: Final = "POSTGRES_SSL_KEY"
 OPTIONS: Final[Mapping[str, str]] = {
     ADDRESS: "The database of a bare `postgresql:`, as a URL.",
     TLS_MODE: "How TLS is used: disable, allow, prefer, require, verify-ca or verify-full.",
-    TLS_ROOT_CERT: "File with the certificates of those who may sign the server's.",
+    TLS_ROOT_CERT: "File with the certificates of those who may sign the server's, or system.",
     TLS_CERT: "File with the client's certificate.",
     TLS_KEY: "File with the key of the client's certificate.",
 }

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from sfm_backend_postgres._security import check_security
+from sfm_backend_postgres._security import check_security, with_certificates_of_the_system
 from sfm_backend_postgres._variables import (
     ADDRESS,
     SCHEME,
@@ -114,12 +114,13 @@ class PostgresSettings:
             # Not `urlunsplit`, which leaves out the slashes where no host is named.
             options_of_libpq = urlencode(query, quote_via=quote)
             given = conninfo_to_dict(f"{SCHEME}://{parts.netloc}{parts.path}?{options_of_libpq}")
-            conninfo = make_conninfo("", **(defaults | given))
+            known = with_certificates_of_the_system({**defaults, **given})
+            conninfo = make_conninfo("", **known)
         except psycopg.Error as error:
             # The driver's own message may quote the password, so it is no cause either.
             raise ConfigurationError(_malformed(error), remedy=_REMEDY) from None
         if secure:
-            check_security({**tls, **given})
+            check_security(known)
         return cls(
             conninfo=conninfo,
             place=_place(given),
