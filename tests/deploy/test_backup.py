@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.fix_modes import Stores
 
 ROOT = Path(__file__).resolve().parents[2]
 SFM = Path(sys.executable).with_name("sfm")
@@ -22,7 +25,7 @@ class Shop:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -31,14 +34,17 @@ class Shop:
                 "HOME": str(self.folder),
                 "SFM": str(SFM),
                 "SFM_EMBEDDER_URL": "hashing:",
+                **environ,
             },
             capture_output=True,
             text=True,
             check=False,
         )
 
-    def script(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("sh", str(ROOT / "scripts" / name), *arguments)
+    def script(
+        self, name: str, *arguments: str, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run("sh", str(ROOT / "scripts" / name), *arguments, **environ)
 
     def sfm(self, *arguments: str) -> str:
         said = self.run(str(SFM), *arguments, "--data", "data")
@@ -153,3 +159,56 @@ def test_a_backup_that_cannot_be_made_keeps_the_status_of_the_program(shop: Shop
     failed = shop.script("backup.sh", "b.jsonl", "--url", "http://127.0.0.1:9")
     assert failed.returncode == 5
     assert not (shop.folder / "b.jsonl").exists()
+
+
+@pytest.fixture
+def live(shop: Shop, stores: Stores) -> Shop:
+    """A shop with a backup, in whose folder a file says that Redis holds what is live."""
+    assert shop.script("backup.sh", "b.jsonl", "--data", "data").returncode == 0
+    settings = stores.redis() | {
+        "MEMORY_MODE": "development",
+        "EVENTING_ENABLED": "false",
+        "SFM_VECTOR_URL": "sqlite:vectors.db",
+        "SFM_DATA_FOLDER": str(shop.folder / "live"),
+    }
+    lines = (f"{name}='{value}'\n" for name, value in settings.items())
+    (shop.folder / ".env").write_text("".join(lines))
+    assert shop.run(str(SFM), "store", "only here", "--coord", "9").returncode == 0
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({}, "not in a folder"),
+        ({"MEMORY_MODE": "embedded"}, "would take over the memories of redis"),
+    ],
+)
+def test_a_restore_that_is_tried_on_a_folder_leaves_the_live_memory_alone(
+    live: Shop, environ: dict[str, str], named: str
+) -> None:
+    tried = live.script("restore.sh", "b.jsonl", "--data", "tried", **environ)
+    assert tried.returncode == 6
+    assert named in tried.stderr
+
+    left = live.run(str(SFM), "stats", "--json")
+    assert left.returncode == 0, left.stderr
+    assert json.loads(left.stdout)["total_memories"] == 1
+
+
+def test_a_restore_is_tried_as_the_page_says(live: Shop) -> None:
+    page = (ROOT / "docs" / "how-to" / "back-up-and-restore.md").read_text(encoding="utf-8")
+    [script] = re.findall(r"^```sh\n(mkdir .*?)^```", page, re.MULTILINE | re.DOTALL)
+    here = {
+        "/tmp/tried": str(live.folder / "tried"),  # noqa: S108 - of the page
+        "/srv/sfm/": f"{ROOT}/",
+        "/backups/1.jsonl.zst": str(live.folder / "b.jsonl"),
+        "sfm stats": f"{SFM} stats --json",
+    }
+    for shown, real in here.items():
+        assert shown in script
+        script = script.replace(shown, real)
+    done = live.run("sh", "-eu", "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert "Restored 5 memories" in done.stdout
+    assert json.loads(done.stdout.splitlines()[-1])["total_memories"] == 5

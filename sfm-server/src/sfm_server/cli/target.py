@@ -107,11 +107,17 @@ class Target:
     @asynccontextmanager
     async def _open_folder(self, *, decides: bool) -> AsyncGenerator[MemoryClient]:
         # Each kind of client is imported only where it is used: commands are to start fast.
-        from sfm_server.assembly import open_memory  # noqa: PLC0415
+        from sfm_server.assembly import open_selection  # noqa: PLC0415
+        from sfm_server.cli.folders import refuse_other_memories  # noqa: PLC0415
         from sfm_server.clients.local import LocalClient  # noqa: PLC0415
+        from sfm_server.selection import select  # noqa: PLC0415
 
         loaded = self.settings()
-        async with open_memory(loaded.settings, options=loaded.options, decides=decides) as memory:
+        selection = select(loaded.settings, options=loaded.options)
+        selection.require_backends()
+        if self.data is not None:
+            await refuse_other_memories(selection)
+        async with open_selection(selection, decides=decides) as memory:
             yield LocalClient(memory.engine, namespace=loaded.settings.namespace)
 
     @asynccontextmanager
