@@ -125,9 +125,9 @@ def test_what_cannot_work_is_refused_with_a_remedy(url: str) -> None:
     assert caught.value.remedy
 
 
-def test_a_bare_url_means_a_server_on_this_machine() -> None:
+def test_a_bare_url_means_the_server_of_the_compose_network() -> None:
     settings = parse("qdrant:", QDRANT_URL="", QDRANT_HOST="", QDRANT_TLS="")
-    assert (settings.host, settings.port, settings.tls) == ("localhost", 6333, False)
+    assert (settings.host, settings.port, settings.tls) == ("qdrant", 6333, False)
 
 
 @pytest.mark.parametrize(

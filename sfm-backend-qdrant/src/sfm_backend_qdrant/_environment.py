@@ -19,7 +19,7 @@ TLS_OPTION: Final = "QDRANT_TLS"
 
 OPTIONS: Final[Mapping[str, str]] = {
     URL_OPTION: "The server of a bare `qdrant:`: http(s)://host:6333, or qdrant(s)://host:6333.",
-    HOST_OPTION: "Host of the server, where `QDRANT_URL` is not set. Default: localhost.",
+    HOST_OPTION: "Host of the server, where `QDRANT_URL` is not set. Default: qdrant.",
     PORT_OPTION: "HTTP port of the server, where `QDRANT_URL` is not set. Default: 6333.",
     GRPC_PORT_OPTION: "gRPC port of the server. Default: 6334.",
     TLS_OPTION: "Whether connections are encrypted: true or false. Default: as the URL says.",
@@ -29,7 +29,7 @@ OPTIONS: Final[Mapping[str, str]] = {
 
 SCHEME: Final = "qdrant"
 TLS_SCHEME: Final = "qdrants"
-DEFAULT_HOST: Final = "localhost"
+DEFAULT_HOST: Final = "qdrant"
 DEFAULT_PORT: Final = "6333"
 LARGEST_PORT: Final = 65_535
 
