@@ -23,6 +23,7 @@ def settings(tmp_path: Path) -> Settings:
         max_payload_bytes=1000,
         max_batch=3,
         max_top_k=10,
+        max_answer_bytes=1500,
     )
 
 
@@ -60,6 +61,18 @@ async def test_a_batch_over_the_limit_is_refused(
 ) -> None:
     answer = await api.post(path, json=body)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:sfm:error:limit-exceeded")
+
+
+async def test_an_answer_over_the_limit_is_refused_or_ends_its_page(api: httpx.AsyncClient) -> None:
+    for coord in "123":
+        memory = {"coord": coord, "payload": {"text": "whale " * 100}}
+        assert (await api.post("/store", json=memory)).is_success
+    answer = await api.post("/recall_batch", json={"queries": ["whale"], "top_k": 3})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:sfm:error:limit-exceeded")
+    page = (await api.get("/memories")).json()
+    rest = (await api.get("/memories", params={"cursor": page["next_cursor"]})).json()
+    assert [len(one["memories"]) for one in (page, rest)] == [2, 1]
+    assert "next_cursor" not in rest
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,9 @@ class Limits:
         max_top_k: Memories that one recall may return.
         max_query_characters: Length of a query text.
         max_page: Entries of one page of a listing.
+        max_answer_bytes: Size of all payloads of an answer, as the truth holds them. A
+            recall that would have more is refused, a page ends earlier; what has one
+            memory only is always answered.
     """
 
     payload: PayloadLimits = field(default_factory=PayloadLimits)
@@ -70,6 +73,7 @@ class Limits:
     max_top_k: int = 1000
     max_query_characters: int = 20_000
     max_page: int = 1000
+    max_answer_bytes: int = 32 * 1024 * 1024
 
 
 class Indexing(StrEnum):

@@ -17,7 +17,7 @@ from sfm_core.model.memory import MemoryType
 from sfm_core.protocols.graph import Direction
 from sfm_server import wire, wire_links
 from sfm_server.schemas.links import NeighborsAnswer
-from sfm_server.schemas.listings import CoordsAnswer
+from sfm_server.schemas.listings import CoordsAnswer, MemoriesAnswer
 from sfm_server.schemas.memories import HistoryAnswer
 
 ItemT = TypeVar("ItemT")
@@ -29,10 +29,32 @@ async def history_page(
     """Answer with versions of a memory; see `MemoryEngine.history`."""
     listing = ("history", namespace, str(at))
     before = place_of(cursor, int, *listing)
-    versions = await engine.history(namespace, at, before=before, limit=limit)
+    page = await engine.history_page(namespace, at, before=before, limit=limit)
     return HistoryAnswer(
-        versions=[wire.memory(one) for one in versions],
-        next_cursor=next_cursor(versions, limit, lambda one: str(one.version), *listing),
+        versions=[wire.memory(one) for one in page.items],
+        next_cursor=cursor_of(str(page.items[-1].version), *listing) if page.more else UNSET,
+    )
+
+
+async def memories_page(
+    engine: MemoryEngine,
+    namespace: str,
+    *,
+    type_name: str | None,
+    limit: int,
+    cursor: str | None,
+) -> MemoriesAnswer:
+    """Answer with memories of a namespace; see `MemoryEngine.memories_page`."""
+    listing = ("memories", namespace, type_name)
+    page = await engine.memories_page(
+        namespace,
+        type=None if type_name is None else MemoryType(type_name),
+        after=place_of(cursor, coordinate_of, *listing),
+        limit=limit,
+    )
+    return MemoriesAnswer(
+        memories=[wire.memory(one) for one in page.items],
+        next_cursor=cursor_of(str(page.items[-1].coordinate), *listing) if page.more else UNSET,
     )
 
 

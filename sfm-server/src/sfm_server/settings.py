@@ -203,6 +203,13 @@ class Settings(AccessSettings, LimitSettings, EncryptionSettings):
     max_page: Count = Field(
         default=_LIMITS.max_page, description="Most entries of one page of a listing."
     )
+    max_answer_bytes: int = Field(
+        default=_LIMITS.max_answer_bytes,
+        ge=1024,
+        le=2**32,
+        description="Most bytes of payloads in one answer: a recall with more is refused, a page "
+        "ends earlier.",
+    )
 
     history_limit: int = Field(
         default=_ENGINE.history_limit,
@@ -345,6 +352,7 @@ class Settings(AccessSettings, LimitSettings, EncryptionSettings):
             max_top_k=self.max_top_k,
             max_query_characters=self.max_query_characters,
             max_page=self.max_page,
+            max_answer_bytes=self.max_answer_bytes,
         )
 
     def _text(self) -> TextRule:

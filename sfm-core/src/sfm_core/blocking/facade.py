@@ -15,6 +15,7 @@ from sfm_core.model.events import EventPage, EventType
 from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.link import Link, LinkPlace
 from sfm_core.model.memory import AccessStatistics, Memory, MemoryType
+from sfm_core.model.page import Page
 from sfm_core.model.position import WritePosition
 from sfm_core.model.query import Recalled, RecallQuery, TimelyAnswer
 from sfm_core.model.report import (
@@ -72,6 +73,19 @@ class BlockingMemory(BlockingWriting):
         """See `MemoryEngine.history`."""
         return self._call(
             lambda engine: engine.history(namespace, coordinate, before=before, limit=limit)
+        )
+
+    def history_page(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Page[Memory]:
+        """See `MemoryEngine.history_page`."""
+        return self._call(
+            lambda engine: engine.history_page(namespace, coordinate, before=before, limit=limit)
         )
 
     def wait_for(self, *positions: WritePosition) -> bool:
@@ -135,6 +149,19 @@ class BlockingMemory(BlockingWriting):
         """See `MemoryEngine.list_memories`."""
         return self._call(
             lambda engine: engine.list_memories(namespace, type=type, after=after, limit=limit)
+        )
+
+    def memories_page(
+        self,
+        namespace: str,
+        *,
+        type: MemoryType | None = None,
+        after: Coordinate | None = None,
+        limit: int = 100,
+    ) -> Page[Memory]:
+        """See `MemoryEngine.memories_page`."""
+        return self._call(
+            lambda engine: engine.memories_page(namespace, type=type, after=after, limit=limit)
         )
 
     def neighbors(

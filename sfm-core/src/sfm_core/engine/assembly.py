@@ -31,6 +31,7 @@ from sfm_core.engine.index_opener import IndexOpener
 from sfm_core.engine.indexer import Indexer
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
+from sfm_core.engine.listing import Listing
 from sfm_core.engine.log_pages import LogPages
 from sfm_core.engine.log_watch import LogWatch
 from sfm_core.engine.manifest import Manifest, read_manifest
@@ -129,8 +130,7 @@ def _start(
     access = _recorder(stack, stores, truth, committer)
     searching = Searching(stores, truth, indexes, Corrections(stores, repairing, committer))
     recalling, timely = _recalling(stack, stores, searching, access)
-    positions = Positions(stores, manifest, presence, indexes)
-    stack.push_async_callback(positions.close)
+    positions = _positions(stack, Positions(stores, manifest, presence, indexes))
     writer = _writer(stack, stores, committer, indexer, positions)
     remembering, forgetting = Remembering(stores, truth, writer), Forgetting(stores, truth, writer)
     scrubbing = Scrubbing(stores, truth, committer, repairing, indexer)
@@ -150,6 +150,7 @@ def _start(
         clearing=Clearing(stores, truth, writer, forgetting, purging),
         purging=purging,
         reading=reading,
+        listing=Listing(stores, truth),
         recalling=recalling,
         timely=timely,
         explaining=Explaining(stores, truth, searching, recalling),
@@ -187,6 +188,11 @@ def _indexer(
     )
     stack.push_async_callback(indexer.close)
     return indexer
+
+
+def _positions(stack: AsyncExitStack, positions: Positions) -> Positions:
+    stack.push_async_callback(positions.close)
+    return positions
 
 
 def _writer(

@@ -14,7 +14,7 @@ from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.engine.walking import namespaces_of
 from sfm_core.errors import InvalidCoordinateError
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.keys import MEMORY, KeyRange, history_key, memory_key, successor
+from sfm_core.model.keys import MEMORY, KeyRange, memory_key
 from sfm_core.model.memory import Memory, MemoryType
 from sfm_core.model.report import Stats
 from sfm_core.protocols.kv import Entry
@@ -68,29 +68,6 @@ class Reading:
         ]
         self._access.touch(namespace, [memory.coordinate for memory in found if memory])
         return found
-
-    async def history(
-        self, namespace: str, coordinate: Coordinate, limit: int, before: int | None
-    ) -> list[Memory]:
-        """Read the versions of a memory; see `MemoryEngine.history`."""
-        check_namespace(namespace)
-        check_count(limit, self._stores.settings.limits.max_page, field="limit")
-        [state] = await self._truth.memories(namespace, [coordinate])
-        # What is the current version now may have become history when that is read.
-        end = state.version if before is None else max(0, min(before, state.version))
-        older = KeyRange(history_key(coordinate, 0), history_key(coordinate, end), reverse=True)
-        [items] = await self._stores.kv.scan(namespace, [older], limit=limit)
-        versions = [self._truth.memory_state(namespace, key, entry) for key, entry in items]
-        alive = state.record is not None and state.record.alive(self._stores.clock.now())
-        if alive and (before is None or state.version < before):
-            versions.insert(0, state)
-        if not versions and before is None:
-            raise not_found(coordinate)
-        return [
-            self._truth.memory(namespace, coordinate, version.version, version.record)
-            for version in versions[:limit]
-            if version.record is not None
-        ]
 
     async def range(
         self,
@@ -146,28 +123,6 @@ class Reading:
             and record.alive(moment)
             and type in {None, record.type}
         ]
-
-    async def list_memories(
-        self, namespace: str, *, type: MemoryType | None, after: Coordinate | None, limit: int
-    ) -> list[Memory]:
-        """List memories; see `MemoryEngine.list_memories`."""
-        check_namespace(namespace)
-        check_count(limit, self._stores.settings.limits.max_page, field="limit")
-        start = MEMORY if after is None else memory_key(after) + b"\0"
-        rest: KeyRange | None = KeyRange(start, successor(MEMORY))
-        found: list[Memory] = []
-        while rest is not None:
-            [page] = await self._stores.kv.scan(namespace, [rest], limit=PAGE)
-            now = self._stores.clock.now()
-            for key, entry in page:
-                record = self._truth.memory_record(namespace, key, entry)
-                if record.alive(now) and type in {None, record.type}:
-                    at = Coordinate.from_key(key[1:])
-                    found.append(self._truth.memory(namespace, at, entry.version, record))
-                    if len(found) == limit:
-                        return found
-            rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
-        return found
 
     async def stats(self, namespace: str) -> Stats:
         """Count the memories of a namespace; see `MemoryEngine.stats`."""

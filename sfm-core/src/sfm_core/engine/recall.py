@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.apart import inline_or_apart
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.inputs import (
     check_batch,
@@ -22,6 +24,8 @@ from sfm_core.model.query import ARMS, Recalled, RecallQuery
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 64
+MAX_BYTES_INLINE = 512 * 1024
+"""Payloads that are decoded on the event loop; that takes a millisecond or two."""
 
 
 class Recalling:
@@ -37,7 +41,7 @@ class Recalling:
         self._stores = stores
         self._searching = searching
         self._access = access
-        self._coalescer: Coalescer[tuple[str, RecallQuery], list[Recalled]] = Coalescer(
+        self._coalescer: Coalescer[tuple[str, RecallQuery], Question] = Coalescer(
             self._process,
             max_batch=MAX_BATCH,
             concurrency=2,
@@ -48,7 +52,8 @@ class Recalling:
     async def recall(self, namespace: str, query: RecallQuery) -> list[Recalled]:
         """Answer one query; see `MemoryEngine.recall`."""
         self.check(namespace, query)
-        return await self._coalescer.submit((namespace, query))
+        [answer] = await self.told([await self._coalescer.submit((namespace, query))])
+        return answer
 
     async def recall_many(
         self, namespace: str, queries: Sequence[RecallQuery]
@@ -56,12 +61,12 @@ class Recalling:
         """Answer many queries; see `MemoryEngine.recall_many`."""
         self.check_many(namespace, queries)
         results = await self._coalescer.submit_many([(namespace, query) for query in queries])
-        answers: list[list[Recalled]] = []
+        questions: list[Question] = []
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-            answers.append(result)
-        return answers
+            questions.append(result)
+        return await self.told(questions)
 
     async def warm_up(self) -> None:
         """Have an embedder of this process load its model; see `MemoryEngine.warm_up`."""
@@ -121,7 +126,7 @@ class Recalling:
 
     async def _process(
         self, batch: list[tuple[str, RecallQuery]]
-    ) -> Sequence[list[Recalled] | BaseException]:
+    ) -> Sequence[Question | BaseException]:
         try:
             return await self._answer(batch)
         except BackendError as error:
@@ -133,13 +138,35 @@ class Recalling:
         half = len(batch) // 2
         return [*await self._process(batch[:half]), *await self._process(batch[half:])]
 
-    async def _answer(self, batch: list[tuple[str, RecallQuery]]) -> list[list[Recalled]]:
+    async def _answer(self, batch: list[tuple[str, RecallQuery]]) -> list[Question]:
         questions = [self._searching.question(*each) for each in batch]
         await self._searching.answer(questions)
-        return [self.recalled(question) for question in questions]
+        return questions
 
-    def recalled(self, question: Question) -> list[Recalled]:
-        """Return the answer to a question, and count that its memories were read as they are."""
-        if question.query.as_of is None:
-            self._access.touch(question.namespace, [one.coordinate for one in question.best])
-        return self._searching.recalled(question)
+    async def told(self, questions: Sequence[Question]) -> list[list[Recalled]]:
+        """Return the answers to questions, and count that their memories were read as they are.
+
+        Args:
+            questions: What a call has asked, each with its `best`.
+
+        Returns:
+            One answer per question, in order.
+
+        Raises:
+            LimitExceededError: All of them together are larger than an answer may be.
+            CorruptDataError: A payload cannot be read.
+        """
+        sizes = [len(one.record.payload) for question in questions for one in question.best]
+        limit, size = self._stores.settings.limits.max_answer_bytes, sum(sizes)
+        if size > limit and len(sizes) > 1:
+            raise LimitExceededError(
+                f"The memories found have {size} bytes of payloads, more than {limit}.",
+                field="top_k",
+                remedy="Ask fewer queries at once, or for a smaller top_k.",
+            )
+        for question in questions:
+            if question.query.as_of is None:
+                self._access.touch(question.namespace, [one.coordinate for one in question.best])
+        return await inline_or_apart(
+            partial(self._searching.recalled, questions), cost=size, limit=MAX_BYTES_INLINE
+        )

@@ -23,6 +23,7 @@ from sfm_core.errors import SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filters import matches
 from sfm_core.model.keys import memory_key
+from sfm_core.model.memory import Memory
 from sfm_core.model.query import Recalled, RecallQuery
 from sfm_core.model.record import MemoryRecord
 from sfm_core.protocols.observer import Figure
@@ -222,17 +223,28 @@ class Searching:
             question.exhausted = question.exhausted or len(question.best) >= top_k
             del question.best[top_k:]
 
-    def recalled(self, question: Question) -> list[Recalled]:
-        """Return the answer to a question."""
+    def recalled(self, questions: Sequence[Question]) -> list[list[Recalled]]:
+        """Return the answers to questions; what answers several of them is decoded once."""
+        decoded: dict[tuple[str, Coordinate, str], Memory] = {}
+
+        def memory(namespace: str, one: Candidate) -> Memory:
+            place = (namespace, one.coordinate, one.record.revision(one.version))
+            found = decoded.get(place)
+            if found is None:
+                found = self._truth.memory(namespace, one.coordinate, one.version, one.record)
+                decoded[place] = found
+            return found
+
         return [
-            Recalled(
-                memory=self._truth.memory(
-                    question.namespace, one.coordinate, one.version, one.record
-                ),
-                score=one.score.total,
-                parts=one.score.parts,
-            )
-            for one in question.best
+            [
+                Recalled(
+                    memory=memory(question.namespace, one),
+                    score=one.score.total,
+                    parts=one.score.parts,
+                )
+                for one in question.best
+            ]
+            for question in questions
         ]
 
     async def _fill(

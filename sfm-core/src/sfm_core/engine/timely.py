@@ -97,7 +97,7 @@ class Timely:
                 running.add(arms)
                 await _race(whole, arms, partial, begun + seconds)
                 if not _succeeded(whole):
-                    return self._best_of(partial, [whole, arms], deadline)
+                    return await self._best_of(partial, [whole, arms], deadline)
             return [TimelyAnswer(found=tuple(found)) for found in whole.result()]
         finally:
             self._leave(running)
@@ -139,22 +139,23 @@ class Timely:
         await self._searching.hydrate(questions)
         partial.answered, partial.used = questions, used
 
-    def _best_of(
+    async def _best_of(
         self,
         partial: _Partial,
         tried: Iterable[asyncio.Task[list[list[Recalled]]] | asyncio.Task[None]],
         deadline: timedelta,
     ) -> list[TimelyAnswer]:
         if partial.answered and all(query.arms & partial.used for query in partial.queries):
+            told = await self._recalling.told(partial.answered)
             return [
                 TimelyAnswer(
-                    found=tuple(self._recalling.recalled(question)),
+                    found=tuple(found),
                     left_out={
                         arm: partial.failures.get(arm, LATE)
                         for arm in sorted(question.query.arms - partial.used)
                     },
                 )
-                for question in partial.answered
+                for question, found in zip(partial.answered, told, strict=True)
             ]
         for one in tried:
             if one.done():

@@ -9,13 +9,12 @@ from fastapi import APIRouter, Query
 from sfm_core import errors
 from sfm_core.engine.inputs import check_count
 from sfm_core.model.cursor import place_of
-from sfm_core.model.memory import Memory, MemoryType
 from sfm_core.model.names import check_name
 from sfm_server import pages, wire
 from sfm_server.access.roles import ANYONE
 from sfm_server.context import Context, JsonAnswer, NamedContext, PlainContext
 from sfm_server.limits import JsonRoute
-from sfm_server.pages import coordinate_of, next_cursor
+from sfm_server.pages import next_cursor
 from sfm_server.paging import AsOfQuery, CursorQuery, LimitQuery
 from sfm_server.routes.documented import failures
 from sfm_server.schemas.listings import CoordsAnswer, MemoriesAnswer, NamespacesAnswer
@@ -71,17 +70,9 @@ async def list_memories(
     cursor: CursorQuery = None,
 ) -> JsonAnswer:
     """List the memories of a namespace by their coordinates; that does not count as reading."""
-    listing = ("memories", context.fallback, type)
-    found = await context.engine.list_memories(
-        context.fallback,
-        type=None if type is None else MemoryType(type),
-        after=place_of(cursor, coordinate_of, *listing),
-        limit=limit,
-    )
     return JsonAnswer(
-        MemoriesAnswer(
-            memories=[wire.memory(one) for one in found],
-            next_cursor=next_cursor(found, limit, _coordinate, *listing),
+        await pages.memories_page(
+            context.engine, context.fallback, type_name=type, limit=limit, cursor=cursor
         )
     )
 
@@ -114,10 +105,6 @@ async def _seen(context: Context, after: str, limit: int) -> list[str]:
             break
         after = page[-1]
     return found[:limit]
-
-
-def _coordinate(memory: Memory) -> str:
-    return str(memory.coordinate)
 
 
 def _name(place: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import inf
 
 from sfm_core.engine.operations.parts import Operations
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.memory import AccessStatistics, Memory, MemoryType
+from sfm_core.model.page import Page
 from sfm_core.model.position import WritePosition
 from sfm_core.model.query import Recalled, RecallQuery, TimelyAnswer
 from sfm_core.model.report import Stats
@@ -88,7 +90,37 @@ class Asking(Operations):
         Raises:
             NotFoundError: No version is kept, and `before` was not given.
         """
-        return await self._parts.reading.history(namespace, coordinate, limit, before)
+        page = await self._parts.listing.history(
+            namespace, coordinate, before=before, limit=limit, max_bytes=inf
+        )
+        return list(page.items)
+
+    async def history_page(
+        self,
+        namespace: str,
+        coordinate: Coordinate,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Page[Memory]:
+        """Read versions of a memory, as `history` does, but no more than an answer may have.
+
+        Args:
+            namespace: Where it lives or lived.
+            coordinate: Where it lives there.
+            before: Only versions less than this; the last one that was read, to go on.
+            limit: Most versions to return.
+
+        Returns:
+            Versions, newest first. They end before their payloads are larger than
+            `Limits.max_answer_bytes`, but not before the first.
+
+        Raises:
+            NotFoundError: No version is kept, and `before` was not given.
+        """
+        return await self._parts.listing.history(
+            namespace, coordinate, before=before, limit=limit, max_bytes=self._max_bytes
+        )
 
     async def wait_for(self, *positions: WritePosition) -> bool:
         """Wait until recall, neighbors and paths see certain writes, made here or elsewhere.
@@ -125,6 +157,7 @@ class Asking(Operations):
 
         Raises:
             InvalidInputError: The query is empty, too long or asks for too much.
+            LimitExceededError: What was found is larger than an answer may be.
         """
         return await self._parts.recalling.recall(namespace, query)
 
@@ -142,7 +175,8 @@ class Asking(Operations):
 
         Raises:
             InvalidInputError: One of the queries is not acceptable.
-            LimitExceededError: More queries than one call may have.
+            LimitExceededError: More queries than one call may have, or what was found is
+                larger than an answer may be.
         """
         return await self._parts.recalling.recall_many(namespace, queries)
 
@@ -185,7 +219,8 @@ class Asking(Operations):
         Raises:
             InvalidInputError: One of the queries cannot be answered, or the deadline is not
                 above zero.
-            LimitExceededError: More queries than one call may have.
+            LimitExceededError: More queries than one call may have, or what was found is
+                larger than an answer may be.
             DeadlineExceededError: For one of them, no arm has answered in time.
             BackendError: Every arm has failed, or the truth has.
         """
@@ -265,9 +300,38 @@ class Asking(Operations):
             Memories in ascending order of their coordinates, those with fewer components first.
             What lives as long as pages are read is on exactly one of them.
         """
-        return await self._parts.reading.list_memories(
-            namespace, type=type, after=after, limit=limit
+        page = await self._parts.listing.memories(
+            namespace, type=type, after=after, limit=limit, max_bytes=inf
         )
+        return list(page.items)
+
+    async def memories_page(
+        self,
+        namespace: str,
+        *,
+        type: MemoryType | None = None,
+        after: Coordinate | None = None,
+        limit: int = 100,
+    ) -> Page[Memory]:
+        """List memories, as `list_memories` does, but no more than an answer may have.
+
+        Args:
+            namespace: What to list.
+            type: Only memories of this type.
+            after: Only those after this coordinate; that of the last one, to go on.
+            limit: Most memories to return.
+
+        Returns:
+            Memories in the same order. They end before their payloads are larger than
+            `Limits.max_answer_bytes`, but not before the first.
+        """
+        return await self._parts.listing.memories(
+            namespace, type=type, after=after, limit=limit, max_bytes=self._max_bytes
+        )
+
+    @property
+    def _max_bytes(self) -> int:
+        return self._parts.stores.settings.limits.max_answer_bytes
 
     async def stats(self, namespace: str) -> Stats:
         """Count the memories and links of a namespace, without a scan.

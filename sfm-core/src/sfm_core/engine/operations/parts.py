@@ -17,6 +17,7 @@ from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.importing import Importing
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
+from sfm_core.engine.listing import Listing
 from sfm_core.engine.paths import PathFinding
 from sfm_core.engine.positions import Positions
 from sfm_core.engine.presence import Presence
@@ -47,6 +48,7 @@ class Parts:
     clearing: Clearing
     purging: Purging
     reading: Reading
+    listing: Listing
     recalling: Recalling
     timely: Timely
     explaining: Explaining
