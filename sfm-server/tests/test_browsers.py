@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import httpx
@@ -76,4 +77,15 @@ async def test_every_answer_tells_browsers_to_keep_their_hands_off(
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert headers["cache-control"] == "no-store"
-    assert ("content-security-policy" in headers) is (path != "/docs")
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+async def test_the_documentation_loads_nothing_from_elsewhere(settings: Settings) -> None:
+    page = await ask(settings, "GET", "/docs")
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(loaded) == 3
+    for path in loaded:
+        file = await ask(settings, "GET", f"/{path}")
+        assert file.is_success
+        assert file.content
+    assert "http" not in page.text

@@ -237,6 +237,15 @@ def test_the_installed_program_runs(tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
+def test_what_the_program_keeps_only_its_user_can_read(tmp_path: Path) -> None:
+    where = ["--data", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "sfm_server", "store", "a secret", *where]
+    subprocess.run(command, capture_output=True, check=True, timeout=60)
+    made = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+    assert any(path.suffix == ".db" for path in made)
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
 def test_collections_are_listed(sfm: Call) -> None:
     sfm("store", "a whale")
     listed = cast("list[dict[str, str]]", sfm("collections", "--json").document["collections"])

@@ -46,6 +46,7 @@ from sfm_server.problems import (
 )
 from sfm_server.routes import (
     admin,
+    docs,
     events,
     graph,
     listings,
@@ -131,6 +132,7 @@ def create_app(
         version=system.VERSION,
         description=_DESCRIPTION,
         lifespan=_lifespan,
+        docs_url=None,
         redoc_url=None,
         # It would send a body, and what it is about, to wherever the Host header says.
         redirect_slashes=False,
@@ -151,7 +153,18 @@ def create_app(
     app.state.failure = None
     app.state.quarantined = []
     app.state.closing = asyncio.Event()
-    modules = (memories, memory, listings, recall, graph, events, system, transfer, admin)
+    modules = (
+        memories,
+        memory,
+        listings,
+        recall,
+        graph,
+        events,
+        system,
+        docs,
+        transfer,
+        admin,
+    )
     for module in modules:
         app.include_router(module.router)
     for module in (transfer, admin):

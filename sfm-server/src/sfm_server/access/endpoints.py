@@ -21,7 +21,9 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
     {
         ("GET", "/"): _OPEN,
         ("GET", "/docs"): _OPEN,
-        ("GET", "/docs/oauth2-redirect"): _OPEN,
+        ("GET", "/docs/swagger-ui.js"): _OPEN,
+        ("GET", "/docs/swagger-ui.css"): _OPEN,
+        ("GET", "/docs/icon.png"): _OPEN,
         ("GET", "/openapi.json"): _OPEN,
         ("GET", "/health"): _OPEN,
         ("GET", "/healthz"): _PROBE,

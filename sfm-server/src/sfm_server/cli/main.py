@@ -146,6 +146,8 @@ def main() -> None:
     # other cost more than they save. It reads this once, when NumPy is imported.
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    # What is remembered is the business of this user only, and so are the files that it is in.
+    os.umask(0o077)
     sys.exit(int(run(sys.argv[1:])))
 
 

@@ -13,6 +13,11 @@ _ALWAYS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _DOCS = "/docs"
+# The page of the documentation loads its own scripts and styles, and asks this server.
+_OF_DOCS = (
+    b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; connect-src 'self'; "
+    b"img-src 'self' data:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
+)
 
 
 class SecurityHeaders:
@@ -27,13 +32,12 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # The page of the documentation loads scripts and styles.
-        without = {b"content-security-policy"} if scope["path"].startswith(_DOCS) else set[bytes]()
+        own = [(b"content-security-policy", _OF_DOCS)] if scope["path"].endswith(_DOCS) else []
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                given = list(message.get("headers", ()))
-                known = without | {name.lower() for name, _ in given}
+                given = [*message.get("headers", ()), *own]
+                known = {name.lower() for name, _ in given}
                 more = [(name, value) for name, value in _ALWAYS if name not in known]
                 message["headers"] = [*given, *more]
             await send(message)
