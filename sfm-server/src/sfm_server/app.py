@@ -65,6 +65,7 @@ _DESCRIPTION = (
     "The memory of an agent: store what it lives through, recall what answers a question, "
     "link what belongs together."
 )
+_ROUTES = (memories, memory, listings, recall, graph, events, system, docs, transfer, admin)
 _CLIENT_LEFT = 499
 _FORMS = frozenset({"str", "list[float]", "dict[str,any]"})
 """What the validator appends to a location where a field takes several forms."""
@@ -153,19 +154,7 @@ def create_app(
     app.state.failure = None
     app.state.quarantined = []
     app.state.closing = asyncio.Event()
-    modules = (
-        memories,
-        memory,
-        listings,
-        recall,
-        graph,
-        events,
-        system,
-        docs,
-        transfer,
-        admin,
-    )
-    for module in modules:
+    for module in _ROUTES:
         app.include_router(module.router)
     for module in (transfer, admin):
         app.include_router(module.json_router)
