@@ -46,6 +46,8 @@ _PURGED = (
     "JOIN property ON property.name = 'identity'"
 )
 
+_IDENTITY = "SELECT value FROM property WHERE name = 'identity'"
+
 
 class Follower:
     """Reads what changed, through a connection of its own; one thread at a time."""
@@ -87,6 +89,17 @@ class Follower:
                 )
                 for identity, collection, namespace, change in connection.execute(_PURGED)
             ]
+
+    def collections(self) -> tuple[str, frozenset[int]]:
+        """Return the identity of the file, and the numbers of the collections in it.
+
+        Raises:
+            BackendError: The file could not be read.
+        """
+        with self._reading() as connection, _snapshot(connection):
+            [identity] = connection.execute(_IDENTITY).fetchone()
+            numbers = connection.execute("SELECT id FROM collection")
+            return identity, frozenset(number for (number,) in numbers)
 
     def follow(self, index: NamespaceIndex, collection: Collection, namespace: str) -> bool:
         """Bring an index up to now; the caller holds its lock.

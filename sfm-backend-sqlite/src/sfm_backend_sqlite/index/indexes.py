@@ -20,6 +20,7 @@ from sfm_backend_sqlite.index.snapshot import (
     read_snapshot,
     remove_outdated,
     remove_snapshots,
+    remove_unknown,
     write_snapshot,
 )
 from sfm_backend_sqlite.settings import SqliteSettings
@@ -117,6 +118,7 @@ class SearchIndexes:
                     if index.subject and _same(index.subject, place) and _outdated(index, place):
                         index.clear()
             remove_outdated(self._settings.index_folder, place)
+        remove_unknown(self._settings.index_folder, *self._follower.collections())
 
     def forget(self, identity: str, collection: int) -> None:
         """Let go of a collection that is gone, and remove its snapshots.

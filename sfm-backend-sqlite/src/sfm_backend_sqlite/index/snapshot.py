@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 FORMAT = 1
 _MAGIC = b"SFM index\n"
 _LENGTH_BYTES = 8
+_LONGEST_HEADER = 1 << 20
 _NEW = ".new"
 _ABANDONED_SECONDS = 3_600
 _Array = NDArray[np.generic]
@@ -152,30 +153,48 @@ def remove_snapshots(folder: Path, identity: str, collection: int) -> None:
         path.unlink(missing_ok=True)
 
 
+def remove_unknown(folder: Path, identity: str, collections: frozenset[int]) -> None:
+    """Remove the snapshots of collections that are not in the file any more.
+
+    A process that still had one in memory may have written it after the collection was dropped.
+
+    Args:
+        folder: Where snapshots are kept.
+        identity: Identity of the database file.
+        collections: Numbers of the collections that are in it.
+
+    Raises:
+        OSError: One could not be removed.
+    """
+    for path in folder.glob(f"{identity}-*"):
+        number = path.name.removeprefix(f"{identity}-").partition("-")[0]
+        if number.isdecimal() and int(number) not in collections:
+            path.unlink(missing_ok=True)
+
+
 def remove_outdated(folder: Path, subject: Subject) -> None:
-    """Remove a snapshot that has what was purged from the file since.
+    """Remove what has what was purged from the file since: a snapshot, or one that was begun.
 
     Args:
         folder: Where snapshots are kept.
         subject: What it is of, with the change up to which tombstones are gone.
 
     Raises:
-        OSError: It could not be removed.
+        OSError: One could not be removed.
     """
     path = subject.path(folder)
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_MAGIC) + _LENGTH_BYTES)
-            header = msgspec.json.decode(
-                file.read(int.from_bytes(start[len(_MAGIC) :], "big")), type=Header
-            )
-    except FileNotFoundError:
-        return
-    except msgspec.MsgspecError:
-        path.unlink(missing_ok=True)
-        return
-    if header.position < subject.purged:
-        path.unlink(missing_ok=True)
+    for each in (path, *folder.glob(f"{path.stem}*{_NEW}")):
+        try:
+            header = _read_header(each)
+        except FileNotFoundError:
+            continue
+        except msgspec.MsgspecError:
+            each.unlink(missing_ok=True)
+            continue
+        made_of = (header.collection, header.namespace)
+        # The names of those that were begun do not tell namespace 1 from 12.
+        if made_of == (subject.collection, subject.namespace) and header.position < subject.purged:
+            each.unlink(missing_ok=True)
 
 
 def read_snapshot(folder: Path, subject: Subject) -> tuple[Header, dict[str, _Array]] | None:
@@ -211,6 +230,13 @@ def read_snapshot(folder: Path, subject: Subject) -> tuple[Header, dict[str, _Ar
         message = "it is of another format, file or namespace"
         raise SnapshotError(message)
     return header, _read_sections(header, content[end:])
+
+
+def _read_header(path: Path) -> Header:
+    with path.open("rb") as file:
+        start = file.read(len(_MAGIC) + _LENGTH_BYTES)
+        length = int.from_bytes(start[len(_MAGIC) :], "big")
+        return msgspec.json.decode(file.read(min(length, _LONGEST_HEADER)), type=Header)
 
 
 def _remove_abandoned(folder: Path, stem: str) -> None:
