@@ -13,7 +13,7 @@ async def test_dead_rows_are_cleared_away_and_the_rest_is_named(database_url: st
         for version in range(1, 30):
             put = Commit(namespace="n", writes=(Write(b"k", b"word" * 500, version),))
             await commit(store, put)
-        left = await store.scrub("n", [])
+        left = await store.scrub({"n": []})
     assert "VACUUM FULL" in left
     with psycopg.connect(database_url, autocommit=True) as raw:
         raw.execute("SELECT pg_stat_force_next_flush()")

@@ -86,7 +86,7 @@ async def test_a_removed_point_is_gone_from_every_collection(
         assert files_with(fast_folder, WORD)
         for collection in (COLLECTION, OTHER):
             await store.delete(collection, [SECRET.id])
-        assert await store.scrub("n", [SECRET.id.coordinate]) == ""
+        assert await store.scrub({"n": [SECRET.id.coordinate]}) == ""
         assert files_with(fast_folder, WORD, OLD) == []
         others = [float(number) for number in range(30) if number != 3]
         assert await found(store, numbered(0, 1)[0]) == others
@@ -97,7 +97,7 @@ async def test_what_a_point_was_before_is_gone_and_what_it_is_stays(
     edge: WatchedEdgeStore, fast_folder: Path
 ) -> None:
     assert files_with(fast_folder, OLD)
-    await edge.scrub("n", [])
+    await edge.scrub({"n": []})
     assert files_with(fast_folder, OLD) == []
     assert files_with(fast_folder, WORD)
     assert await found(edge, SECRET) == [float(number) for number in range(30)]
@@ -108,7 +108,7 @@ async def test_points_are_written_while_their_collection_is_written_anew(
     edge: WatchedEdgeStore, fast_folder: Path
 ) -> None:
     await edge.delete(COLLECTION, [SECRET.id])
-    scrubbing = asyncio.create_task(edge.scrub("n", []))
+    scrubbing = asyncio.create_task(edge.scrub({"n": []}))
     written = 30
     while not scrubbing.done():
         await edge.upsert(COLLECTION, numbered(written, 1))
@@ -125,12 +125,12 @@ async def test_one_whose_worker_dies_says_so_and_the_next_one_does_it(
     edge: WatchedEdgeStore, fast_folder: Path
 ) -> None:
     await edge.delete(COLLECTION, [SECRET.id])
-    scrubbing = asyncio.create_task(edge.scrub("n", []))
+    scrubbing = asyncio.create_task(edge.scrub({"n": []}))
     await copying(edge)
     os.kill(edge.worker, signal.SIGKILL)
     with pytest.raises(BackendError):
         await scrubbing
-    assert await edge.scrub("n", []) == ""
+    assert await edge.scrub({"n": []}) == ""
     assert files_with(fast_folder, WORD, OLD) == []
     assert len(await edge.scroll(COLLECTION, "n", after=None, limit=100)) == 29
 
@@ -138,7 +138,7 @@ async def test_one_whose_worker_dies_says_so_and_the_next_one_does_it(
 async def test_one_whose_copy_fails_says_so_and_costs_no_point(
     edge: WatchedEdgeStore, fast_folder: Path
 ) -> None:
-    scrubbing = asyncio.create_task(edge.scrub("n", []))
+    scrubbing = asyncio.create_task(edge.scrub({"n": []}))
     (await copying(edge)).kill()
     with pytest.raises(BackendError, match="written anew"):
         await scrubbing
@@ -156,7 +156,7 @@ async def test_what_was_extended_meanwhile_does_not_bring_it_back(fast_folder: P
             await store.upsert(COLLECTION, numbered(number, 50))
             number += 50
         await store.delete(COLLECTION, [SECRET.id])
-        await store.scrub("n", [])
+        await store.scrub({"n": []})
         assert files_with(fast_folder, WORD, OLD) == []
         assert len(await store.scroll(COLLECTION, "n", after=None, limit=10_000)) == number - 1
         await store.upsert(COLLECTION, [point("n", coordinate(-1.0), axis(0, 8))])
@@ -164,4 +164,4 @@ async def test_what_was_extended_meanwhile_does_not_bring_it_back(fast_folder: P
 
 async def test_a_server_says_what_stays(qdrant_server: Server) -> None:
     async with create_vector(qdrant_server.url(), qdrant_server.context) as store:
-        assert "optimises" in await store.scrub("n", [])
+        assert "optimises" in await store.scrub({"n": []})

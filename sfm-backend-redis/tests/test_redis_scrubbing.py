@@ -31,7 +31,7 @@ async def test_neither_append_only_file_nor_snapshot(
         assert files_with(tmp_path)
         gone = Commit(namespace="n", writes=(Write(b"k", None),))
         await store.commit([gone], owner="o", lease=LEASE)
-        assert await store.scrub("n", []) == ""
+        assert await store.scrub({"n": []}) == ""
         assert files_with(tmp_path) == []
 
 
@@ -39,4 +39,4 @@ async def test_a_server_that_refuses_is_told_of(start_server: Start) -> None:
     server = start_server("--appendonly", "yes")
     await tell(server.url, "ACL SETUSER", "default", "-bgrewriteaof")
     async with open_kv(server.url) as store:
-        assert "does not let" in await store.scrub("n", [])
+        assert "does not let" in await store.scrub({"n": []})

@@ -52,7 +52,7 @@ async def test_a_removed_point_is_gone_from_file_snapshot_and_index(tmp_path: Pa
         assert [*(tmp_path / "index").iterdir()]
         assert traces_in(tmp_path)
         await store.delete(COLLECTION, [SECRET.id])
-        assert await store.scrub("n", [SECRET.id.coordinate]) == ""
+        assert await store.scrub({"n": [SECRET.id.coordinate]}) == ""
         assert traces_in(tmp_path) == []
         query = VectorQuery(namespace="n", limit=3, vector=VECTORS[5])
         [answer] = await store.search(COLLECTION, [query])
@@ -68,7 +68,7 @@ async def test_no_other_process_brings_it_back_with_a_snapshot(tmp_path: Path) -
             await store.upsert(COLLECTION, points(VECTORS))
             await settled(other)
             await store.delete(COLLECTION, [SECRET.id])
-            await store.scrub("n", [SECRET.id.coordinate])
+            await store.scrub({"n": [SECRET.id.coordinate]})
         # It had loaded the point, and would have written what it had when it was closed.
         assert traces_in(tmp_path) == []
 
@@ -83,7 +83,7 @@ async def test_what_a_killed_process_had_begun_to_write_is_gone(tmp_path: Path) 
     snapshot.with_name(f"{snapshot.stem}ijklmnop.new").write_bytes(whole[:40] + whole[-40:])
     async with make(tmp_path) as store:
         await store.delete(COLLECTION, [SECRET.id])
-        assert await store.scrub("n", [SECRET.id.coordinate]) == ""
+        assert await store.scrub({"n": [SECRET.id.coordinate]}) == ""
         assert [*(tmp_path / "index").iterdir()] == []
     assert traces_in(tmp_path) == []
 
@@ -99,7 +99,7 @@ async def test_what_others_have_begun_to_write_of_a_like_number_stays(tmp_path: 
     [snapshot] = (tmp_path / "index").iterdir()
     begun = snapshot.rename(snapshot.with_name(f"{snapshot.stem}abcdefgh.new"))
     async with make(tmp_path) as store:
-        await store.scrub("n1", [SECRET.id.coordinate])
+        await store.scrub({"n1": [SECRET.id.coordinate]})
     assert begun.exists()
 
 
@@ -114,7 +114,7 @@ async def test_the_snapshot_of_a_dropped_collection_that_was_written_late_is_gon
         await store.drop(COLLECTION)
         snapshot.write_bytes(late)
         await store.ensure(COLLECTION)
-        await store.scrub("n", [SECRET.id.coordinate])
+        await store.scrub({"n": [SECRET.id.coordinate]})
     assert traces_in(tmp_path) == []
 
 
@@ -122,7 +122,7 @@ async def test_other_namespaces_are_left_as_they_are(tmp_path: Path) -> None:
     async with make(tmp_path) as store:
         await fill(store)
         await store.upsert(COLLECTION, points(VECTORS, namespace="m"))
-        await store.scrub("n", [SECRET.id.coordinate])
+        await store.scrub({"n": [SECRET.id.coordinate]})
         query = VectorQuery(namespace="m", limit=3, vector=VECTORS[5])
         [answer] = await store.search(COLLECTION, [query])
         assert len(answer.hits) == 3
@@ -134,7 +134,7 @@ async def test_replaced_values_are_gone_and_present_ones_are_not(tmp_path: Path)
             text = b"word-%d " % version * 2_000
             commit = Commit(namespace="n", writes=(Write(b"k", text, version),))
             await store.commit([commit], owner="o", lease=LEASE)
-        await store.scrub("n", [])
+        await store.scrub({"n": []})
         raw = all_bytes(tmp_path)
         assert [n for n in range(1, 40) if b"word-%d " % n in raw] == [39]
         assert await store.get_many("n", [b"k"]) == [Entry(b"word-39 " * 2_000, 39)]
@@ -148,7 +148,7 @@ async def test_a_reader_that_stays_in_the_log_is_told_of(tmp_path: Path) -> None
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM entry").fetchall()
         with pytest.raises(BackendUnavailableError):
-            await store.scrub("n", [])
+            await store.scrub({"n": []})
         reader.execute("COMMIT")
         reader.close()
-        assert await store.scrub("n", []) == ""
+        assert await store.scrub({"n": []}) == ""

@@ -6,7 +6,7 @@ Each is listed with the test that has to fail.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Self
 
@@ -79,7 +79,7 @@ class ScrubbingLosesEverything(ModestGraph):
         super().__init__(state=state)
         self.held = state
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:  # noqa: ARG002 - the protocol's
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:  # noqa: ARG002 - the protocol's
         self.held.clear()
         return ""
 

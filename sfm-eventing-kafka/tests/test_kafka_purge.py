@@ -22,7 +22,7 @@ async def test_letters_about_a_memory_go_and_others_stay(url: str, topic: str) -
     async with open_source(url) as source, open_sink(url) as sink:
         for number, one in enumerate(events):
             await source.set_aside(Delivery(place=f"{topic}/0@{number}", event=one), WHY)
-        left = await sink.scrub("n", [HERE])
+        left = await sink.scrub({"n": [HERE]})
         places = {letter.place for letter in await source.dead_letters(limit=10)}
     assert places == {f"{topic}/0@2", f"{topic}/0@3"}
     assert "2 days" in left
@@ -31,5 +31,5 @@ async def test_letters_about_a_memory_go_and_others_stay(url: str, topic: str) -
 
 async def test_where_nothing_was_ever_set_aside_there_is_nothing_to_do(url: str) -> None:
     async with open_sink(url) as sink:
-        assert await sink.scrub("n", [HERE])
-        assert await sink.scrub("n", [HERE])
+        assert await sink.scrub({"n": [HERE]})
+        assert await sink.scrub({"n": [HERE]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from sfm_backend_postgres._outbox import PostgresOutbox
@@ -127,13 +127,13 @@ class PostgresKeyValueStore(PostgresOutbox):
         """
         await self._database.listener.wait()
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:
         """Clear away dead rows; see `SupportsScrubbing.scrub`.
 
         Raises:
             BackendError: The database was not reached.
         """
-        del namespace, coordinates
+        del places
         return await clear_away(self._database, _VACUUM)
 
     async def maintain(self) -> None:

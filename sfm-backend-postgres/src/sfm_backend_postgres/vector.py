@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -210,13 +210,13 @@ class PostgresVectorStore(PostgresPort):
         )
         return filled.encode(), parameters
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:
         """Clear away dead rows; see `SupportsScrubbing.scrub`.
 
         Raises:
             BackendError: The database was not reached.
         """
-        del namespace, coordinates
+        del places
         return await clear_away(self._database, _VACUUM)
 
     async def _write(

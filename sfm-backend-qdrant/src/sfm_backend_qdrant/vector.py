@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -160,7 +160,7 @@ class QdrantVectorStore(ServedPort[Qdrant]):
                     found.append(Collection(name=name.removeprefix(prefix), dimension=dimension))
         return found
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:
         """Let go of what files have of removed points; see `SupportsScrubbing.scrub`.
 
         Collections in a folder are written anew, while points are searched and written. A
@@ -171,7 +171,7 @@ class QdrantVectorStore(ServedPort[Qdrant]):
             BackendUnavailableError: The worker process has died or does not answer.
             BackendError: It failed; a later call does it.
         """
-        del namespace, coordinates
+        del places
         return await self._qdrant.scrub()
 
     def _name(self, collection: Collection) -> str:

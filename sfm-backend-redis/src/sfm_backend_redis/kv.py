@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Final, cast
@@ -129,14 +129,14 @@ class RedisKeyValueStore(RedisOutbox):
         )
         return [name.decode() for name in cast(list[bytes], answer)]
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:
         """Have the server write its files anew; see `SupportsScrubbing.scrub`.
 
         Raises:
             BackendUnavailableError: The server was not reached, or takes too long.
             BackendError: It could not write.
         """
-        del namespace, coordinates
+        del places
         return await rewrite_files(self._client, self.key("seq"))
 
     def _entry(self, key: bytes, stored: bytes) -> Entry:

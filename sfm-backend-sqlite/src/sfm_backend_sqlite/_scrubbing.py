@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sfm_backend_sqlite._namespaces import find
@@ -21,22 +21,24 @@ _TRIES: Final = 40
 _PAUSE_SECONDS: Final = 0.05
 
 
-def forget_removed(connection: sqlite3.Connection, *, namespace: str) -> None:
-    """Remove the tombstones of points, and have every index of the namespace made anew.
+def forget_removed(connection: sqlite3.Connection, *, namespaces: Sequence[str]) -> None:
+    """Remove the tombstones of points, and have every index of the namespaces made anew.
 
     An index keeps the vector of what was removed, and so would its snapshot.
 
     Args:
         connection: The writing one, in a transaction.
-        namespace: Whose points.
+        namespaces: Whose points.
     """
-    number = find(connection, namespace)
+    found = (find(connection, namespace) for namespace in namespaces)
+    numbers = [number for number in found if number is not None]
     moved: list[tuple[int]] = connection.execute(_MOVE_ON).fetchall()
-    if number is None or not moved:
+    if not moved:
         return
     collections: list[tuple[int]] = connection.execute("SELECT id FROM collection").fetchall()
-    connection.executemany(_FORGET, [(collection, number) for (collection,) in collections])
-    connection.execute(_NOTE, (number, moved[0][0]))
+    for number in numbers:
+        connection.executemany(_FORGET, [(collection, number) for (collection,) in collections])
+        connection.execute(_NOTE, (number, moved[0][0]))
 
 
 def rewrite_file(connection: sqlite3.Connection, pause: Callable[[float], object]) -> None:

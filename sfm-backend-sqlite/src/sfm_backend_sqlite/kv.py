@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from sfm_backend_sqlite._commits import Lease, Transaction
@@ -109,7 +109,7 @@ class SqliteKeyValueStore(SqliteOutbox):
         )
         return [name for (name,) in rows]
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:
         """Rewrite the file without what was removed or replaced; see `SupportsScrubbing.scrub`.
 
         Raises:
@@ -117,7 +117,7 @@ class SqliteKeyValueStore(SqliteOutbox):
             StorageFullError: There is no room for the file a second time.
             BackendError: The file could not be written to.
         """
-        del namespace, coordinates
+        del places
         await self._database.rewrite()
         return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
@@ -264,18 +264,17 @@ class SqliteVectorStore(SqlitePort):
         await self._purge()
         await self._search(self._indexes.save)
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:
         """Let go of removed points in file, indexes and snapshots; see `SupportsScrubbing.scrub`.
 
-        The indexes of the namespace, in every process, are loaded anew at the next search.
+        The indexes of the namespaces, in every process, are loaded anew at the next search.
 
         Raises:
             BackendUnavailableError: Others use the file; a later call does it.
             StorageFullError: There is no room for the file a second time.
             BackendError: The file could not be written to.
         """
-        del coordinates
-        await self._database.write(partial(forget_removed, namespace=namespace))
+        await self._database.write(partial(forget_removed, namespaces=list(places)))
         await self._search(self._indexes.discard_outdated)
         await self._database.rewrite()
         return ""

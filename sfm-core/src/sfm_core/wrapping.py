@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
@@ -57,7 +57,7 @@ class BackendWrapper(Generic[BackendT]):
     """
 
     maintain: Callable[[], Awaitable[None]]
-    scrub: Callable[[str, Sequence[Coordinate]], Awaitable[str]]
+    scrub: Callable[[Mapping[str, Sequence[Coordinate]]], Awaitable[str]]
     wait_for_work: Callable[[], Awaitable[None]]
 
     def __init__(self, inner: BackendT) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from sfm_core.clock import SystemClock
@@ -65,7 +65,7 @@ class KafkaEventSink(ServedPort[KafkaConnection]):
             async with asyncio.timeout(self._settings.timeout.total_seconds()):
                 await self._stream.publish(events)
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:
         """Let go of the dead letters of memories; see `SupportsScrubbing.scrub`.
 
         The letters of the links that begin at them go, too. What other programs have set
@@ -78,7 +78,11 @@ class KafkaEventSink(ServedPort[KafkaConnection]):
             BackendError: They refused for another reason.
         """
         self._check_open()
-        keys = frozenset(key_at(namespace, coordinate) for coordinate in coordinates)
+        keys = frozenset(
+            key_at(namespace, coordinate)
+            for namespace, coordinates in places.items()
+            for coordinate in coordinates
+        )
         with translated(self._settings):
             await self._mailbox.drop_about(keys)
         return remains(self._settings)

@@ -38,6 +38,7 @@ from sfm_core.engine.manifest import Manifest, read_manifest
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.opening import BackendMaker, open_stores
 from sfm_core.engine.operations.parts import Parts
+from sfm_core.engine.overdue import Overdue
 from sfm_core.engine.paths import PathFinding
 from sfm_core.engine.positions import Positions
 from sfm_core.engine.presence import Presence, leave_if_possible
@@ -52,8 +53,10 @@ from sfm_core.engine.repairing import Repairing
 from sfm_core.engine.replay import Replaying
 from sfm_core.engine.restore import Restoring
 from sfm_core.engine.retention import Retention
+from sfm_core.engine.rounds import Rounds
 from sfm_core.engine.scrubbing import Scrubbing
 from sfm_core.engine.searching import Searching
+from sfm_core.engine.second_round import SecondRound
 from sfm_core.engine.shelving import Shelving
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.sweeper import Sweeper
@@ -133,8 +136,8 @@ def _start(
     positions = _positions(stack, Positions(stores, manifest, presence, indexes))
     writer = _writer(stack, stores, committer, indexer, positions)
     remembering, forgetting = Remembering(stores, truth, writer), Forgetting(stores, truth, writer)
-    scrubbing = Scrubbing(stores, truth, committer, repairing, indexer)
-    purging = Purging(stores, forgetting, writer, committer, scrubbing)
+    rounds = Rounds(stores, Scrubbing(stores, truth, committer, repairing, indexer))
+    purging = Purging(stores, forgetting, writer, rounds)
     reading, linking = Reading(stores, truth, access), Linking(stores, truth, writer)
     checking = Checking(stores, truth, reading, repairing, indexes)
     parts = Parts(
@@ -161,7 +164,7 @@ def _start(
         exporting=Exporting(stores, truth, reading),
         importing=Importing(stores, Restoring(stores, truth, remembering, linking), writer),
         replaying=Replaying(stores, truth, reading, presence, waking),
-        answers=AnswerKeeper(stores, committer),
+        overdue=_overdue(stores, committer, forgetting, rounds),
         following=_following(stack, stores, truth, waking, EventTokens(manifest.truth_id)),
         relay=_relay(stores, truth, presence, waking),
     )
@@ -235,6 +238,13 @@ def _relay(stores: Stores, truth: Truth, presence: Presence, waking: Waking) -> 
     return Relay(stores, Publishing(stores, truth, stores.sink), presence, waking, backoff)
 
 
+def _overdue(
+    stores: Stores, committer: Committer, forgetting: Forgetting, rounds: Rounds
+) -> Overdue:
+    second_round = SecondRound(stores, committer, rounds)
+    return Overdue(stores, forgetting, second_round, AnswerKeeper(stores, committer))
+
+
 def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
     """Start what an engine does while nobody waits."""
     _run(stack, waking.run())
@@ -245,9 +255,7 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
         indexes=parts.indexes,
         builder=parts.builder,
         adopting=parts.adopting,
-        forgetting=parts.forgetting,
-        purging=parts.purging,
-        answers=parts.answers,
+        overdue=parts.overdue,
         access=parts.access,
         retention=Retention(parts.stores),
         trimming=Trimming(parts.stores, parts.presence),
@@ -255,7 +263,7 @@ def _keep_up(stack: AsyncExitStack, parts: Parts, waking: Waking) -> None:
         left=waking.left,
     )
     stack.push_async_callback(parts.builder.close)
-    stack.push_async_callback(parts.purging.close)
+    stack.push_async_callback(parts.overdue.close)
     # It ends before what it begins.
     _run(stack, sweeper.run())
     if parts.stores.settings.inline:

@@ -2,44 +2,32 @@
 
 The commit that deletes a memory also removes its history and notes that there is
 something left to do, so that it is done whoever dies meanwhile. All stores are gone over
-at once, and once more when `PURGE_PAUSE` is over: a write that was under way may have
-reached a derived store behind the purge.
+at once, and once more in the second round.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TypeAlias
 
-from sfm_core.engine.changes import Change, Planned, View
-from sfm_core.engine.coalescer import Coalescer
-from sfm_core.engine.committer import Committer
+from sfm_core.engine.changes import Change
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.inputs import check_batch, check_expected, check_namespace
 from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.once import Once
-from sfm_core.engine.pace import Pace
-from sfm_core.engine.scrubbing import Scrubbing
+from sfm_core.engine.rounds import MAX_PLACES, Rounds
+from sfm_core.engine.scrubbing import Report
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.writer import Writer
 from sfm_core.errors import ClosedError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.idempotency import IdempotencyKey
-from sfm_core.model.keys import PURGE, KeyRange, due_purges, purge_key, purged_coordinate
+from sfm_core.model.keys import PURGE, KeyRange, purged_coordinate
 from sfm_core.model.precondition import Precondition
 from sfm_core.model.purge import Purged, PurgeState, StorePurge, least_far
 from sfm_core.model.report import Removed
-from sfm_core.protocols.kv import Commit, Write
 
-PAGE = 500
-LARGE_PAGE = 5_000
-"""As many memories as stores are rewritten for at once, where all are to be gone over."""
-
-_Place: TypeAlias = tuple[str, Coordinate]
-_Stores: TypeAlias = tuple[StorePurge, ...]
-
-_LATER: _Stores = (
+_LATER: Report = (
     StorePurge(
         store="all",
         state=PurgeState.PENDING,
@@ -56,20 +44,13 @@ class Purging:
         stores: Stores,
         forgetting: Forgetting,
         writer: Writer,
-        committer: Committer,
-        scrubbing: Scrubbing,
+        rounds: Rounds,
     ) -> None:
-        """Write through `writer`, and have `scrubbing` go over the stores."""
+        """Write through `writer`, and go over the stores in `rounds`."""
         self._stores = stores
         self._forgetting = forgetting
         self._writer = writer
-        self._committer = committer
-        self._scrubbing = scrubbing
-        # Rewriting a store takes as long for one memory as for many, or for none at all.
-        self._pace = Pace(stores.clock)
-        self._coalescer: Coalescer[_Place, _Stores] = Coalescer(
-            self._scrub, max_batch=LARGE_PAGE, name="purge", observer=stores.observer
-        )
+        self._rounds = rounds
 
     async def purge(
         self,
@@ -105,14 +86,14 @@ class Purging:
     async def finish(self, namespace: str) -> Purged:
         """Go over the stores for all that was purged; see `MemoryEngine.finish_purges`."""
         check_namespace(namespace)
-        reports: list[_Stores] = []
+        reports: list[Report] = []
         rest, more = KeyRange.prefix(PURGE), True
         while more:
             # What is noted is left noted: it is gone over at its time all the same.
-            [page] = await self._stores.kv.scan(namespace, [rest], limit=LARGE_PAGE)
+            [page] = await self._stores.kv.scan(namespace, [rest], limit=MAX_PLACES)
             coordinates = list(dict.fromkeys(purged_coordinate(key) for key, _ in page))
-            reports.append(await self._scrubbing.scrub(namespace, coordinates))
-            more = len(page) == LARGE_PAGE
+            reports.append(await self._rounds.one_more(namespace, coordinates))
+            more = len(page) == MAX_PLACES
             if more:
                 rest = KeyRange(page[-1][0] + b"\0", rest.end)
         return Purged(
@@ -121,34 +102,6 @@ class Purging:
             stores=least_far(reports),
             again_at=self._stores.clock.now() + PURGE_PAUSE,
         )
-
-    async def sweep(self, namespace: str) -> None:
-        """Go over the stores for the memories of a namespace for which it is time to.
-
-        Args:
-            namespace: Where to look.
-
-        Raises:
-            BackendError: The truth did not answer; what is to be done stays noted.
-        """
-        now = self._stores.clock.now()
-        [page] = await self._stores.kv.scan(namespace, [due_purges(now)], limit=PAGE)
-        if not page:
-            return
-        # Put off first: others, and this engine if it fails, come back to them only then.
-        due = now + PURGE_PAUSE
-        later = {purge_key(due, purged_coordinate(key)): key for key, _ in page}
-        if not await self._replace(namespace, list(later.values()), list(later)):
-            return
-        coordinates = [purged_coordinate(key) for key in later]
-        stores = await self._scrubbing.scrub(namespace, coordinates)
-        if not any(store.state is PurgeState.PENDING for store in stores):
-            await self._replace(namespace, list(later), [])
-
-    async def close(self) -> None:
-        """Finish what is in hand."""
-        self._pace.hurry()
-        await self._coalescer.close()
 
     async def _purge(
         self, namespace: str, coordinates: Sequence[Coordinate], changes: Sequence[Change]
@@ -179,45 +132,19 @@ class Purging:
             again_at=self._stores.clock.now() + PURGE_PAUSE,
         )
 
-    async def _gone_over(self, namespace: str, coordinates: Sequence[Coordinate]) -> _Stores:
+    async def _gone_over(self, namespace: str, coordinates: Sequence[Coordinate]) -> Report:
         """Go over the stores, and wait for it as long as for an index."""
         try:
-            work = self._coalescer.hand_in([(namespace, coordinate) for coordinate in coordinates])
+            work = self._rounds.hand_in([(namespace, coordinate) for coordinate in coordinates])
         except ClosedError:
             return _LATER
         await asyncio.wait([work], timeout=self._stores.settings.index_wait.total_seconds())
         if not work.done():
             return _LATER
         # Those of one batch share their report.
-        reports: dict[int, _Stores] = {}
+        reports: dict[int, Report] = {}
         for result in work.result():
             if isinstance(result, BaseException):
                 raise result
             reports[id(result)] = result
         return least_far(reports.values())
-
-    async def _scrub(self, places: list[_Place]) -> Sequence[_Stores]:
-        by_namespace: dict[str, dict[Coordinate, None]] = {}
-        for namespace, coordinate in places:
-            by_namespace.setdefault(namespace, {})[coordinate] = None
-        async with self._pace.round():
-            reports = {
-                namespace: await self._scrubbing.scrub(namespace, list(coordinates))
-                for namespace, coordinates in by_namespace.items()
-            }
-        return [reports[namespace] for namespace, _ in places]
-
-    async def _replace(self, namespace: str, old: Sequence[bytes], new: Sequence[bytes]) -> bool:
-        """Write other notes in place of some; nothing where another engine was faster."""
-
-        def plan(view: View) -> Planned:
-            if any(view[key] is None for key in old):
-                return Planned(commit=None, version=0)
-            writes = (
-                *(Write(key, None) for key in old),
-                *(Write(key, b"") for key in new),
-            )
-            return Planned(commit=Commit(namespace=namespace, writes=writes), version=1)
-
-        change = Change(namespace=namespace, keys=tuple(old), plan=plan)
-        return (await self._committer.commit(change)).version > 0

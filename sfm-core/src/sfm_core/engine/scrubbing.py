@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.committer import Committer
@@ -34,7 +34,13 @@ _ELSEWHERE: Final = (
     ("backups", "A backup of a store, and its disk, keep what they hold until they are replaced."),
 )
 _VERSIONS: Final = 20
-_Step = Callable[[], Awaitable[None]]
+_Step: TypeAlias = Callable[[str, Sequence[Coordinate]], Awaitable[None]]
+
+Places: TypeAlias = Mapping[str, Sequence[Coordinate]]
+"""Where memories lived: coordinates by namespace."""
+
+Report: TypeAlias = tuple[StorePurge, ...]
+"""How far each store is."""
 
 
 class Scrubbing:
@@ -58,54 +64,46 @@ class Scrubbing:
         self._repairing = repairing
         self._indexer = indexer
 
-    async def scrub(
-        self, namespace: str, coordinates: Sequence[Coordinate]
-    ) -> tuple[StorePurge, ...]:
+    async def scrub(self, places: Places) -> dict[str, Report]:
         """Have every store let go; the failure of one does not keep the others from it.
 
+        Nor does that of a namespace: the stores are rewritten once for those that did not fail.
+
         Args:
-            namespace: Where the memories lived.
-            coordinates: Where each of them lived there, at most `MAX_BATCH`.
+            places: Where the memories lived, by namespace: at most `MAX_BATCH` in all.
 
         Returns:
-            How far each store is.
+            How far each store is, by namespace.
         """
         stores = self._stores
+        vectors = await _rows("vectors", stores.vector, places, self._follow, self._unfollowed)
+        await self._indexer.settled()
+        truth = await _rows("truth", stores.kv, places, self._history)
+        events = {} if stores.sink is None else await _rows("events", stores.sink, places)
+        return {
+            namespace: self._report(truth[namespace], vectors[namespace], events.get(namespace))
+            for namespace in places
+        }
 
-        async def row(store: str, backend: Backend, *steps: _Step) -> StorePurge:
-            return await _row(store, backend, namespace, coordinates, steps)
-
-        vectors = await row(
-            "vectors",
-            stores.vector,
-            lambda: self._follow(namespace, coordinates),
-            lambda: self._unfollowed(namespace, coordinates),
-        )
+    def _report(self, truth: StorePurge, vectors: StorePurge, events: StorePurge | None) -> Report:
         # Links are removed along with points, and what an edge holds is no content.
         waits = vectors.state is PurgeState.PENDING
         graph = StorePurge(
             store="graph",
-            backend=stores.graph.scheme,
+            backend=self._stores.graph.scheme,
             state=PurgeState.PENDING if waits else PurgeState.REMOVED,
-        )
-        truth = await row(
-            "truth",
-            stores.kv,
-            self._indexer.settled,
-            lambda: self._history(namespace, coordinates),
         )
         cache = StorePurge(
             store="cache",
-            backend=stores.cache.scheme,
+            backend=self._stores.cache.scheme,
             state=PurgeState.REMOVED,
             detail="It holds no memories.",
         )
-        events = () if stores.sink is None else (await row("events", stores.sink),)
         elsewhere = tuple(
             StorePurge(store=store, state=PurgeState.REMAINS, detail=detail)
             for store, detail in _ELSEWHERE
         )
-        return (truth, vectors, graph, cache, *events, *elsewhere)
+        return (truth, vectors, graph, cache, *((events,) if events else ()), *elsewhere)
 
     async def _history(self, namespace: str, coordinates: Sequence[Coordinate]) -> None:
         """Remove what history still has of versions that were purged."""
@@ -149,35 +147,54 @@ class Scrubbing:
 
     async def _unfollowed(self, namespace: str, coordinates: Sequence[Coordinate]) -> None:
         """Remove points from collections that nobody keeps current."""
-        view = await self._indexer.view()
-        current = {index.name for index in view.followed}
+        current = {index.name for index in (await self._indexer.view()).followed}
         ids = [PointId(namespace=namespace, coordinate=coordinate) for coordinate in coordinates]
-        for collection in await self._stores.vector.collections():
-            if collection.name not in current:
-                await self._stores.vector.delete(collection, ids)
+        found = await self._stores.vector.collections()
+        kept = [collection for collection in found if collection.name not in current]
+        for collection in kept:
+            await self._stores.vector.delete(collection, ids)
+        # Whichever came to be kept current meanwhile is to have what lives there now.
+        names = {collection.name for collection in kept}
+        keys = [memory_key(coordinate) for coordinate in coordinates]
+        for index in (await self._indexer.view()).followed:
+            if index.name in names:
+                await self._repairing.points(namespace, keys, index)
 
 
-async def _row(
-    store: str,
-    backend: Backend,
-    namespace: str,
-    coordinates: Sequence[Coordinate],
-    steps: Sequence[_Step],
-) -> StorePurge:
+async def _rows(
+    store: str, backend: Backend, places: Places, *steps: _Step
+) -> dict[str, StorePurge]:
+    """Take the steps in each namespace, and have the store let go where they succeeded."""
+    rows: dict[str, StorePurge] = {}
+    for namespace, coordinates in places.items():
+        try:
+            for step in steps:
+                await step(namespace, coordinates)
+        except SfmError as error:
+            rows[namespace] = _pending(store, backend, error)
+    done = {namespace: places[namespace] for namespace in places if namespace not in rows}
+    if done:
+        rows |= dict.fromkeys(done, await _row(store, backend, done))
+    return rows
+
+
+async def _row(store: str, backend: Backend, places: Places) -> StorePurge:
+    left = _UNTOLD
+    offered: object = backend
     try:
-        for step in steps:
-            await step()
-        left = _UNTOLD
-        offered: object = backend
         if isinstance(offered, SupportsScrubbing):
-            left = await offered.scrub(namespace, coordinates)
+            left = await offered.scrub(places)
     except SfmError as error:
-        log.warning("the %s cannot be purged yet: %s: %s", store, error.code, error)
-        return StorePurge(
-            store=store,
-            backend=backend.scheme,
-            state=PurgeState.PENDING,
-            detail=f"It failed with {error.code} and is tried again; the log says why.",
-        )
+        return _pending(store, backend, error)
     state = PurgeState.REMAINS if left else PurgeState.REMOVED
     return StorePurge(store=store, backend=backend.scheme, state=state, detail=left)
+
+
+def _pending(store: str, backend: Backend, error: SfmError) -> StorePurge:
+    log.warning("the %s cannot be purged yet: %s: %s", store, error.code, error)
+    return StorePurge(
+        store=store,
+        backend=backend.scheme,
+        state=PurgeState.PENDING,
+        detail=f"It failed with {error.code} and is tried again; the log says why.",
+    )

@@ -10,22 +10,19 @@ from typing import TypeAlias
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.adopting import Adopting
-from sfm_core.engine.answers import AnswerKeeper
 from sfm_core.engine.build import Builder
-from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.indexes import Indexes
+from sfm_core.engine.overdue import Overdue
 from sfm_core.engine.presence import Presence
-from sfm_core.engine.purging import Purging
 from sfm_core.engine.retention import Retention
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.trimming import Trimming
 from sfm_core.engine.waking import Bell
-from sfm_core.errors import CorruptDataError, EncryptionKeyError, SfmError
+from sfm_core.errors import SfmError
 from sfm_core.protocols.optional import SupportsMaintenance
 
 log = logging.getLogger(__name__)
 
-NAMESPACES_A_ROUND = 100
 # However often others say that there is work: what comes meanwhile is done together.
 WAKE_GAP = timedelta(milliseconds=200)
 
@@ -42,9 +39,7 @@ class Sweeper:
         indexes: Indexes,
         builder: Builder,
         adopting: Adopting,
-        forgetting: Forgetting,
-        purging: Purging,
-        answers: AnswerKeeper,
+        overdue: Overdue,
         access: AccessRecorder,
         retention: Retention,
         trimming: Trimming,
@@ -56,20 +51,17 @@ class Sweeper:
         self._indexes = indexes
         self._builder = builder
         self._adopting = adopting
-        self._forgetting = forgetting
-        self._purging = purging
-        self._answers = answers
+        self._overdue = overdue
         self._access = access
         self._retention = retention
         self._trimming = trimming
         self._presence = presence
         self._left = left
-        self._expired_up_to = ""
         # After another truth has taken over, nothing is changed any more: neither this truth,
         # nor the derived stores, which the other one may share.
         self._writing = (
             self._adopting.adopt,
-            self._expire,
+            self._overdue.remove,
             self._retention.trim,
             self._trimming.trim,
             self._access.flush,
@@ -98,7 +90,7 @@ class Sweeper:
             ("say that this engine is here", self._presence.renew),
             ("look after collections", self._collections),
             ("follow up the outbox", self._adopting.adopt),
-            ("delete expired memories", self._expire),
+            ("remove what is over", self._overdue.remove),
             ("let old events go", self._retention.trim),
             ("let old versions go", self._trimming.trim),
             ("count reads", self._access.flush),
@@ -122,22 +114,6 @@ class Sweeper:
         await self._indexes.look()
         if self._stores.settings.inline:
             self._builder.kick()
-
-    async def _expire(self) -> None:
-        """Look at the next few namespaces only: what has expired is never returned anyway."""
-        page = await self._stores.kv.namespaces(after=self._expired_up_to, limit=NAMESPACES_A_ROUND)
-        for namespace in page:
-            for sweep in (
-                self._forgetting.sweep_expired,
-                self._purging.sweep,
-                self._answers.sweep,
-            ):
-                try:
-                    await sweep(namespace)
-                except (CorruptDataError, EncryptionKeyError) as error:
-                    # The other namespaces, and the rest of this one, have their turn all the same.
-                    log.warning("what is over stays in %r: %s: %s", namespace, error.code, error)
-        self._expired_up_to = page[-1] if len(page) == NAMESPACES_A_ROUND else ""
 
     async def _maintain(self) -> None:
         for backend in (self._stores.kv, self._stores.vector, self._stores.graph):

@@ -265,13 +265,13 @@ class InProcessKeyValueStore(InProcessBackend):
         check_batch(len(ids), "ids")
         return [self._state.waits(one) for one in ids]
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:
         """Keep nothing but what is there, as always; see `SupportsScrubbing.scrub`.
 
         Raises:
             ClosedError: The store is not open.
         """
-        del namespace, coordinates
+        del places
         await self._turn()
         return ""
 

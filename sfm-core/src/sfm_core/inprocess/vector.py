@@ -162,13 +162,13 @@ class InProcessVectorStore(InProcessBackend):
         await self._turn()
         self._state.drop(collection)
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:
         """Keep nothing but what is there, as always; see `SupportsScrubbing.scrub`.
 
         Raises:
             ClosedError: The store is not open.
         """
-        del namespace, coordinates
+        del places
         await self._turn()
         return ""
 

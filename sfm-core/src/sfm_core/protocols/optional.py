@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from sfm_core.model.coordinate import Coordinate
@@ -66,13 +66,12 @@ class SupportsScrubbing(Protocol):
     sink, what was set aside as dead letters.
     """
 
-    async def scrub(self, namespace: str, coordinates: Sequence[Coordinate]) -> str:
+    async def scrub(self, places: Mapping[str, Sequence[Coordinate]]) -> str:
         """Let go of what is kept of memories that were removed.
 
         Args:
-            namespace: Where they lived.
-            coordinates: Where each of them lived there, at most `MAX_BATCH`. What is at
-                one now, if anything, is left as it is.
+            places: Where they lived, by namespace: at most `MAX_BATCH` coordinates in all.
+                What is at one now, if anything, is left as it is.
 
         Returns:
             What may be left all the same, and until when, in whole sentences; "" where
@@ -83,7 +82,8 @@ class SupportsScrubbing(Protocol):
 
         Guarantees:
             Idempotent, and safe at any time: what the port shows does not change. It may
-            take as long as rewriting everything, while writes wait.
+            take as long as rewriting everything, while writes wait, and hardly longer for
+            many places than for one.
         """
         ...
 

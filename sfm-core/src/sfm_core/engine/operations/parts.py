@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from sfm_core.engine.access import AccessRecorder
 from sfm_core.engine.adopting import Adopting
-from sfm_core.engine.answers import AnswerKeeper
 from sfm_core.engine.build import Builder
 from sfm_core.engine.check import Checking
 from sfm_core.engine.clearing import Clearing
@@ -18,6 +17,7 @@ from sfm_core.engine.importing import Importing
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.links import Linking
 from sfm_core.engine.listing import Listing
+from sfm_core.engine.overdue import Overdue
 from sfm_core.engine.paths import PathFinding
 from sfm_core.engine.positions import Positions
 from sfm_core.engine.presence import Presence
@@ -59,7 +59,7 @@ class Parts:
     exporting: Exporting
     importing: Importing
     replaying: Replaying
-    answers: AnswerKeeper
+    overdue: Overdue
     following: Following
     relay: Relay | None
 

@@ -170,8 +170,10 @@ class CapabilityContract:
             namespace = fresh_namespace()
             if registration.port in MARKS:
                 await MARKS[registration.port][0](made, namespace)
-            for _ in range(2):
-                left = await made.scrub(namespace, [coordinate(1.0), coordinate(2.0)])
+            there = [coordinate(1.0), coordinate(2.0)]
+            both = {namespace: there, f"{namespace}2": there}
+            for places in (both, both, {}):
+                left = await made.scrub(places)
                 assert left == left.strip()
             if registration.port in MARKS:
                 assert await MARKS[registration.port][1](made, namespace)

@@ -1,0 +1,131 @@
+"""The second round of purges: stores are gone over once more when `PURGE_PAUSE` is over.
+
+A write that was under way when its memory was purged may have reached a derived store behind
+the purge. That there is something left to do is noted in the truth, so that whoever lives
+then does it. The sweeper takes up what is due; the work goes on beside other upkeep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from sfm_core.engine.changes import Change, Planned, View, Written
+from sfm_core.engine.committer import Committer
+from sfm_core.engine.memory_commit import PURGE_PAUSE
+from sfm_core.engine.rounds import MAX_PLACES, Rounds
+from sfm_core.engine.scrubbing import Report
+from sfm_core.engine.stores import Stores
+from sfm_core.errors import SfmError
+from sfm_core.model.keys import due_purges, purge_key, purged_coordinate
+from sfm_core.model.purge import PurgeState
+from sfm_core.protocols.kv import Commit, Write
+
+log = logging.getLogger(__name__)
+
+PAGE: Final = 500
+_MOMENT: Final = 1.0
+"""Seconds that other upkeep waits for a round, which may take as long as rewriting everything."""
+
+
+class SecondRound:
+    """Goes over the stores for purges that are due, those of many namespaces at once."""
+
+    def __init__(self, stores: Stores, committer: Committer, rounds: Rounds) -> None:
+        """Go over them in `rounds`; change notes through `committer`."""
+        self._stores = stores
+        self._committer = committer
+        self._rounds = rounds
+        self._taken: dict[str, list[bytes]] = {}
+        self._work: asyncio.Task[None] | None = None
+
+    async def take(self, namespace: str) -> None:
+        """Take up what is due in a namespace; nothing while the last round is under way.
+
+        Args:
+            namespace: Where to look.
+
+        Raises:
+            BackendError: The truth did not answer; what is to be done stays noted.
+        """
+        while self._work is None:
+            room = MAX_PLACES - sum(map(len, self._taken.values()))
+            if room <= 0:
+                return
+            now = self._stores.clock.now()
+            limit = min(PAGE, room)
+            [page] = await self._stores.kv.scan(namespace, [due_purges(now)], limit=limit)
+            if not page:
+                return
+            # Put off first: others, and this engine if it fails, come back to them only then.
+            due = now + PURGE_PAUSE
+            later = {purge_key(due, purged_coordinate(key)): key for key, _ in page}
+            putting_off = _replacing(namespace, list(later.values()), list(later))
+            if not (await self._committer.commit(putting_off)).version:
+                return
+            self._taken.setdefault(namespace, []).extend(later)
+
+    async def begin(self) -> None:
+        """Have the stores gone over for what was taken up, and wait for it a moment only."""
+        if self._taken:
+            taken, self._taken = self._taken, {}
+            self._work = asyncio.create_task(self._go_over(taken))
+            await asyncio.wait([self._work], timeout=_MOMENT)
+
+    async def close(self) -> None:
+        """Finish what was begun, and the rounds."""
+        await self._rounds.close()
+        if self._work is not None:
+            await asyncio.wait([self._work])
+
+    async def _go_over(self, taken: dict[str, list[bytes]]) -> None:
+        try:
+            places = [
+                (namespace, purged_coordinate(key))
+                for namespace in taken
+                for key in taken[namespace]
+            ]
+            results = await self._rounds.hand_in(places)
+            left = {
+                namespace
+                for (namespace, _), result in zip(places, results, strict=True)
+                if not _is_done(result)
+            }
+            done = {name: keys for name, keys in taken.items() if name not in left}
+            changes = [_replacing(namespace, keys, []) for namespace, keys in done.items()]
+            _raise_any(await self._committer.commit_many(changes))
+        except SfmError as error:
+            log.warning("purges are finished later: %s: %s", error.code, error)
+        except Exception:  # nobody waits for this to tell; what is left is noted, and due again
+            log.exception("purges are finished later")
+        finally:
+            self._work = None
+
+
+def _replacing(namespace: str, old: Sequence[bytes], new: Sequence[bytes]) -> Change:
+    """Plan other notes in place of some; nothing where another engine was faster."""
+
+    def plan(view: View) -> Planned:
+        if any(view[key] is None for key in old):
+            return Planned(commit=None, version=0)
+        writes = (
+            *(Write(key, None) for key in old),
+            *(Write(key, b"") for key in new),
+        )
+        return Planned(commit=Commit(namespace=namespace, writes=writes), version=1)
+
+    return Change(namespace=namespace, keys=tuple(old), plan=plan)
+
+
+def _raise_any(outcomes: Sequence[Written | BaseException]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+def _is_done(result: Report | BaseException) -> bool:
+    if isinstance(result, BaseException):
+        raise result
+    return not any(store.state is PurgeState.PENDING for store in result)
