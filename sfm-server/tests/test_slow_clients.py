@@ -142,6 +142,14 @@ def test_the_second_request_of_a_connection_is_waited_for_no_longer(
     assert problem(rest(connection)) == (b"408", "urn:sfm:error:request-timeout")
 
 
+def test_half_a_head_takes_nothing_from_the_answer_before_it(connection: socket.socket) -> None:
+    waits = b"GET /events/page?wait_seconds=2 HTTP/1.1\r\nHost: x\r\n\r\n"
+    connection.sendall(waits + b"GET /healthz HT")
+    answers = rest(connection)
+    assert answers.startswith(b"HTTP/1.1 200 OK")
+    assert b'"events":[]' in answers
+
+
 def test_an_idle_connection_is_kept_for_the_next_request(
     connection: socket.socket, impatient: Server
 ) -> None:

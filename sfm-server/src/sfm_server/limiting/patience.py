@@ -118,11 +118,17 @@ class PatientProtocol(HttpToolsProtocol):
                 log.info("a client that takes nothing of its answer is cut off")
                 self.transport.abort()
             return
-        if self._phase is _Phase.BODY and self.flow.read_paused:
-            # It is this server that does not read just now.
+        if self._is_ours_to_do:
             self._since += _LOOK_SECONDS
         elif now - self._since > self._allowed():
             self._refuse(RequestTimeoutError("The request took too long to arrive."))
+
+    @property
+    def _is_ours_to_do(self) -> bool:
+        """Whether it is this server that does not read just now, or has not answered yet."""
+        if self._phase is _Phase.BODY:
+            return self.flow.read_paused
+        return self._phase is _Phase.HEAD and self._answering
 
     def _allowed(self) -> float:
         if self._phase is _Phase.HEAD:
