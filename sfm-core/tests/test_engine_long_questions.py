@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from engine_house import NS, ask, at, new, open_house
@@ -43,3 +44,17 @@ async def test_finding_the_words_of_long_questions_lets_others_work(engine: Memo
 async def test_what_takes_long_is_done_in_a_thread(cost: int, *, apart: bool) -> None:
     thread = await inline_or_apart(threading.get_ident, cost=cost, limit=10)
     assert (thread != threading.get_ident()) is apart
+
+
+async def test_a_filter_reads_each_memory_once_for_all_questions_of_a_call(
+    engine: MemoryEngine,
+) -> None:
+    await engine.store(NS, replace(new(at(2)), payload={"text": "whale", "rows": [[0]] * 250_000}))
+    asked = ask("whale", where={"text": {"$in": ["whale"]}})
+    begun = time.perf_counter()
+    await engine.recall(NS, asked)
+    once = time.perf_counter() - begun
+    begun = time.perf_counter()
+    answers = await engine.recall_many(NS, [asked] * 30)
+    assert time.perf_counter() - begun < 10 * once
+    assert [[one.memory.coordinate for one in answer] for answer in answers] == [[at(2)]] * 30

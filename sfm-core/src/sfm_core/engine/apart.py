@@ -8,6 +8,9 @@ from typing import TypeVar
 
 ResultT = TypeVar("ResultT")
 
+MAX_BYTES_INLINE = 512 * 1024
+"""JSON that is decoded on the event loop; that takes some milliseconds."""
+
 
 async def inline_or_apart(work: Callable[[], ResultT], *, cost: int, limit: int) -> ResultT:
     """Do some work where it keeps nobody waiting.

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from sfm_core.engine.indexes import View
 from sfm_core.engine.past import Past
+from sfm_core.engine.questions import Question
 from sfm_core.engine.ranking import Score, score
 from sfm_core.engine.recall import Recalling
-from sfm_core.engine.searching import Question, Searching
+from sfm_core.engine.searching import Searching
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.model.coordinate import Coordinate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from sfm_core.engine.apart import MAX_BYTES_INLINE, inline_or_apart
 from sfm_core.engine.expecting import not_found
 from sfm_core.engine.inputs import check_count, check_namespace
 from sfm_core.engine.stores import Stores
@@ -13,6 +14,7 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import MEMORY, KeyRange, history_key, memory_key, successor
 from sfm_core.model.memory import Memory, MemoryType
 from sfm_core.model.page import Page
+from sfm_core.model.record import MemoryRecord
 from sfm_core.protocols.kv import Entry
 
 _FIRST = 16
@@ -49,13 +51,10 @@ class Listing:
                     record = self._truth.memory_record(namespace, key, entry)
                     if not record.alive(now) or type not in {None, record.type}:
                         continue
-                    if not found.has_room(len(record.payload)):
-                        return found.page(more=True)
                     at = Coordinate.from_key(key[1:])
-                    found.items.append(self._truth.memory(namespace, at, entry.version, record))
-                    if found.full:
-                        return found.page(more=True)
-        return found.page(more=False)
+                    if not found.took(at, entry.version, record) or found.full:
+                        return await self._page(namespace, found, more=True)
+        return await self._page(namespace, found, more=False)
 
     async def history(
         self,
@@ -73,8 +72,7 @@ class Listing:
         record = state.record
         alive = record is not None and record.alive(self._stores.clock.now())
         if record is not None and alive and (before is None or state.version < before):
-            found.has_room(len(record.payload))
-            found.items.append(self._truth.memory(namespace, coordinate, state.version, record))
+            found.took(coordinate, state.version, record)
         # What is the current version now may have become history when that is read.
         end = state.version if before is None else max(0, min(before, state.version))
         older = KeyRange(history_key(coordinate, 0), history_key(coordinate, end), reverse=True)
@@ -82,16 +80,22 @@ class Listing:
             async for part in parts:
                 for key, entry in part:
                     record = self._truth.memory_record(namespace, key, entry)
-                    if not found.has_room(len(record.payload)):
-                        return found.page(more=True)
-                    found.items.append(
-                        self._truth.memory(namespace, coordinate, entry.version, record)
-                    )
+                    if found.full or not found.took(coordinate, entry.version, record):
+                        return await self._page(namespace, found, more=True)
         if found.full:
-            return found.page(more=True)
+            return await self._page(namespace, found, more=True)
         if not found.items and before is None:
             raise not_found(coordinate)
-        return found.page(more=False)
+        return await self._page(namespace, found, more=False)
+
+    async def _page(self, namespace: str, found: _Found, *, more: bool) -> Page[Memory]:
+        """Decode what a page has, in a thread where that is much."""
+
+        def decoded() -> list[Memory]:
+            return [self._truth.memory(namespace, *one) for one in found.items]
+
+        memories = await inline_or_apart(decoded, cost=found.bytes, limit=MAX_BYTES_INLINE)
+        return Page(items=memories, more=more)
 
     def _check(self, namespace: str, limit: int) -> None:
         check_namespace(namespace)
@@ -119,25 +123,24 @@ class Listing:
 
 
 class _Found:
-    """What a page has so far."""
+    """What a page has so far: where each memory is, its version, and what the truth says of it."""
 
     def __init__(self, limit: int, max_bytes: float) -> None:
-        self.items: list[Memory] = []
+        self.items: list[tuple[Coordinate, int, MemoryRecord]] = []
+        self.bytes = 0
         self._limit = limit
-        self._bytes_left = max_bytes
+        self._max_bytes = max_bytes
 
     @property
     def full(self) -> bool:
         """Whether it has as many entries as it may."""
         return len(self.items) == self._limit
 
-    def has_room(self, size: int) -> bool:
-        """Tell whether something of a size has room; the first always has."""
-        if self.full or (self.items and size > self._bytes_left):
+    def took(self, at: Coordinate, version: int, record: MemoryRecord) -> bool:
+        """Take a memory if there is room for its payload; the first always has."""
+        size = self.bytes + len(record.payload)
+        if self.items and size > self._max_bytes:
             return False
-        self._bytes_left -= size
+        self.bytes = size
+        self.items.append((at, version, record))
         return True
-
-    def page(self, *, more: bool) -> Page[Memory]:
-        """Return the page."""
-        return Page(items=self.items, more=more)

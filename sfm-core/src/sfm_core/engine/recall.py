@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from sfm_core.engine.access import AccessRecorder
-from sfm_core.engine.apart import inline_or_apart
+from sfm_core.engine.apart import MAX_BYTES_INLINE, inline_or_apart
 from sfm_core.engine.coalescer import Coalescer
 from sfm_core.engine.inputs import (
     check_batch,
@@ -16,7 +16,8 @@ from sfm_core.engine.inputs import (
     check_namespace,
     check_text,
 )
-from sfm_core.engine.searching import Question, Searching
+from sfm_core.engine.questions import Question
+from sfm_core.engine.searching import Searching
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import BackendError, InvalidInputError, LimitExceededError, SfmError
 from sfm_core.model.query import ARMS, Recalled, RecallQuery
@@ -24,8 +25,6 @@ from sfm_core.model.query import ARMS, Recalled, RecallQuery
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 64
-MAX_BYTES_INLINE = 512 * 1024
-"""Payloads that are decoded on the event loop; that takes a millisecond or two."""
 
 
 class Recalling:

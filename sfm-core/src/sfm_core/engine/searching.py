@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,16 +16,15 @@ from sfm_core.engine.corrections import Corrections
 from sfm_core.engine.index import Index, WordIndex
 from sfm_core.engine.indexes import Indexes, View
 from sfm_core.engine.past import Past
-from sfm_core.engine.ranking import Score, fuse, score
+from sfm_core.engine.questions import Candidate, Living, Question, unfitting
+from sfm_core.engine.ranking import fuse, score
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.errors import SfmError
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.filters import matches
 from sfm_core.model.keys import memory_key
 from sfm_core.model.memory import Memory
 from sfm_core.model.query import Recalled, RecallQuery
-from sfm_core.model.record import MemoryRecord
 from sfm_core.protocols.observer import Figure
 from sfm_core.protocols.vector import Collection, Hit, SearchResult, VectorQuery
 from sfm_core.text.analysis import Analyzer, add_terms
@@ -38,43 +37,6 @@ MAX_CHARACTERS_INLINE = 2000
 """Beyond that, finding the terms of queries takes longer than the event loop may stand still."""
 SPARE = 10
 """Memories hydrated beyond top_k, so that recency and importance can reorder the end."""
-
-
-class Candidate(NamedTuple):
-    """A memory that lives and answers.
-
-    Attributes:
-        score: How well it answers.
-        coordinate: Where it lives.
-        version: Its version, now or at the time that is asked about.
-        record: What the truth holds of that version.
-    """
-
-    score: Score
-    coordinate: Coordinate
-    version: int
-    record: MemoryRecord
-
-
-@dataclass(slots=True)
-class Question:
-    """One query on its way to an answer.
-
-    Attributes:
-        namespace: Where to look.
-        query: What to look for.
-        limit: How many hits each arm is asked for.
-        fused: What was found, in the order of relevance.
-        exhausted: Whether searching for more would find no more.
-        best: What answers, best first.
-    """
-
-    namespace: str
-    query: RecallQuery
-    limit: int
-    fused: list[tuple[float, Hit]] = field(default_factory=list[tuple[float, Hit]])
-    exhausted: bool = False
-    best: list[Candidate] = field(default_factory=list[Candidate])
 
 
 class Cues(NamedTuple):
@@ -280,13 +242,29 @@ class Searching:
         states = {name: await self._states(name, list(wanted[name])) for name in wanted}
         now = self._stores.clock.now()
         stale: dict[str, set[bytes]] = {}
+        living: dict[int, list[Living]] = {}
         for at, page in pages.items():
             question, hits = questions[at], [hit for _, hit in page]
             present = states[question.namespace]
             for hit in hits:
                 if self._misleads(hit, present[hit.coordinate], now):
                     stale.setdefault(question.namespace, set()).add(memory_key(hit.coordinate))
-            self._judge(question, page, await self._as_asked(question, hits, present), now)
+            then = await self._as_asked(question, hits, present)
+            living[at] = _living(question, page, then, now)
+        unfit = await unfitting(self._truth, questions, living)
+        ranking = self._stores.settings.ranking
+        for at, found in living.items():
+            moment = questions[at].query.as_of or now
+            questions[at].best += [
+                Candidate(
+                    score(one.record, one.relevance, one.hit, ranking, moment),
+                    one.hit.coordinate,
+                    one.version,
+                    one.record,
+                )
+                for one in found
+                if (at, id(one.record)) not in unfit
+            ]
         for namespace, keys in stale.items():
             self._corrections.correct(namespace, keys)
 
@@ -311,38 +289,30 @@ class Searching:
         )
         return dict(zip(coordinates, then, strict=True))
 
-    def _judge(
-        self,
-        question: Question,
-        page: Sequence[tuple[float, Hit]],
-        states: Mapping[Coordinate, MemoryState | None],
-        now: datetime,
-    ) -> None:
-        """Take in what lives, or lived, and answers."""
-        moment = question.query.as_of or now
-        ranking = self._stores.settings.ranking
-        for relevance, hit in page:
-            state = states[hit.coordinate]
-            record = None if state is None else state.record
-            if state is None or record is None or not record.alive(moment):
-                continue
-            if self._answers(question, hit.coordinate, record):
-                scored = score(record, relevance, hit, ranking, moment)
-                question.best.append(Candidate(scored, hit.coordinate, state.version, record))
-
     async def _states(
         self, namespace: str, coordinates: Sequence[Coordinate]
     ) -> dict[Coordinate, MemoryState]:
         states = await self._truth.memories(namespace, coordinates)
         return dict(zip(coordinates, states, strict=True))
 
-    def _answers(self, question: Question, where: Coordinate, record: MemoryRecord) -> bool:
-        wanted = question.query
-        if wanted.type is not None and record.type is not wanted.type:
-            return False
-        return wanted.filter is None or matches(
-            wanted.filter, self._truth.payload(question.namespace, where, record)
-        )
+
+def _living(
+    question: Question,
+    page: Sequence[tuple[float, Hit]],
+    states: Mapping[Coordinate, MemoryState | None],
+    now: datetime,
+) -> list[Living]:
+    """Return what lives, or lived at the time that a question is about, and is of its type."""
+    wanted = question.query
+    found: list[Living] = []
+    for relevance, hit in page:
+        state = states[hit.coordinate]
+        record = None if state is None else state.record
+        if state is None or record is None or not record.alive(wanted.as_of or now):
+            continue
+        if wanted.type in {None, record.type}:
+            found.append(Living(relevance, hit, state.version, record))
+    return found
 
 
 async def _embed(questions: Sequence[Question], index: Index) -> list[NDArray[np.float32] | None]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sfm_core.engine.apart import MAX_BYTES_INLINE, inline_or_apart
 from sfm_core.engine.walking import pages_of
 from sfm_core.errors import BackendError, CorruptDataError, EncryptionKeyError
 from sfm_core.model.coordinate import Coordinate
@@ -76,10 +77,15 @@ class Truth:
         """
         keys = [memory_key(coordinate) for coordinate in coordinates]
         entries = await self.entries(namespace, keys)
-        return [
-            self.memory_state(namespace, key, entry)
-            for key, entry in zip(keys, entries, strict=True)
-        ]
+
+        def decoded() -> list[MemoryState]:
+            return [
+                self.memory_state(namespace, key, entry)
+                for key, entry in zip(keys, entries, strict=True)
+            ]
+
+        size = sum(len(entry.value) for entry in entries if entry is not None)
+        return await inline_or_apart(decoded, cost=size, limit=MAX_BYTES_INLINE)
 
     async def links(self, namespace: str, keys: Sequence[bytes]) -> list[LinkState]:
         """Read many links, dead or alive, in as few round trips as possible.
