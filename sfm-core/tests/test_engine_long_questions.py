@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -13,9 +12,7 @@ from engine_house import NS, ask, at, new, open_house
 
 from sfm_core.engine.apart import inline_or_apart
 from sfm_core.engine.memory_engine import MemoryEngine
-from sfm_core.text.analysis import Analyzer
-
-LONG = [" ".join(f"whale{n:x}of{word:x}" for word in range(1400))[:20_000] for n in range(40)]
+from sfm_core.model.query import RecallQuery
 
 
 @pytest.fixture
@@ -25,19 +22,31 @@ async def engine() -> AsyncIterator[MemoryEngine]:
         yield opened
 
 
-async def test_finding_the_words_of_long_questions_lets_others_work(engine: MemoryEngine) -> None:
-    begun = time.perf_counter()
-    for text in LONG:
-        Analyzer().terms(text)
-    alone = time.perf_counter() - begun
-    asked = [ask(text, arms=frozenset({"keyword"})) for text in LONG]
-    recalling = asyncio.create_task(engine.recall_many(NS, asked))
-    longest, last = 0.0, time.perf_counter()
-    while not recalling.done():
-        await asyncio.sleep(0)
-        now = time.perf_counter()
-        longest, last = max(longest, now - last), now
-    assert longest < alone / 2
+class Watched(str):
+    """A text that knows which threads look for its words."""
+
+    __slots__ = ("threads",)
+    threads: set[int]
+
+    @classmethod
+    def of(cls, text: str) -> Watched:
+        made = cls(text)
+        made.threads = set()
+        return made
+
+    def isascii(self) -> bool:
+        self.threads.add(threading.get_ident())
+        return super().isascii()
+
+
+@pytest.mark.parametrize(("length", "apart"), [(20, False), (20_000, True)])
+async def test_the_words_of_long_questions_are_found_in_a_thread(
+    engine: MemoryEngine, length: int, *, apart: bool
+) -> None:
+    text = Watched.of("whale " * (length // 6))
+    await engine.recall(NS, ask(text, arms=frozenset({"keyword"})))
+    assert len(text.threads) == 1
+    assert (threading.get_ident() not in text.threads) is apart
 
 
 @pytest.mark.parametrize(("cost", "apart"), [(10, False), (11, True)])
@@ -51,10 +60,13 @@ async def test_a_filter_reads_each_memory_once_for_all_questions_of_a_call(
 ) -> None:
     await engine.store(NS, replace(new(at(2)), payload={"text": "whale", "rows": [[0]] * 250_000}))
     asked = ask("whale", where={"text": {"$in": ["whale"]}})
+    assert [len(answer) for answer in await engine.recall_many(NS, [asked] * 30)] == [1] * 30
+    # The best of three: what else the machine does must not count.
+    one, many = [min([await taken(engine, [asked] * n) for _ in range(3)]) for n in (1, 30)]
+    assert many < 10 * one
+
+
+async def taken(engine: MemoryEngine, queries: list[RecallQuery]) -> float:
     begun = time.perf_counter()
-    await engine.recall(NS, asked)
-    once = time.perf_counter() - begun
-    begun = time.perf_counter()
-    answers = await engine.recall_many(NS, [asked] * 30)
-    assert time.perf_counter() - begun < 10 * once
-    assert [[one.memory.coordinate for one in answer] for answer in answers] == [[at(2)]] * 30
+    await engine.recall_many(NS, queries)
+    return time.perf_counter() - begun
