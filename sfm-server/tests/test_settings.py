@@ -133,3 +133,22 @@ def test_every_field_has_a_variable_of_its_own_and_a_description() -> None:
     variables = [variable_of(name) for name in Settings.model_fields]
     assert len(set(variables)) == len(variables)
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_what_is_between_single_quotes_stands_for_itself(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("A='${HOME} $x # it\\'s \\\\ '\nB=\"${HOME}!\"\nC=${A}\n")
+    loaded = load_settings({"HOME": "/home"}, env_file=file)
+    quoted = "${HOME} $x # it's \\\\ "
+    assert loaded.options == {"HOME": "/home", "A": quoted, "B": "/home!", "C": quoted}
+
+
+@pytest.mark.parametrize("line", ["no sign in it!", "A='never closed", 'B="x" and more'])
+def test_a_line_of_the_file_that_says_nothing_is_named_and_not_shown(
+    tmp_path: Path, line: str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"SOMA_NAMESPACE=x\n{line}\n")
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings({}, env_file=file)
+    assert refused.value.message == f"Line 2 of {file} is no NAME=value."
