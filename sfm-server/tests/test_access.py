@@ -137,7 +137,7 @@ async def test_namespaces_are_listed_to_who_may_read_several(
     headers = issue(tokens, "two", grant("writer", OURS, THEIRS))
     app.state.authority.look()
     for name in (OURS, THEIRS):
-        body = {"namespace": name, "coord": "1", "payload": {}}
+        body: dict[str, object] = {"namespace": name, "coord": "1", "payload": {}}
         assert (await api.post("/store", json=body, headers=headers)).is_success
     listed = await api.get("/namespaces", headers=headers)
     assert listed.json()["namespaces"] == [OURS, THEIRS]
@@ -154,7 +154,7 @@ async def test_who_waits_for_events_hears_none_after_the_token_was_revoked(
         await asyncio.sleep(0)
     remove_token(tokens, "tenant")
     app.state.authority.look()
-    body = {"namespace": OURS, "coord": "1", "payload": {}}
+    body: dict[str, object] = {"namespace": OURS, "coord": "1", "payload": {}}
     assert (await api.post("/store", json=body, headers=others)).is_success
     assert is_refused(await waits, 401)
 

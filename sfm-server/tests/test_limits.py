@@ -78,7 +78,7 @@ async def test_an_answer_over_the_limit_is_refused_or_ends_its_page(api: httpx.A
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/store_bulk", {"items": [{}] * 4}),
+        ("/store_bulk", {"items": [None] * 4}),
         ("/delete_many", {"coords": [None] * 4}),
         ("/recall_batch", {"queries": [None] * 4}),
         ("/store", {"coord": [None] * 4, "payload": {}}),
@@ -110,8 +110,9 @@ async def test_a_list_is_refused_for_its_first_fault(
 async def test_an_object_with_very_many_members_is_refused_at_once(
     api: httpx.AsyncClient, where: str
 ) -> None:
-    many = {str(number): number for number in range(65)}
-    body = {"coord": "1", "payload": {}} | ({where: many} if where else many)
+    many: dict[str, object] = {str(number): number for number in range(65)}
+    sound: dict[str, object] = {"coord": "1", "payload": {}}
+    body = sound | ({where: many} if where else many)
     [fault] = (await api.post("/store", json=body)).json()["errors"]
     assert fault == {"field": where, "message": "It has too many members"}
 

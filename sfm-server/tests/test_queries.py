@@ -57,7 +57,7 @@ async def test_a_namespace_in_the_query_is_where_a_body_goes(api: httpx.AsyncCli
 
 
 async def test_two_namespaces_are_refused(api: httpx.AsyncClient) -> None:
-    body = {"namespace": "here", "coord": "1", "payload": {}}
+    body: dict[str, object] = {"namespace": "here", "coord": "1", "payload": {}}
     answer = await api.post("/store", params={"namespace": "there"}, json=body)
     assert is_refused(answer, "namespace")
 

@@ -19,6 +19,7 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _few(cls, sent: object) -> object:
-        if isinstance(sent, dict) and len(cast("dict[str, object]", sent)) > MAX_MEMBERS:
+        members = len(cast("dict[str, object]", sent)) if isinstance(sent, dict) else 0
+        if members > MAX_MEMBERS:
             raise PydanticCustomError("too_many_members", "It has too many members")
         return sent

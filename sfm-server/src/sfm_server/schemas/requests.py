@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from sfm_core.engine.clearing import MAX_EXAMINED
 from sfm_core.model.link import MAX_WEIGHT
@@ -12,7 +13,7 @@ from sfm_server.schemas.body import Body
 from sfm_server.schemas.values import TypeName
 
 
-def _without_length(schema: dict[str, object]) -> None:
+def _without_length(schema: JsonDict) -> None:
     """Leave out a length that is only there to end early: what knows coordinates allows less."""
     del schema["maxItems"]
 
