@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -250,6 +251,25 @@ class TestWhateverHappens:
         await house.sweep(PURGE_PAUSE)
         assert await house.points() == {}
         assert await marks(house) == 0
+
+    async def test_a_collection_that_comes_to_be_kept_current_meanwhile_loses_nothing(
+        self, house: House
+    ) -> None:
+        async with house.open() as engine:
+            await engine.store(NS, new(HERE, CANARY))
+        [kept] = await house.vector.collections()
+        faults = Faults()
+        async with house.open(embedder="small", faults=faults) as engine:
+            # Two let go in the collection that is searched, for the note and for the purge.
+            gate = faults.vector.hold("delete", nth=3)
+            purging = asyncio.create_task(engine.purge(NS, HERE))
+            await gate.reached()
+            async with house.open() as other:
+                await other.store(NS, new(HERE, "another thing"))
+            assert await house.points(collection=kept) == {HERE: 3}
+            gate.open()
+            await purging
+            assert await house.points(collection=kept) == {HERE: 3}
 
     async def test_another_process_finishes_what_one_had_only_committed(self, house: House) -> None:
         async with house.open() as engine:
