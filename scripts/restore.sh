@@ -5,12 +5,12 @@
 #
 # What is there already, in the same version or a later one, stays as it is; so a restore that
 # was cut off is simply run again. What has expired since the backup does not come back, nor do
-# links of memories that are not there any more; the numbers of both are told. The options go to `sfm import`, such as
-# --url http://localhost:9595, --token TOKEN or --data FOLDER. SFM names the program, if it is
-# not on the path.
+# links of memories that are not there any more; the numbers of both are told. The options go to
+# `sfm import`, such as --url http://localhost:9595, --token TOKEN or --data FOLDER. SFM names
+# the program, if it is not on the path.
 #
-# Exit status: 0 if everything in the backup that lives is there now; that of `sfm import` if it failed;
-# 1 if the backup is not whole (nothing was stored) or something of it could not be stored.
+# Exit status: 0 if everything in the backup that lives is there now; that of `sfm import` if it
+# failed; 1 if the backup is not whole (nothing was stored) or something of it could not be stored.
 set -eu
 # shellcheck source=scripts/_backup.sh
 . "$(dirname -- "$0")/_backup.sh"
@@ -24,6 +24,9 @@ case ${1:-} in
 esac
 file=$1
 shift
+for option; do
+    [ "$option" != --dry-run ] || die "A restore stores; to only look, use: sfm import $file --dry-run"
+done
 
 find_sfm
 verify "$file"

@@ -155,6 +155,12 @@ def test_help_and_mistakes_are_told(shop: Shop, script: str) -> None:
     assert shop.script(script, "--data", "data").returncode == 2
 
 
+def test_a_restore_is_not_told_to_only_look(shop: Shop) -> None:
+    refused = shop.script("restore.sh", "b.jsonl", "--data", "data", "--dry-run")
+    assert refused.returncode == 2
+    assert "sfm import b.jsonl --dry-run" in refused.stderr
+
+
 def test_a_backup_that_cannot_be_made_keeps_the_status_of_the_program(shop: Shop) -> None:
     failed = shop.script("backup.sh", "b.jsonl", "--url", "http://127.0.0.1:9")
     assert failed.returncode == 5

@@ -19,7 +19,10 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _few(cls, sent: object) -> object:
-        members = len(cast("dict[str, object]", sent)) if isinstance(sent, dict) else 0
-        if members > MAX_MEMBERS:
+        if _members(sent) > MAX_MEMBERS:
             raise PydanticCustomError("too_many_members", "It has too many members")
         return sent
+
+
+def _members(sent: object) -> int:
+    return len(cast("dict[str, object]", sent)) if isinstance(sent, dict) else 0
