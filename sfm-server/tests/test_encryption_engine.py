@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sfm_core.clock import SystemClock
 from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import EncryptionKeyError
@@ -23,8 +24,7 @@ from sfm_core.registry import BackendContext
 from sfm_core.settings import Slots
 from sfm_core.wrapping import Wrapping
 from sfm_server.encryption.bare_vectors import BareVectorStore
-from sfm_server.encryption.erasing import clear_away
-from sfm_server.encryption.key_format import StoredKey
+from sfm_server.encryption.erasing import clear_away, erase
 from sfm_server.encryption.ring import KeyRing, MasterKey
 from sfm_server.encryption.rotating import Rotation
 from sfm_server.encryption.store import EncryptedKeyValueStore
@@ -139,14 +139,14 @@ async def test_derived_stores_follow_where_a_namespace_was_erased(tmp_path: Path
         await engine.delete("tenant", Coordinate((3.0,)))
     context = BackendContext(data_folder=tmp_path)
     async with load_plugins().registry.create_kv("sqlite:", context) as raw:
-        key = StoredKey(id="own", namespace="tenant")
         # Of each memory and the link, and what is left of the one that was deleted.
-        assert (await clear_away(raw, key, now=NOW))["tenant"] > 20
+        reader = EncryptedKeyValueStore(raw, GivenKeys(KeyRing([ONE, GONE])))
+        assert (await erase(raw, reader, GONE, SystemClock())).removed["tenant"] > 20
         [left] = await raw.scan("tenant", [KeyRange(b"", None)], limit=100)
         assert {at[:1] for at, _ in left} == {PURGE}
         assert {entry.value for _, entry in left} == {b""}
         assert len(left) == 20
-        assert await clear_away(raw, key, now=NOW) == {"tenant": 0}
+        assert await clear_away(raw, GONE, now=NOW) == {"tenant": 0}
     async with engine_with(tmp_path, ONE, GONE) as engine:
         await engine.follow_up()
         assert not (await engine.finish_purges("tenant")).pending
@@ -160,8 +160,7 @@ async def test_a_server_goes_over_the_stores_where_nobody_else_did(tmp_path: Pat
         await engine.store("tenant", memory(1))
     context = BackendContext(data_folder=tmp_path)
     async with load_plugins().registry.create_kv("sqlite:", context) as raw:
-        key = StoredKey(id="own", namespace="tenant")
-        await clear_away(raw, key, now=datetime(2020, 1, 1, tzinfo=UTC))
+        await clear_away(raw, GONE, now=datetime(2020, 1, 1, tzinfo=UTC))
         async with engine_with(tmp_path, ONE, GONE), asyncio.timeout(20):
             # Upkeep tells nobody when it is done.
             while await raw.scan("tenant", [KeyRange(b"", None)], limit=10) != [[]]:  # noqa: ASYNC110

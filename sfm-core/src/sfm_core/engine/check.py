@@ -77,7 +77,7 @@ class Checking:
         self._reading = reading
         self._repairing = repairing
         self._indexes = indexes
-        self._counting = Counting(stores, truth)
+        self._counting = Counting(stores.kv, owner=stores.owner, lease=stores.settings.lease)
 
     async def check(self, *, repair: bool, progress: Progress | None = None) -> CheckReport:
         """Compare everything; see `MemoryEngine.check`."""

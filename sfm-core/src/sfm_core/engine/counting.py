@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import NamedTuple
 
-from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
 from sfm_core.model.keys import LINK, MEMORY
-from sfm_core.protocols.kv import Commit
+from sfm_core.protocols.kv import Commit, KeyValueStore
 
 MAX_TRIES = 3
 
@@ -25,10 +25,12 @@ class _Tally(NamedTuple):
 class Counting:
     """Finds and corrects counters that do not say what the truth holds."""
 
-    def __init__(self, stores: Stores, truth: Truth) -> None:
-        """Count in `truth`."""
-        self._stores = stores
-        self._truth = truth
+    def __init__(self, kv: KeyValueStore, *, owner: str, lease: timedelta) -> None:
+        """Count in an open truth, and correct it as `owner`."""
+        self._kv = kv
+        self._truth = Truth(kv)
+        self._owner = owner
+        self._lease = lease
 
     async def compare(self, namespace: str, counted: Mapping[str, int], *, repair: bool) -> int:
         """Compare the counters of a namespace with what was counted.
@@ -50,25 +52,45 @@ class Counting:
         Raises:
             BackendError: The truth did not answer.
         """
-        kept = await self._stores.kv.counters(namespace)
+        kept = await self._kv.counters(namespace)
         if not _difference(counted, kept):
             return 0
-        wrong = await self._confirmed(namespace)
-        if repair and wrong:
-            commit = Commit(namespace=namespace, counters=wrong)
-            await self._stores.kv.commit(
-                [commit], owner=self._stores.owner, lease=self._stores.settings.lease
-            )
+        wrong = await self._confirmed(namespace) or {}
+        if repair:
+            await self._add(namespace, wrong)
         return len(wrong)
 
-    async def _confirmed(self, namespace: str) -> dict[str, int]:
+    async def correct(self, namespace: str) -> bool:
+        """Have the counters of a namespace say what it holds, as `compare` does.
+
+        Args:
+            namespace: Whose counters.
+
+        Returns:
+            Whether they do now; not where writers left no moment to tell.
+
+        Raises:
+            BackendError: The truth did not answer, or cannot be read.
+        """
+        wrong = await self._confirmed(namespace)
+        if wrong is not None:
+            await self._add(namespace, wrong)
+        return wrong is not None
+
+    async def _add(self, namespace: str, wrong: Mapping[str, int]) -> None:
+        if wrong:
+            commit = Commit(namespace=namespace, counters=wrong)
+            await self._kv.commit([commit], owner=self._owner, lease=self._lease)
+
+    async def _confirmed(self, namespace: str) -> dict[str, int] | None:
+        """Return what to add to which counter; `None` where that cannot be told."""
         for _ in range(MAX_TRIES):
-            before = await self._stores.kv.counters(namespace)
+            before = await self._kv.counters(namespace)
             one, other = await self._tally(namespace), await self._tally(namespace)
-            after = await self._stores.kv.counters(namespace)
+            after = await self._kv.counters(namespace)
             if one == other and before == after:
                 return _difference(one.counted, after)
-        return {}
+        return None
 
     async def _tally(self, namespace: str) -> _Tally:
         counted: Counter[str] = Counter()

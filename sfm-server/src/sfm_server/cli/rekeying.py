@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from sfm_core.clock import SystemClock
 from sfm_core.engine.opening import BackendMaker
+from sfm_core.engine.presence import alone
 from sfm_core.engine.walking import namespaces_of
 from sfm_core.errors import ConfigurationError
 from sfm_core.model.names import SYSTEM_NAMESPACE
@@ -24,12 +26,14 @@ from sfm_server.cli.exits import Exit
 from sfm_server.cli.forget import stores_table
 from sfm_server.cli.output import progress_bar, show
 from sfm_server.cli.target import Target, with_target
-from sfm_server.encryption.erasing import clear_away, count_sealed
+from sfm_server.encryption.erasing import COMMIT_PATIENCE, NOTHING_ERASED, Erased, count_sealed
+from sfm_server.encryption.erasing import erase as clear
+from sfm_server.encryption.erasures import begin_erasure
 from sfm_server.encryption.going_over import go_over
-from sfm_server.encryption.keeping import check_destroyable, destroy_key
+from sfm_server.encryption.keeping import check_destroyable, destroy_key, listed_keys
 from sfm_server.encryption.key_file import SETTING
 from sfm_server.encryption.key_format import StoredKey
-from sfm_server.encryption.watching import keys_of
+from sfm_server.encryption.watching import INTERVAL, keys_of
 from sfm_server.schemas.purges import StorePurgeAnswer
 from sfm_server.selection import Selection, select
 
@@ -48,6 +52,7 @@ class Destroyed:
         removed: How many entries with content were removed.
         namespaces: Where they were.
         pending: Whether a store still has something, which will go without anybody's doing.
+        uncounted: Namespaces whose counters may be wrong, because others kept writing.
         stores: How far each store is.
     """
 
@@ -55,6 +60,7 @@ class Destroyed:
     removed: int
     namespaces: list[str]
     pending: bool
+    uncounted: list[str]
     stores: list[StorePurgeAnswer]
 
 
@@ -89,7 +95,8 @@ def destroy(target: Target, *, key_id: str, erase: bool) -> None:
 
     Refused while something is, unless --erase says that this is meant. Then what
     nobody can read any more is removed from the truth of the settings, and every store
-    is gone over as for `sfm forget`. Interrupted, the same command goes on.
+    is gone over as for `sfm forget`. Waits for servers to let go of the key first.
+    Interrupted, the same command goes on, and so do the servers.
     """
     selection = _selection(target)
     path = selection.settings.encryption_keys_file
@@ -97,24 +104,54 @@ def destroy(target: Target, *, key_id: str, erase: bool) -> None:
         raise _not_set("Keys of SFM_ENCRYPTION_KEYS are destroyed where they are kept.")
     key = check_destroyable(path, key_id, erase=erase)
 
-    async def work(store: KeyValueStore) -> dict[str, int]:
-        await _refuse_needed(store, key, erase=erase)
+    async def work(store: KeyValueStore) -> Erased:
+        if erase:
+            return await _erased(store, path, key, selection)
+        await _until_let_go(store, _overtaken_at(path, key))
+        await _refuse_needed(store, key, erase=False)
         await asyncio.to_thread(destroy_key, path, key_id, at=_now())
-        if not erase:
-            return {}
-        with progress_bar("Erasing") as advance:
-            return await clear_away(store, key, now=_now(), progress=advance)
+        return NOTHING_ERASED
 
-    removed = _on_truth(selection, work)
-    stores = asyncio.run(go_over(selection, list(removed))) if removed else ()
+    erased = _on_truth(selection, work)
+    stores = asyncio.run(go_over(selection, list(erased.removed))) if erased.removed else ()
     done = Destroyed(
         destroyed=key_id,
-        removed=sum(removed.values()),
-        namespaces=list(removed),
-        pending=any(one.state is PurgeState.PENDING for one in stores),
+        removed=sum(erased.removed.values()),
+        namespaces=list(erased.removed),
+        pending=not erased.ended or any(one.state is PurgeState.PENDING for one in stores),
+        uncounted=erased.uncounted,
         stores=wire_purges.stores(stores),
     )
     show(done, as_json=target.as_json, text=lambda: _destroyed(done))
+
+
+async def _erased(store: KeyValueStore, path: Path, key: StoredKey, selection: Selection) -> Erased:
+    await _refuse_needed(store, key, erase=True)
+    # First, so that servers go on wherever this ends.
+    await begin_erasure(store, key.id)
+    await asyncio.to_thread(destroy_key, path, key.id, at=_now())
+    await _until_let_go(store, datetime.now(UTC))
+    reader = selection.wrapping.kv(store)
+    with progress_bar("Erasing") as advance:
+        return await clear(store, reader, key.master(), SystemClock(), progress=advance)
+
+
+async def _until_let_go(store: KeyValueStore, since: datetime) -> None:
+    """Wait until nothing is written any more with a key that was not to be since a time."""
+    await _until(since + INTERVAL)
+    if not await alone(store, ""):
+        await _until(since + INTERVAL + COMMIT_PATIENCE)
+
+
+async def _until(moment: datetime) -> None:
+    await asyncio.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
+
+
+def _overtaken_at(path: Path, key: StoredKey) -> datetime:
+    """Return since when another key is written with; times in the file have no fractions."""
+    mine = [one for one in listed_keys(path) if one.namespace == key.namespace]
+    made = [one.created_at for one in mine if one.created_at is not None and one.id != key.id]
+    return max(made, default=datetime.min.replace(tzinfo=UTC)) + timedelta(seconds=1)
 
 
 async def _refuse_needed(store: KeyValueStore, key: StoredKey, *, erase: bool) -> None:
@@ -168,6 +205,9 @@ def _now() -> datetime:
 
 def _destroyed(done: Destroyed) -> str:
     said = f"Destroyed {done.destroyed}; {done.removed} entries that it had encrypted were removed."
+    if done.uncounted:
+        names = ", ".join(done.uncounted)
+        said += f" Counters of {names} may be wrong: run `sfm check --repair`."
     return f"{said}\n\n{stores_table(done.stores)}" if done.stores else said
 
 

@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import uuid4
 
+from sfm_core.clock import Clock
+from sfm_core.engine.counting import Counting
 from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.walking import namespaces_of, pages_of
+from sfm_core.errors import CorruptDataError, EncryptionKeyError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import LINK, MEMORY, PURGE, KeyRange, purge_key
 from sfm_core.model.sealed import sealed_with
 from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
-from sfm_server.encryption.key_format import StoredKey
+from sfm_core.resilience import Policy
+from sfm_server.encryption.erasures import end_erasure
+from sfm_server.encryption.listings import remove_listings
+from sfm_server.encryption.ring import MasterKey
+from sfm_server.encryption.watching import INTERVAL
 
-_LEASE = timedelta(seconds=1)
-_FOLLOWED = (MEMORY, LINK)
+COMMIT_PATIENCE: Final = Policy().deadline
+"""How long a write may be under way that was encrypted before its process let go of a key."""
+_PASSES: Final = 10
+_LEASE: Final = timedelta(seconds=1)
+_FOLLOWED: Final = (MEMORY, LINK)
 
 Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What became of what a key had encrypted.
+
+    Attributes:
+        removed: How many entries with content were removed, by namespace; those are among
+            them whose stores are still to be gone over.
+        ended: Whether nothing was left at last.
+        uncounted: Namespaces whose counters may be wrong, because others kept writing.
+    """
+
+    removed: dict[str, int]
+    ended: bool
+    uncounted: list[str]
+
+
+NOTHING_ERASED: Final = Erased(removed={}, ended=True, uncounted=[])
 
 
 async def count_sealed(store: KeyValueStore, key_id: str, namespaces: Sequence[str]) -> int:
@@ -41,14 +73,53 @@ async def count_sealed(store: KeyValueStore, key_id: str, namespaces: Sequence[s
     return count
 
 
+async def erase(
+    store: KeyValueStore,
+    reader: KeyValueStore,
+    key: MasterKey,
+    clock: Clock,
+    *,
+    progress: Progress | None = None,
+) -> Erased:
+    """Clear away what is encrypted with a key until nothing more comes, and set counters right.
+
+    Args:
+        store: An open store, as it is.
+        reader: The same, decrypting.
+        key: A master key that was destroyed; by now everybody has let go of it, or some
+            writer may put something behind what was cleared.
+        clock: Source of time.
+        progress: Told how many entries were looked at.
+
+    Returns:
+        What was done; where it ended, the note that asks for it is done with.
+
+    Raises:
+        BackendError: The store failed. What was removed by then stays removed.
+    """
+    removed: Counter[str] = Counter()
+    ended = False
+    for number in range(_PASSES):
+        if number:
+            await clock.sleep(INTERVAL)
+        found = await clear_away(store, key, now=clock.now(), progress=progress)
+        removed.update(found)
+        ended = not any(found.values())
+        if ended:
+            break
+    uncounted = [name for name in removed if not await _recount(reader, name)]
+    if ended:
+        await end_erasure(store, key.id)
+    return Erased(removed=dict(removed), ended=ended, uncounted=uncounted)
+
+
 async def clear_away(
-    store: KeyValueStore, key: StoredKey, *, now: datetime, progress: Progress | None = None
+    store: KeyValueStore, key: MasterKey, *, now: datetime, progress: Progress | None = None
 ) -> dict[str, int]:
     """Remove every entry that is encrypted with a key, and have derived stores follow.
 
-    Where nothing else is left in a namespace, what lists its memories goes too, and its
-    counters are zero. Of each memory a note stays that a purge leaves, so that all stores
-    are gone over for it. It can be repeated, and goes on where it was.
+    What lists such an entry goes too. Of each memory a note stays that a purge leaves, so
+    that all stores are gone over for it. It can be repeated, and goes on where it was.
 
     Args:
         store: An open store, as it is.
@@ -65,54 +136,53 @@ async def clear_away(
     """
     found: dict[str, int] = {}
     for namespace in await namespaces_of(store):
-        removed = await _clear(store, namespace, key, now + PURGE_PAUSE, progress)
-        if removed or await _may_be_left(store, namespace, key):
-            found[namespace] = removed
+        if key.namespace not in {None, namespace}:
+            continue
+        if await _may_be_left(store, namespace, key) or await _holds(store, namespace, key):
+            removed = await remove_listings(store, namespace, key.id)
+            found[namespace] = removed + await _clear(
+                store, namespace, key, now.astimezone(UTC) + PURGE_PAUSE, progress
+            )
     return found
 
 
-async def _may_be_left(store: KeyValueStore, namespace: str, key: StoredKey) -> bool:
+async def _recount(reader: KeyValueStore, namespace: str) -> bool:
+    try:
+        return await Counting(reader, owner=_owner(), lease=_LEASE).correct(namespace)
+    except (EncryptionKeyError, CorruptDataError):
+        # What cannot be read cannot be counted; whoever reads it is told.
+        return False
+
+
+async def _may_be_left(store: KeyValueStore, namespace: str, key: MasterKey) -> bool:
     """Tell whether an earlier attempt may have removed all that was encrypted with a key."""
     if key.namespace is not None:
-        return namespace == key.namespace
+        return True
     [noted] = await store.scan(namespace, [KeyRange.prefix(PURGE)], limit=1)
     return bool(noted)
+
+
+async def _holds(store: KeyValueStore, namespace: str, key: MasterKey) -> bool:
+    async for page in pages_of(store, namespace):
+        if any(sealed_with(entry.value) == key.id for _, entry in page):
+            return True
+    return False
 
 
 async def _clear(
     store: KeyValueStore,
     namespace: str,
-    destroyed: StoredKey,
+    destroyed: MasterKey,
     due: datetime,
     progress: Progress | None,
 ) -> int:
-    removed, others = 0, False
+    removed = 0
     async for page in pages_of(store, namespace):
         gone = [(key, entry) for key, entry in page if sealed_with(entry.value) == destroyed.id]
-        done = await _remove(store, namespace, gone, due)
-        removed += done
-        others = others or done < len(gone) or any(e.value for e in _rest(page, gone))
+        removed += await _remove(store, namespace, gone, due)
         if progress:
             progress(len(page))
-    # Of its own namespace also where an earlier attempt has removed the entries already.
-    if not others and (removed or namespace == destroyed.namespace):
-        await _clear_lists(store, namespace, due)
     return removed
-
-
-async def _clear_lists(store: KeyValueStore, namespace: str, due: datetime) -> None:
-    async for page in pages_of(store, namespace):
-        lists = [one for one in page if not one[1].value and one[0][:1] != PURGE]
-        await _remove(store, namespace, lists, due)
-    left = {name: -value for name, value in (await store.counters(namespace)).items() if value}
-    if left:
-        commit = Commit(namespace=namespace, counters=left)
-        await store.commit([commit], owner=_owner(), lease=_LEASE)
-
-
-def _rest(page: Sequence[tuple[bytes, Entry]], gone: Sequence[tuple[bytes, Entry]]) -> list[Entry]:
-    keys = {key for key, _ in gone}
-    return [entry for key, entry in page if key not in keys]
 
 
 async def _remove(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from types import TracebackType
 from typing import Self
 
+from sfm_core.clock import Clock, SystemClock
 from sfm_core.errors import CorruptDataError, EncryptionKeyError
 from sfm_core.model.keys import KeyRange
 from sfm_core.protocols.kv import (
@@ -18,9 +20,11 @@ from sfm_core.protocols.kv import (
     KeyValueStore,
     Write,
 )
+from sfm_core.protocols.optional import SupportsMaintenance
 from sfm_server.encryption.cipher import DataKey, Place
 from sfm_server.encryption.data_keys import DataKeys
 from sfm_server.encryption.forwarding import ForwardingKeyValueStore
+from sfm_server.encryption.upkeep import ErasureUpkeep
 from sfm_server.encryption.values import Found, Values, inline_or_apart
 from sfm_server.encryption.watching import GivenKeys
 
@@ -33,17 +37,29 @@ class EncryptedKeyValueStore(ForwardingKeyValueStore):
     that the store promises, this promises too. Beside the errors of the port,
     whatever has to do with values raises `EncryptionKeyError` where a key is
     missing, wrong or destroyed: nothing is then lost, and nothing reported as absent.
+
+    Its upkeep clears away what keys have left that were destroyed to erase it.
     """
 
-    def __init__(self, inner: KeyValueStore, keys: GivenKeys, *, plain: bool = False) -> None:
+    def __init__(
+        self,
+        inner: KeyValueStore,
+        keys: GivenKeys,
+        *,
+        plain: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
         """Wrap a store that is not open yet.
 
         Args:
             inner: The store; it is opened and closed with the wrapper.
             keys: The master keys.
             plain: Whether values that are not encrypted are read as they are.
+            clock: Source of time; by default the machine's.
         """
         super().__init__(inner)
+        self.maintain = self._maintain
+        self._upkeep = ErasureUpkeep(inner, self, keys, clock or SystemClock())
         self._given = keys
         self._keys = DataKeys(inner, keys)
         self._values = Values(self._keys, scheme=inner.scheme, plain=plain)
@@ -52,6 +68,23 @@ class EncryptedKeyValueStore(ForwardingKeyValueStore):
         # Keys that cannot be read are told at the start, not by the first write.
         await self._given.fresh()
         return await super().__aenter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self._upkeep.close()
+        finally:
+            await super().__aexit__(exc_type, exc, traceback)
+
+    async def _maintain(self) -> None:
+        offered: object = self.inner
+        if isinstance(offered, SupportsMaintenance):
+            await offered.maintain()
+        await self._upkeep.look()
 
     async def get_many(self, namespace: str, keys: Sequence[bytes]) -> list[Entry | None]:
         """Read entries and decrypt their values; see `KeyValueStore.get_many`."""
