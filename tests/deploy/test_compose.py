@@ -108,7 +108,9 @@ def test_the_same_servers_run_here_in_a_cluster_and_in_ci(model: Model) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES | PROFILES.keys()))
-def test_a_machine_with_one_processor_is_enough_when_that_is_said(model: Model, folder: Path, name: str) -> None:
+def test_a_machine_with_one_processor_is_enough_when_that_is_said(
+    model: Model, folder: Path, name: str
+) -> None:
     # The engine refuses a container that may use more processors than there are.
     assert model["services"][name]["deploy"]["resources"]["limits"]["cpus"] in {1, 2}
     for asked in (1, 2.5):

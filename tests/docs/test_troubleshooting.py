@@ -18,7 +18,7 @@ SAID = re.compile(r"^\| ((?:`[^`|]+`(?: or )?)+) \| [A-Z`]", re.MULTILINE)
 # What it says in sentences of the page.
 QUOTED = ("is locked by another process", "No usable plugin offers")
 # Nobody's setting: whose server it is, or the beginning of names.
-OTHERS = frozenset({"SFM_", "SFM_PLUGIN_", "MODE", "NAME", "COORD", "ERROR"})
+OTHERS = frozenset({"SFM_", "SFM_PLUGIN_", "MODE", "NAME", "COORD", "ERROR", "SOMA_CPUS"})
 
 
 def sources() -> str:
