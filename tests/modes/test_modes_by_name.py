@@ -37,10 +37,15 @@ async def test_a_server_stores_and_recalls_in_the_mode_that_it_was_told(
 def test_the_doctor_reaches_every_slot_and_shows_no_secret(
     server: ServerProcess, mode: str
 ) -> None:
-    command = server.command("doctor", "--data", str(server.data), "--json")
+    variables = server.variables | {"SFM_DATA_FOLDER": str(server.data)}
 
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=60, env=server.variables
+        server.command("doctor", "--json"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=variables,
     )
 
     findings = {one["check"]: one for one in json.loads(done.stdout)}
