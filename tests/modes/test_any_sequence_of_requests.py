@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import cast
 import pytest
 
 from tests.fix_server import ServerProcess
+
+log = logging.getLogger(__name__)
 
 SCRIPTS = Path(sys.executable).parent
 HABITS = Path(__file__).with_name("api_habits.py")
@@ -52,6 +55,7 @@ async def test_no_sequence_of_requests_gets_what_the_document_does_not_say(
         stderr=asyncio.subprocess.STDOUT,
     )
     told, _ = await running.communicate()
+    log.info("%s", told.decode(errors="replace")[-2_000:])
     assert running.returncode == 0, told.decode(errors="replace")[-20_000:]
     async with server.client() as client:
         assert (await client.get("/readyz")).status_code == 200
