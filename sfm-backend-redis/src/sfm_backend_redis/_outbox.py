@@ -15,7 +15,8 @@ from sfm_core.protocols.kv import DirtyNote, OutboxStatus
 
 _POSITION = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)
 # The server does nothing else meanwhile: a thousand take it some milliseconds.
-_COUNTED_AT_ONCE = 500  # The server takes twice as much, and refuses to begin after that.
+_COUNTED_AT_ONCE = 500
+# The server takes twice as much, and refuses to begin after that.
 _LARGEST = 2**63 - 1
 _LogRow = tuple[bytes, dict[bytes, bytes]]
 

@@ -90,7 +90,7 @@ async def read_json(request: Request) -> object:
         )
     if declared not in {"", "application/json"} and not declared.endswith("+json"):
         raise UnsupportedMediaTypeError(
-            f"The body is declared as {declared[:80]}.",
+            f"The body is declared as {declared[:_SHOWN]}.",
             remedy="Send JSON with `Content-Type: application/json`.",
         )
     return decode_json(await read_body(request))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sfm_core.engine.changes import Change, Planned, View, Written
+from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.walking import pages_of
@@ -51,18 +51,13 @@ class AnswerKeeper:
                     await self._remove_many(namespace, listing, now)
                 keys = [key for key, _ in answers] if len(answers) < FEW else []
                 changes.append(_removal(namespace, [*keys, listing], now))
-            await self._commit(changes)
+            await self._committer.commit_all(changes)
             full = len(due) == PAGE
 
     async def _remove_many(self, namespace: str, listing: bytes, now: int) -> None:
         prefix = answer_key(ended_digest(listing))
         async for page in pages_of(self._stores.kv, namespace, prefix):
-            await self._commit([_removal(namespace, [key for key, _ in page], now)])
-
-    async def _commit(self, changes: Sequence[Change]) -> None:
-        for result in await self._committer.commit_many(changes):
-            if not isinstance(result, Written):
-                raise result
+            await self._committer.commit(_removal(namespace, [key for key, _ in page], now))
 
 
 def _removal(namespace: str, keys: Sequence[bytes], now: int) -> Change:

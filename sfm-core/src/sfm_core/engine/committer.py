@@ -103,16 +103,25 @@ class Committer:
         """
         return await self._coalescer.submit(change)
 
-    async def commit_many(self, changes: Sequence[Change]) -> list[Written | BaseException]:
-        """Make many changes happen, each by itself.
+    async def commit_all(self, changes: Sequence[Change]) -> list[Written]:
+        """Make many changes happen, each by itself, and raise the first error of any.
 
         Args:
             changes: What is to happen.
 
         Returns:
-            What happened, or the error of that change, in order.
+            What happened, in order, once the truth has committed it.
+
+        Raises:
+            SfmError: What a plan refused with, or why the truth did not answer; others of the
+                changes may have happened.
         """
-        return await self._coalescer.submit_many(changes)
+        written: list[Written] = []
+        for result in await self._coalescer.submit_many(changes):
+            if isinstance(result, BaseException):
+                raise result
+            written.append(result)
+        return written
 
     def hand_in(self, changes: Sequence[Change]) -> asyncio.Future[list[Written | BaseException]]:
         """Make many changes happen, each by itself, and wait for it later or not at all.

@@ -74,8 +74,8 @@ class Exporting:
             keys = [memory_key(one.coordinate) for one in living]
             keys += [access_key(one.coordinate) for one in living]
             entries = await self._stores.kv.get_many(namespace, keys)
-            reads = entries[len(living) :]
-            for one, present, read, old_ones in zip(living, entries, reads, older, strict=False):
+            now_there, reads = entries[: len(living)], entries[len(living) :]
+            for one, present, read, old_ones in zip(living, now_there, reads, older, strict=True):
                 if self._gone(namespace, one, present):
                     continue
                 access = self._truth.access(namespace, access_key(one.coordinate), read)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from sfm_core.engine.changes import Change, Planned, View, Written
+from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.follow_links import LinkFollower
 from sfm_core.engine.stores import Stores
@@ -96,16 +96,12 @@ class LinkReaper:
         return chosen
 
     async def _remove(self, namespace: str, keys: Sequence[bytes]) -> None:
-        results = await self._committer.commit_many(
+        removed = await self._committer.commit_all(
             [removal(self._stores, self._truth, namespace, key, dead=True) for key in keys]
         )
-        for result in results:
-            if not isinstance(result, Written):
-                raise result
         # Whoever links the same again meanwhile is not to lose the edge.
         await self._links.follow(namespace, keys)
-        notes = [note for result in results if isinstance(result, Written) for note in result.notes]
-        await self._stores.kv.acknowledge(notes)
+        await self._stores.kv.acknowledge([note for one in removed for note in one.notes])
 
 
 def removal(stores: Stores, truth: Truth, namespace: str, key: bytes, *, dead: bool) -> Change:

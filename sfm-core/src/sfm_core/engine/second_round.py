@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from sfm_core.engine.changes import Change, Planned, View, Written
+from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.rounds import MAX_PLACES, Rounds
@@ -95,7 +95,7 @@ class SecondRound:
             }
             done = {name: keys for name, keys in taken.items() if name not in left}
             changes = [_replacing(namespace, keys, []) for namespace, keys in done.items()]
-            _raise_any(await self._committer.commit_many(changes))
+            await self._committer.commit_all(changes)
         except SfmError as error:
             log.warning("purges are finished later: %s: %s", error.code, error)
         except Exception:  # nobody waits for this to tell; what is left is noted, and due again
@@ -117,12 +117,6 @@ def _replacing(namespace: str, old: Sequence[bytes], new: Sequence[bytes]) -> Ch
         return Planned(commit=Commit(namespace=namespace, writes=writes), version=1)
 
     return Change(namespace=namespace, keys=tuple(old), plan=plan)
-
-
-def _raise_any(outcomes: Sequence[Written | BaseException]) -> None:
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
 
 
 def _is_done(result: Report | BaseException) -> bool:

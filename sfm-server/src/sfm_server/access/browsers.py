@@ -64,7 +64,7 @@ class PageGuard:
             "." not in name
             or name.endswith(f".{_LOOPBACK}")
             or name in self._hosts
-            or (_is_address(name))
+            or _is_address(name)
         )
 
     def _is_foreign(self, headers: Headers, host: str) -> bool:

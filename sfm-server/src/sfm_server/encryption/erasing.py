@@ -17,10 +17,10 @@ from sfm_core.errors import CorruptDataError, EncryptionKeyError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import LINK, MEMORY, PURGE, KeyRange, purge_key
 from sfm_core.model.sealed import sealed_with
-from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
+from sfm_core.protocols.kv import Commit, Entry, KeyValueStore, Write
 from sfm_core.resilience import Policy
 from sfm_server.encryption.erasures import end_erasure
-from sfm_server.encryption.listings import remove_listings
+from sfm_server.encryption.listings import count_committed, remove_listings
 from sfm_server.encryption.ring import MasterKey
 from sfm_server.encryption.watching import INTERVAL
 
@@ -148,7 +148,7 @@ async def clear_away(
 
 async def _recount(reader: KeyValueStore, namespace: str) -> bool:
     try:
-        return await Counting(reader, owner=_owner(), lease=_LEASE).correct(namespace)
+        return await Counting(reader, owner=f"erasing-{uuid4()}", lease=_LEASE).correct(namespace)
     except (EncryptionKeyError, CorruptDataError):
         # What cannot be read cannot be counted; whoever reads it is told.
         return False
@@ -198,18 +198,10 @@ async def _remove(
         )
         for key, entry in gone
     ]
-    if not commits:
-        return 0
-    # Notes without a lease: whoever indexes takes them up at once.
-    results = await store.commit(commits, owner=_owner(), lease=timedelta())
-    return sum(isinstance(result, Committed) for result in results)
+    return await count_committed(store, commits)
 
 
 def _noted(key: bytes, due: datetime) -> tuple[Write, ...]:
     if key[:1] != MEMORY:
         return ()
     return (Write(purge_key(due, Coordinate.from_key(key[1:])), b""),)
-
-
-def _owner() -> str:
-    return f"erasing-{uuid4()}"

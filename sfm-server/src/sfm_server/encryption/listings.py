@@ -59,7 +59,7 @@ async def remove_listings(store: KeyValueStore, namespace: str, key_id: str) -> 
                 for (key, entry), subject in zip(page, subjects, strict=True)
                 if _goes(kind, subject, key_id)
             ]
-            done = await _commit(store, commits)
+            done = await count_committed(store, commits)
             removed += done if kind in _PARTS else 0
     return removed
 
@@ -106,8 +106,21 @@ def _removal(
     )
 
 
-async def _commit(store: KeyValueStore, commits: Sequence[Commit]) -> int:
+async def count_committed(store: KeyValueStore, commits: Sequence[Commit]) -> int:
+    """Commit removals, and count those that nobody was faster than.
+
+    Args:
+        store: An open store.
+        commits: What to remove.
+
+    Returns:
+        How many were committed.
+
+    Raises:
+        BackendError: The store failed.
+    """
     if not commits:
         return 0
+    # Notes without a lease: whoever indexes takes them up at once.
     results = await store.commit(commits, owner=f"erasing-{uuid4()}", lease=timedelta())
     return sum(isinstance(result, Committed) for result in results)

@@ -14,7 +14,7 @@ from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.protocols.kv import Commit, Committed, Entry, KeyValueStore, Write
 from sfm_server.encryption.cipher import DataKey, Place
 from sfm_server.encryption.data_keys import DataKeys
-from sfm_server.encryption.values import Found, Values, inline_or_apart, is_data_keys
+from sfm_server.encryption.values import Found, Values, at_values, is_data_keys
 from sfm_server.encryption.watching import GivenKeys
 
 _LEASE = timedelta(seconds=1)
@@ -117,7 +117,7 @@ class Rotation:
             return 0
         opened = await self._values.opened(namespace, old)
         values = [entry.value for entry in opened]
-        commits = await inline_or_apart(lambda: _commits(namespace, newest, old, opened), values)
+        commits = await at_values(lambda: _commits(namespace, newest, old, opened), values)
         # Each by itself, so that one which is overtaken does not keep the others back.
         results = await self._store.commit(commits, owner=self._owner, lease=_LEASE)
         done = sum(isinstance(result, Committed) for result in results)

@@ -25,7 +25,7 @@ from sfm_server.encryption.cipher import DataKey, Place
 from sfm_server.encryption.data_keys import DataKeys
 from sfm_server.encryption.forwarding import ForwardingKeyValueStore
 from sfm_server.encryption.upkeep import ErasureUpkeep
-from sfm_server.encryption.values import Found, Values, inline_or_apart
+from sfm_server.encryption.values import Found, Values, at_values
 from sfm_server.encryption.watching import GivenKeys
 
 
@@ -108,7 +108,7 @@ class EncryptedKeyValueStore(ForwardingKeyValueStore):
         writing = {each.namespace for each in commits if any(one.value for one in each.writes)}
         keys = {namespace: await self._keys.for_writing(namespace) for namespace in writing}
         values = [one.value for each in commits for one in each.writes if one.value]
-        sealed = await inline_or_apart(lambda: [_sealed(each, keys) for each in commits], values)
+        sealed = await at_values(lambda: [_sealed(each, keys) for each in commits], values)
         results = await self.inner.commit(sealed, owner=owner, lease=lease)
         return [
             await self._result(each.namespace, result)

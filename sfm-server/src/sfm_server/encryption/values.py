@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from sfm_core.engine.apart import inline_or_apart
 from sfm_core.errors import CorruptDataError, EncryptionKeyError
 from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.model.sealed import Sealed, take_apart
@@ -73,7 +73,7 @@ class Values:
                 for one, sealed in zip(found, parts, strict=True)
             ]
 
-        return await inline_or_apart(work, [one.entry.value for one in found])
+        return await at_values(work, [one.entry.value for one in found])
 
     def _apart(self, namespace: str, found: Found) -> Sealed | None:
         value = found.entry.value
@@ -116,15 +116,15 @@ def is_data_keys(namespace: str, key: bytes) -> bool:
     return namespace == SYSTEM_NAMESPACE and key.startswith(PREFIX)
 
 
-async def inline_or_apart(work: Callable[[], ResultT], values: Iterable[bytes]) -> ResultT:
-    """Do some work where it keeps nobody waiting.
+async def at_values(work: Callable[[], ResultT], values: Iterable[bytes]) -> ResultT:
+    """Encrypt or decrypt where it keeps nobody waiting.
 
     Args:
         work: What to do.
-        values: What it is about.
+        values: What it is done to.
 
     Returns:
         What it returned.
     """
     cost = sum(len(value) + EACH for value in values)
-    return work() if cost <= MAX_INLINE else await asyncio.to_thread(work)
+    return await inline_or_apart(work, cost=cost, limit=MAX_INLINE)

@@ -10,17 +10,15 @@ from pydantic import GetPydanticSchema
 
 TypeName = Literal["episodic", "semantic"]
 Json = Mapping[str, object]
-Stale = Annotated[
+_Flag = Annotated[
     bool | UnsetType,
     # It is never written unless it is a truth value.
     GetPydanticSchema(lambda _source, schema_of: schema_of(bool)),
 ]
+Stale = _Flag
 """Whether writes that `min_position` names may be missing still; left out where it is not given."""
 
-Incomplete = Annotated[
-    bool | UnsetType,
-    GetPydanticSchema(lambda _source, schema_of: schema_of(bool)),
-]
+Incomplete = _Flag
 """True while what was searched is being built or compared with the truth; left out otherwise."""
 
 LeftOut = Annotated[

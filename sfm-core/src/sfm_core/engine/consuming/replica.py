@@ -10,7 +10,7 @@ from typing import Self
 from uuid import uuid4
 
 from sfm_core.clock import Clock
-from sfm_core.engine.changes import Change, Written
+from sfm_core.engine.changes import Change
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.consuming.applying import Applied, Applying
 from sfm_core.engine.index import without_credentials
@@ -120,9 +120,7 @@ class ReplicaHandler:
             outcomes.append(refusal)
             applied += [] if found is None else [found]
         for changes in _in_portions(applied):
-            for result in await committer.commit_many(changes):
-                if not isinstance(result, Written):
-                    raise result
+            await committer.commit_all(changes)
         return outcomes
 
 
