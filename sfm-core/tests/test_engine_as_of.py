@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 import pytest
-from engine_house import NS, SETTINGS, House, at, new, open_house
+from engine_house import NS, SETTINGS, House, at, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import HistoryGoneError, InvalidInputError, NotFoundError
@@ -18,12 +18,6 @@ from sfm_core.model.memory import MemoryType
 A, B = at(1), at(2)
 SECOND = timedelta(seconds=1)
 KEEPING = replace(SETTINGS, history_limit=300)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-from engine_house import LEASE, NS, Faults, House, at, found, new, open_house
+from engine_house import LEASE, NS, Faults, House, at, found, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import BackendUnavailableError
@@ -19,12 +19,6 @@ from sfm_core.protocols.vector import Point, PointId
 from sfm_core.testing.samples import axis
 
 A, B, C, GHOST = at(1), at(2), at(3), at(99)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture

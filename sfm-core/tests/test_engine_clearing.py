@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from engine_house import NS, Faults, House, at, found, new, open_house
+from engine_house import NS, Faults, House, at, found, new
 
 from sfm_core.engine.clearing import MAX_EXAMINED
 from sfm_core.engine.memory_engine import MemoryEngine
@@ -27,12 +27,6 @@ from sfm_core.model.selection import Selection
 EVEN = Selection(filter=parse_filter({"parity": "even"}))
 COUNT = 20
 KEY = IdempotencyKey("k")
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 def fact(number: int, **more: object) -> NewMemory:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-from engine_house import NS, Faults, House, ask, at, new, open_house
+from engine_house import NS, Faults, House, ask, at, new
 
 from sfm_core.errors import BackendUnavailableError, LimitExceededError, VersionConflictError
 from sfm_core.model.report import Stored
 
 HERE = at(1)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 async def test_a_memory_is_embedded_while_the_truth_commits_it(house: House) -> None:

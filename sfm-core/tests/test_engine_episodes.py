@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-from engine_house import NS, SETTINGS, House, at, new, open_house
+from engine_house import NS, SETTINGS, House, at, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.coordinate import Coordinate
@@ -18,18 +16,6 @@ from sfm_core.settings import EngineSettings
 from sfm_core.text.analysis import Analyzer
 
 A, B = at(1), at(2)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
-async def engine(house: House) -> AsyncIterator[MemoryEngine]:
-    async with house.open() as made:
-        yield made
 
 
 def turn(coordinate: Coordinate, text: str, speaker: str = "ann") -> NewMemory:

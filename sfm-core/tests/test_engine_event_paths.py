@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,12 +13,6 @@ from event_paths import PATHS, A, B, ChangePath, an_export, lives_twice, load, r
 from sfm_core.model.events import START, EventType, event_id
 from sfm_core.model.keys import HISTORY, LINK, MEMORY, KeyRange, memory_key
 from sfm_core.protocols.kv import Commit, Write
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.__name__)

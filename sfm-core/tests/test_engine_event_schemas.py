@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
 import jsonschema_rs
 import pytest
-from engine_house import NS, SETTINGS, House, at, new, open_house
+from engine_house import NS, SETTINGS, House, at, new
 from event_paths import PATHS, ChangePath, deletes_many, imports_an_export, links
 
 from sfm_core.engine.memory_engine import MemoryEngine
@@ -54,12 +54,6 @@ class InATrace:
 
 def schema_of(kind: str) -> Schema:
     return jsonschema_rs.Draft202012Validator(text_of(kind), validate_formats=True)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 async def published(house: House, settings: EngineSettings, *paths: ChangePath) -> list[Document]:

@@ -7,18 +7,12 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
-from engine_house import EVENTED, LEASE, NS, SETTINGS, Faults, House, at, found, new, open_house
+from engine_house import EVENTED, LEASE, NS, SETTINGS, Faults, House, at, found, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.keys import memory_key
 
 A, B, C = at(1), at(2), at(3)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
-import pytest
-from engine_house import INTERVAL, LEASE, NS, SETTINGS, Faults, House, at, new, open_house
+from engine_house import INTERVAL, LEASE, NS, SETTINGS, Faults, House, at, new
 
 from sfm_core.model.events import START, Event
 
 A, B = at(1), at(2)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 def told(events: Iterable[Event]) -> list[tuple[str, str, int]]:

@@ -21,12 +21,6 @@ TTL = timedelta(seconds=2)
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
 async def engine(house: House) -> AsyncIterator[MemoryEngine]:
     """An engine with a memory whose time is over, which no sweep has seen yet."""
     async with house.open() as opened:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 import pytest
-from engine_house import INTERVAL, NS, Faults, House, at, let_others_work, new, open_house
+from engine_house import INTERVAL, NS, Faults, House, at, let_others_work, new
 from following import IDLE, MOMENT, page, told
 
 from sfm_core.engine.events import subject
@@ -17,18 +17,6 @@ from sfm_core.errors import ClosedError
 from sfm_core.model.events import START, EventPage
 
 A = at(1)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
-async def engine(house: House) -> AsyncIterator[MemoryEngine]:
-    async with house.open() as opened:
-        yield opened
 
 
 async def test_closing_the_engine_ends_the_waiting(house: House) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,18 +36,6 @@ from sfm_core.protocols.kv import Commit
 
 A, B = at(1), at(2)
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
-async def engine(house: House) -> AsyncIterator[MemoryEngine]:
-    async with house.open() as opened:
-        yield opened
 
 
 async def test_from_now_on_nothing_is_told_of_the_past(house: House, engine: MemoryEngine) -> None:

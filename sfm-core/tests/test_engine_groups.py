@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-from engine_house import LEASE, NS, Faults, House, at, eventually, new, open_house
+from engine_house import LEASE, NS, Faults, House, at, eventually, new
 
 from sfm_core.errors import (
     BackendUnavailableError,
@@ -18,12 +17,6 @@ from sfm_core.model.memory import MemoryType
 from sfm_core.model.report import Stored
 
 HERE = at(1, 2)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.mark.parametrize("expected", [0, 1])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from engine_house import NS, House, ask, at, new, open_house
+from engine_house import NS, House, ask, at, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import InvalidInputError, LimitExceededError
@@ -27,18 +27,6 @@ def nested(depth: int) -> JsonValue:
     for _ in range(depth):
         value = [value]
     return value
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
-async def engine(house: House) -> AsyncIterator[MemoryEngine]:
-    async with house.open() as made:
-        yield made
 
 
 NAMED: dict[str, Callable[[MemoryEngine, str], Awaitable[object]]] = {

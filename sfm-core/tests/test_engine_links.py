@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from engine_house import NS, Faults, House, at, new, open_house
+from engine_house import NS, Faults, House, at, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import NotFoundError
@@ -18,12 +18,6 @@ from sfm_core.protocols.graph import Direction, Edge, EdgeId
 from sfm_core.protocols.vector import PointId
 
 A, B, C, D = at(1), at(2), at(3), at(4)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture

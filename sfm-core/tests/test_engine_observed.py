@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 import pytest
-from engine_house import NS, Faults, House, ask, at, new, open_house
+from engine_house import NS, Faults, House, ask, at, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.observed import observed
@@ -84,12 +84,6 @@ def being_at(number: int) -> Generator[TraceContext]:
     token = PLACE.set(place(number))
     yield place(number)
     PLACE.reset(token)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture

@@ -41,12 +41,6 @@ Call = Callable[[MemoryEngine, IdempotencyKey], Awaitable[object]]
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
 async def engine(house: House) -> AsyncIterator[MemoryEngine]:
     async with house.open(BRIEF) as made:
         await made.store(NS, new(A, "first"))

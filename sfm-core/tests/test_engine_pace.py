@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from engine_house import NS, Faults, House, at, let_others_work, new, open_house
+from engine_house import NS, Faults, House, at, let_others_work, new
 
 from sfm_core.engine.pace import Pace
 from sfm_core.testing.clock import ManualClock
@@ -36,12 +35,6 @@ class Worker:
 @pytest.fixture
 async def worker() -> Worker:
     return Worker()
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 async def test_a_round_rests_for_as_long_as_the_last_one_took(worker: Worker) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from engine_house import NS, House, at, new, open_house
+from engine_house import NS, House, at, new
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,18 +28,6 @@ HERE = at(1, 2)
 LEAVES: st.SearchStrategy[JsonValue] = st.none() | st.integers(0, 2) | st.just([1, None])
 INNER = st.dictionaries(st.sampled_from("ab"), LEAVES)
 OBJECTS = st.dictionaries(st.sampled_from("abc"), LEAVES | INNER)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
-async def engine(house: House) -> AsyncIterator[MemoryEngine]:
-    async with house.open() as made:
-        yield made
 
 
 def match(*revisions: str) -> Precondition:

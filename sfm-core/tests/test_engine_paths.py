@@ -23,12 +23,6 @@ A, B, C, D = at(1), at(2), at(3), at(4)
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
 def faults() -> Faults:
     return Faults()
 

@@ -19,18 +19,6 @@ LINK = {"from_coord": [1], "to_coord": [2]}
 TIME = "2026-01-01T00:00:00Z"
 
 
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
-async def engine(house: House) -> AsyncIterator[MemoryEngine]:
-    async with house.open() as made:
-        yield made
-
-
 async def exported(engine: MemoryEngine) -> list[bytes]:
     return [line async for line in engine.export()]
 

@@ -60,12 +60,6 @@ class CrowdedHouse(House):
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
 def faults() -> Faults:
     """Faults of the engine that is asked."""
     return Faults()

@@ -21,7 +21,6 @@ from engine_house import (
     is_reached,
     let_others_work,
     new,
-    open_house,
 )
 
 from sfm_core.engine.memory_engine import MemoryEngine
@@ -30,12 +29,6 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.testing.faults import Fault
 
 A, B = at(1), at(2)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture

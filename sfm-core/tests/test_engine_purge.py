@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
-from engine_house import NS, SETTINGS, Faults, House, at, found, in_time, new, open_house
+from engine_house import NS, SETTINGS, Faults, House, at, found, in_time, new
 
 from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.memory_engine import MemoryEngine
@@ -31,18 +30,6 @@ from sfm_core.protocols.vector import Point, PointId
 
 HERE, NEXT = at(1), at(2)
 CANARY = "xylocarpous"
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
-async def engine(house: House) -> AsyncIterator[MemoryEngine]:
-    async with house.open() as made:
-        yield made
 
 
 async def left_in_truth(house: House, canary: str = CANARY) -> list[bytes]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from engine_house import NS, Faults, House, ask, at, eventually, found, new, open_house
+from engine_house import NS, Faults, House, ask, at, eventually, found, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import (
@@ -25,12 +25,6 @@ A, B, C = at(1), at(2), at(3)
 
 # What a Python version may change shows here.
 pytestmark = pytest.mark.smoke
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -19,7 +19,6 @@ from engine_house import (
     eventually,
     let_others_work,
     new,
-    open_house,
 )
 from msgspec.structs import replace
 
@@ -34,12 +33,6 @@ from sfm_core.protocols.kv import Commit
 from sfm_core.testing.samples import event_note
 
 A, B = at(1), at(2)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 def unique(events: Iterable[Event]) -> list[Event]:

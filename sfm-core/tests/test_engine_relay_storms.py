@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,7 +20,6 @@ from engine_house import (
     at,
     let_others_work,
     new,
-    open_house,
 )
 
 from sfm_core.engine.memory_engine import MemoryEngine
@@ -134,12 +132,6 @@ class Storm:
 
     def _taken(self) -> Life:
         return self.lives.pop(self.random.randrange(len(self.lives)))
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.mark.parametrize("seed", range(24))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from engine_house import NS, SETTINGS, Faults, House, at, new, open_house
+from engine_house import NS, SETTINGS, Faults, House, at, new
 from event_paths import PATHS, A, B, ChangePath, an_export, load, records, remade
 from replica_house import held, open_replica
 
@@ -22,12 +22,6 @@ from sfm_core.model.report import ReplayReport
 
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
 QUIET = replace(SETTINGS, event_log=False)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.__name__)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from engine_house import LEASE, NS, SETTINGS, Faults, House, at, new, open_house
+from engine_house import LEASE, NS, SETTINGS, Faults, House, at, new
 
 from sfm_core.engine.event_marks import note_trimmed, trimmed_through
 from sfm_core.engine.retention import PAGE
@@ -19,12 +18,6 @@ from sfm_core.protocols.kv import Commit, Write
 MINUTE = timedelta(minutes=1)
 SHORT = replace(SETTINGS, event_retention=3 * MINUTE)
 A = at(1)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 async def logged(house: House) -> list[int]:

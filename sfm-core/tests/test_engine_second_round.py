@@ -17,7 +17,6 @@ from engine_house import (
     eventually,
     let_others_work,
     new,
-    open_house,
 )
 
 from sfm_core.engine import overdue, second_round
@@ -29,12 +28,6 @@ from sfm_core.model.purge import PurgeState
 HERE = at(1)
 MANY = [f"n{number:03}" for number in range(250)]
 LONG = 2 * PURGE_PAUSE
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture

@@ -24,12 +24,6 @@ pytestmark = pytest.mark.smoke
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
 async def engine(house: House) -> AsyncIterator[MemoryEngine]:
     async with house.open() as made:
         await made.store(NS, new(A, "first", importance=0.25))

@@ -19,12 +19,6 @@ A, B, C = at(1), at(2), at(3)
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
 async def engine(house: House) -> AsyncIterator[MemoryEngine]:
     """A, and B that links with it and lives for a day."""
     async with house.open() as made:

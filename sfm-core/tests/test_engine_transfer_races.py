@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from engine_house import NS, SETTINGS, Faults, House, at, new, open_house
+from engine_house import NS, SETTINGS, Faults, House, at, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 async def exported(engine: MemoryEngine) -> list[bytes]:

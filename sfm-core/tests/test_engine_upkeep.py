@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from engine_house import LEASE, NS, SETTINGS, Faults, House, ask, at, eventually, new, open_house
+from engine_house import LEASE, NS, SETTINGS, Faults, House, ask, at, eventually, new
 
 from sfm_core.errors import BackendUnavailableError, ClosedError, SfmError
 from sfm_core.model.link import Link
@@ -17,12 +16,6 @@ from sfm_core.model.memory import AccessStatistics
 from sfm_core.model.report import Stored
 
 A, B = at(1), at(2)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 async def test_reads_are_counted_at_once_and_kept_over_a_restart(house: House) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from engine_house import EVENTED, NS, SETTINGS, House, ask, at, new, open_house
+from engine_house import EVENTED, NS, SETTINGS, House, ask, at, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import InvalidInputError
@@ -17,18 +16,6 @@ from sfm_core.model.why_not import WhyNotReason
 from sfm_core.settings import RankingSettings
 
 A, B = at(1), at(2)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
-async def engine(house: House) -> AsyncIterator[MemoryEngine]:
-    async with house.open() as opened:
-        yield opened
 
 
 async def test_a_memory_that_never_was(engine: MemoryEngine) -> None:

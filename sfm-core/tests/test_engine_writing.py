@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from engine_house import NS, SETTINGS, Faults, House, at, new, open_house
+from engine_house import NS, SETTINGS, Faults, House, at, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import (
@@ -19,12 +18,6 @@ from sfm_core.model.memory import MemoryType
 from sfm_core.model.report import Stored
 
 HERE = at(1, 2)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 async def test_a_stored_memory_is_read_back_as_it_was(house: House) -> None:

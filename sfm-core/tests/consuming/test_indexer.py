@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from consuming_house import versions
-from engine_house import LEASE, NS, SETTINGS, Faults, House, at, new, open_house
+from engine_house import LEASE, NS, SETTINGS, Faults, House, at, new
 
 from sfm_core.engine.consuming.indexer import IndexerHandler
 from sfm_core.errors import (
@@ -26,12 +25,6 @@ from sfm_core.registry import BackendContext
 A, B = at(1), at(2)
 SOON = timedelta(seconds=3)
 """Longer than a note rests after its first failure, shorter than the pause of upkeep."""
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 async def owe(house: House, *, held: bool = False) -> None:

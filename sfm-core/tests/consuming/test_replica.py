@@ -27,12 +27,6 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
-
-
-@pytest.fixture
 async def replica(house: House) -> AsyncIterator[Replica]:
     async with open_replica(house, SETTINGS) as made:
         yield made

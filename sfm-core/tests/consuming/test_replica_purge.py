@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from engine_house import NS, SETTINGS, House, at, new, open_house
+from engine_house import NS, SETTINGS, House, at, new
 from replica_house import Replica, held, open_replica, told
 
 from sfm_core.engine.walking import entries_of
@@ -14,12 +14,6 @@ from sfm_core.model.keys import PURGE, KeyRange
 
 A = at(1)
 CANARY = "xylocarpous"
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        yield made
 
 
 @pytest.fixture
