@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from engine_house import NS, SETTINGS, Faults, House, at, found, in_time, new
+from engine_house import NS, PATIENCE, SETTINGS, Faults, House, at, found, in_time, new
 
 from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.memory_engine import MemoryEngine
@@ -30,6 +30,7 @@ from sfm_core.protocols.vector import Point, PointId
 
 HERE, NEXT = at(1), at(2)
 CANARY = "xylocarpous"
+IMPATIENT = replace(SETTINGS, index_wait=timedelta())
 
 
 async def left_in_truth(house: House, canary: str = CANARY) -> list[bytes]:
@@ -46,6 +47,14 @@ async def marks(house: House) -> int:
 async def store_versions(engine: MemoryEngine) -> None:
     for number in range(3):
         await engine.store(NS, new(HERE, f"{CANARY} {number}"))
+
+
+async def at_last(engine: MemoryEngine) -> set[str]:
+    """Ask for a report until nothing is pending, and return which stores it is about."""
+    async with asyncio.timeout(PATIENCE):
+        while (again := await engine.purge(NS, HERE)).pending:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0)
+    return {one.store for one in again.stores}
 
 
 async def old_point_comes_late(house: House) -> None:
@@ -196,13 +205,30 @@ class TestTheReport:
             faults.clear()
 
     async def test_does_not_wait_for_longer_than_for_an_index(self, house: House) -> None:
-        async with house.open(replace(SETTINGS, index_wait=timedelta())) as engine:
+        async with house.open(IMPATIENT) as engine:
             await store_versions(engine)
             purged = await engine.purge(NS, HERE)
             assert purged.pending
             assert await left_in_truth(house) == []
             await house.sweep(PURGE_PAUSE)
             assert HERE not in await house.points()
+
+    async def test_that_came_too_late_is_given_to_who_asks_again(self, house: House) -> None:
+        async with house.open(IMPATIENT) as engine:
+            await engine.store(NS, new(HERE, CANARY))
+            await engine.purge(NS, HERE)
+            assert "vectors" in await at_last(engine)
+
+    async def test_that_came_too_late_is_not_given_for_a_later_purge(self, house: House) -> None:
+        async with house.open(IMPATIENT) as engine, house.open() as other:
+            await engine.store(NS, new(HERE, CANARY))
+            await engine.purge(NS, HERE)
+            await house.sweep(PURGE_PAUSE)
+            await other.store(NS, new(HERE, CANARY))
+            await other.purge(NS, HERE)
+            await old_point_comes_late(house)
+            await at_last(engine)
+            assert await house.points() == {}
 
 
 class TestWhateverHappens:

@@ -138,14 +138,15 @@ async def test_a_purged_memory_is_gone_with_its_history_and_every_store_reports(
 ) -> None:
     await ask(client, "/store", {"coord": "1,1", "payload": {"text": "the kettle is mended"}})
 
+    states: dict[str, str] = {}
+
     async def nothing_waits() -> bool:
         purged = await client.delete("/memories/1,1", params={"purge": "true"})
         assert purged.status_code == 200, purged.text
+        states.update({one["store"]: one["state"] for one in purged.json()["stores"]})
         return purged.json()["pending"] is False
 
     await settled(nothing_waits)
-    purged = (await client.delete("/memories/1,1", params={"purge": "true"})).json()
-    states = {one["store"]: one["state"] for one in purged["stores"]}
     assert {"truth", "vectors", "graph", "cache", "backups"} <= set(states)
     assert (await client.get("/memories/1,1/history")).status_code == 404
     assert "kettle" not in json.dumps(await ask(client, "/recall", {"query": "kettle"}))

@@ -137,7 +137,7 @@ def _start(
     writer = _writer(stack, stores, committer, indexer, positions)
     remembering, forgetting = Remembering(stores, truth, writer), Forgetting(stores, truth, writer)
     rounds = Rounds(stores, Scrubbing(stores, truth, committer, repairing, indexer))
-    purging = Purging(stores, forgetting, writer, rounds)
+    purging = Purging(stores, truth, forgetting, writer, rounds)
     reading, linking = Reading(stores, truth, access), Linking(stores, truth, writer)
     checking = Checking(stores, truth, reading, repairing, indexes)
     parts = Parts(

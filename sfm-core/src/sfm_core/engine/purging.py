@@ -8,7 +8,9 @@ at once, and once more in the second round.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from sfm_core.engine.changes import Change
 from sfm_core.engine.forget import Forgetting
@@ -18,14 +20,20 @@ from sfm_core.engine.once import Once
 from sfm_core.engine.rounds import MAX_PLACES, Rounds
 from sfm_core.engine.scrubbing import Report
 from sfm_core.engine.stores import Stores
+from sfm_core.engine.truth import Truth
 from sfm_core.engine.writer import Writer
 from sfm_core.errors import ClosedError
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.idempotency import IdempotencyKey
+from sfm_core.model.idempotency import IdempotencyKey, digest_of_request
 from sfm_core.model.keys import PURGE, KeyRange, purged_coordinate
 from sfm_core.model.precondition import Precondition
 from sfm_core.model.purge import Purged, PurgeState, StorePurge, least_far
 from sfm_core.model.report import Removed
+
+_KEPT: Final = 1_000
+"""Purges whose callers stopped waiting, and whose reports are kept until they ask again."""
+
+_Work: TypeAlias = asyncio.Future[list[Report | BaseException]]
 
 _LATER: Report = (
     StorePurge(
@@ -42,15 +50,18 @@ class Purging:
     def __init__(
         self,
         stores: Stores,
+        truth: Truth,
         forgetting: Forgetting,
         writer: Writer,
         rounds: Rounds,
     ) -> None:
         """Write through `writer`, and go over the stores in `rounds`."""
         self._stores = stores
+        self._truth = truth
         self._forgetting = forgetting
         self._writer = writer
         self._rounds = rounds
+        self._late: OrderedDict[bytes, _Work] = OrderedDict()
 
     async def purge(
         self,
@@ -133,13 +144,21 @@ class Purging:
         )
 
     async def _gone_over(self, namespace: str, coordinates: Sequence[Coordinate]) -> Report:
-        """Go over the stores, and wait for it as long as for an index."""
+        """Go over the stores, and wait for it as long as for an index.
+
+        Whoever asks again is answered by what they have asked for before, if that took too
+        long for them: else where rounds take long nobody would ever hear how one ended.
+        """
         try:
-            work = self._rounds.hand_in([(namespace, coordinate) for coordinate in coordinates])
+            asked = await self._asked(namespace, coordinates)
+            work = self._late.pop(asked, None) or self._rounds.hand_in(
+                [(namespace, coordinate) for coordinate in coordinates]
+            )
         except ClosedError:
             return _LATER
         await asyncio.wait([work], timeout=self._stores.settings.index_wait.total_seconds())
         if not work.done():
+            self._keep(asked, work)
             return _LATER
         # Those of one batch share their report.
         reports: dict[int, Report] = {}
@@ -148,3 +167,14 @@ class Purging:
                 raise result
             reports[id(result)] = result
         return least_far(reports.values())
+
+    async def _asked(self, namespace: str, coordinates: Sequence[Coordinate]) -> bytes:
+        """Tell these purges from others, and from later ones of the same memories."""
+        states = await self._truth.memories(namespace, coordinates)
+        purged = [state.record.purged if state.record else 0 for state in states]
+        return digest_of_request(namespace, *map(str, coordinates), *purged)
+
+    def _keep(self, asked: bytes, work: _Work) -> None:
+        self._late[asked] = work
+        if len(self._late) > _KEPT:
+            self._late.popitem(last=False)
