@@ -6,6 +6,8 @@
 # What is not asked for is as in `.env.example`. A `.env` that is there is kept as
 # `.env.backup-<time>`, and its values are the answers that are proposed.
 set -eu
+# So that [A-Z] are the capital letters, whatever the language.
+export LC_ALL=C
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 target=${SFM_ENV_FILE:-$root/.env}
 template=$root/.env.example
@@ -36,7 +38,7 @@ fail() {
 
 # What stands behind the variable $2 in the file $1, or nothing. The last line counts.
 text_in() {
-    [ ! -f "$1" ] || sed -n "s/^$2=//p" "$1" | tail -n 1
+    sed -n "s/^$2=//p" "$1" | tail -n 1
 }
 
 # The value that such a text stands for, as far as it matters here: without quotes or comment.
@@ -56,11 +58,24 @@ quoted() {
     esac
 }
 
-# What was chosen, one NAME=VALUE a line, as it is.
+# What was chosen, and what was there before, one NAME=VALUE a line. There are secrets in them.
+umask 077
 chosen=$(mktemp)
+before=$(mktemp)
 draft=
-trap 'rm -f "$chosen" ${draft:+"$draft"}' EXIT
+trap 'rm -f "$chosen" "$before" ${draft:+"$draft"}' EXIT
 trap 'exit 130' INT TERM
+
+# Read the file that is there, which may say `export`, and have blanks around a name.
+read_target() {
+    [ -f "$target" ] || return 0
+    tr -d '\r' <"$target" | sed 's/^[[:blank:]]*//; s/^export[[:blank:]]\{1,\}//
+        s/^\([A-Za-z_][A-Za-z0-9_]*\)[[:blank:]]*=[[:blank:]]*/\1=/' >"$before"
+    # Neither may be lost unnoticed: other lines, and values that go on in the next line.
+    odd=$(grep -nEv "^(#.*|[A-Za-z_][A-Za-z0-9_]*=([^\"'].*|\".*\".*|'.*'.*)?)?\$" "$before" |
+        sed 's/:.*//; q')
+    [ -z "$odd" ] || fail "Line $odd of $target is no NAME=VALUE on one line. Correct it first."
+}
 
 choose() {
     case $2 in
@@ -77,8 +92,8 @@ was_chosen() { grep -q "^$1=" "$chosen"; }
 current() {
     if was_chosen "$1"; then
         text_in "$chosen" "$1"
-    elif [ -f "$target" ] && grep -q "^$1=" "$target"; then
-        meaning "$(text_in "$target" "$1")"
+    elif grep -q "^$1=" "$before"; then
+        meaning "$(text_in "$before" "$1")"
     else
         meaning "$(text_in "$template" "$1")"
     fi
@@ -89,7 +104,7 @@ line_of() {
     if was_chosen "$1"; then
         printf '%s=%s\n' "$1" "$(quoted "$(text_in "$chosen" "$1")")"
     else
-        printf '%s=%s\n' "$1" "$(text_in "$target" "$1")"
+        printf '%s=%s\n' "$1" "$(text_in "$before" "$1")"
     fi
 }
 
@@ -97,6 +112,7 @@ new_token() {
     od -An -N32 -tx1 /dev/urandom | tr -d ' \n'
 }
 
+read_target
 interactive=yes
 password=
 while [ $# -gt 0 ]; do
@@ -123,9 +139,13 @@ while [ $# -gt 0 ]; do
     --kafka) choose KAFKA_BOOTSTRAP_SERVERS "$2" ;;
     --set)
         case $2 in
-        [A-Z]*=*) choose "${2%%=*}" "${2#*=}" ;;
+        *=*) ;;
         *) fail "--set takes NAME=VALUE, not '$2'." ;;
         esac
+        case ${2%%=*} in
+        '' | [!A-Z]* | *[!A-Z0-9_]*) fail "--set takes NAME=VALUE with a name in capital letters, not '${2%%=*}'." ;;
+        esac
+        choose "${2%%=*}" "${2#*=}"
         ;;
     esac
     shift 2
@@ -174,13 +194,15 @@ if [ -n "$password" ]; then
     *[!A-Za-z0-9_.~-]*) fail "The password of PostgreSQL becomes part of a URL: use letters, digits, _ . ~ and -." ;;
     esac
     ! was_chosen POSTGRES_URL || fail "Give --postgres-url or --postgres-password: a URL has its own password."
+    case $(current POSTGRES_URL) in
+    *://?*@*) ;;
+    *) fail "The database is '$(current POSTGRES_URL)'. Name a user in it, who gets the password." ;;
+    esac
     # Both have to be told: the server that is made with it, and who logs in.
     choose POSTGRES_PASSWORD "$password"
     choose POSTGRES_URL "$(current POSTGRES_URL | sed "s#://\([^:@/]*\)[^@/]*@#://\1:$password@#")"
 fi
 
-# Only the owner may read it: there are secrets in it.
-umask 077
 draft=$(mktemp "$target.XXXXXX")
 # The lines of the template with the values that hold, and then what it does not have.
 {
@@ -188,15 +210,14 @@ draft=$(mktemp "$target.XXXXXX")
         name=$(printf '%s\n' "$line" | sed -n 's/^\(# \)\{0,1\}\([A-Z][A-Z0-9_]*\)=.*/\2/p')
         if [ -z "$name" ]; then
             printf '%s\n' "$line"
-        elif was_chosen "$name" || { [ -f "$target" ] && grep -q "^$name=" "$target"; }; then
+        elif was_chosen "$name" || grep -q "^$name=" "$before"; then
             line_of "$name"
         else
             printf '%s\n' "$line"
         fi
     done <"$template"
     known=$(sed -n 's/^\(# \)\{0,1\}\([A-Z][A-Z0-9_]*\)=.*/\2/p' "$template")
-    { [ ! -f "$target" ] || cat "$target"; cat "$chosen"; } |
-        sed -n 's/^\([A-Z][A-Z0-9_]*\)=.*/\1/p' | sort -u | while read -r name; do
+    cat "$before" "$chosen" | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p' | sort -u | while read -r name; do
         printf '%s\n' "$known" | grep -qx "$name" || line_of "$name"
     done
 } >"$draft"

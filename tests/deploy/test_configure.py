@@ -133,6 +133,39 @@ def test_what_somebody_has_quoted_is_understood(checkout: Checkout, text: str) -
     assert checkout.values["MEMORY_MODE"] == text
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export SOMA_API_TOKEN=s3cret",
+        "SOMA_API_TOKEN = s3cret",
+        "\t SOMA_API_TOKEN='s3cret'",
+        "SOMA_API_TOKEN=s3cret\r",
+    ],
+)
+def test_no_token_is_lost_that_compose_and_the_server_read(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    checkout.env.write_text(f"{line}\nhttp_proxy=http://proxy\n", newline="")
+    monkeypatch.chdir(checkout.folder)
+
+    done = checkout.configure("--workers", "2")
+
+    assert done.returncode == 0, done.stderr
+    token = load_settings(environ={}).settings.api_token
+    assert token is not None
+    assert token.get_secret_value() == "s3cret"
+    assert checkout.values["http_proxy"] == "http://proxy"
+
+
+@pytest.mark.parametrize("text", ["SOMA_API_TOKEN: s3cret", 'KEYS="a\nb"', "KEYS='a\nb=c'"])
+def test_a_file_that_it_could_not_carry_over_is_left_alone(checkout: Checkout, text: str) -> None:
+    checkout.env.write_text(f"# mine\n\n{text}\n")
+    done = checkout.configure("--workers", "2")
+    assert done.returncode == 2
+    assert f"Line 3 of {checkout.env} " in done.stderr
+    assert checkout.env.read_text() == f"# mine\n\n{text}\n"
+
+
 @pytest.mark.parametrize("before", [None, "POSTGRES_URL='postgresql://me:old@db:5433/x?y=1'\n"])
 def test_a_password_of_the_database_is_told_to_it_and_to_who_logs_in(
     checkout: Checkout, before: str | None
@@ -145,6 +178,13 @@ def test_a_password_of_the_database_is_told_to_it_and_to_who_logs_in(
     assert len(password) == 64
     url = "me:{}@db:5433/x?y=1" if before else "postgres:{}@postgres:5433/somamemory"
     assert checkout.values["POSTGRES_URL"] == "postgresql://" + url.format(password)
+
+
+def test_a_password_needs_somebody_who_logs_in_with_it(checkout: Checkout) -> None:
+    checkout.env.write_text("POSTGRES_URL=postgresql://db:5433/memory\n")
+    done = checkout.configure("--postgres-password", "new")
+    assert done.returncode == 2
+    assert "Name a user" in done.stderr
 
 
 def test_only_the_owner_can_read_it(checkout: Checkout) -> None:
@@ -233,6 +273,8 @@ def test_answers_are_asked_for_and_an_empty_one_keeps_what_is_proposed(checkout:
         (["--mode", "test", "--workers", "4"], "--workers 1"),
         (["--postgres-url", "localhost"], "postgresql://user"),
         (["--set", "lower=1"], "NAME=VALUE"),
+        (["--set", "SFM_Port=1"], "capital letters"),
+        (["--set", "SFM-PORT=1"], "capital letters"),
         (["--mode"], "needs a value"),
         (["--token", "a\nb"], "line break"),
         (["--token", "a\\"], "backslash"),
