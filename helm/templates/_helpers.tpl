@@ -1,5 +1,6 @@
+{{/* A stateful set makes a label of its name and a hash, so with "-redpanda" it has 52 characters at most. */}}
 {{- define "sfm.name" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 43 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 43 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
 {{/* The secret with the token and the passwords of stores in the cluster. */}}
@@ -56,19 +57,19 @@ seccompProfile: {type: RuntimeDefault}
   value: {{ .Values.namespace | quote }}
 - name: SOMA_API_TOKEN
   valueFrom:
-    secretKeyRef: {name: {{ .Values.auth.existingSecret | default (include "sfm.secrets" .) }}, key: SOMA_API_TOKEN}
+    secretKeyRef: {name: {{ .Values.auth.existingSecret | default (include "sfm.secrets" .) | quote }}, key: SOMA_API_TOKEN}
 - name: UVICORN_TIMEOUT_GRACEFUL
   value: {{ .Values.api.shutdownSeconds | quote }}
 {{- if .Values.postgres.enabled }}
 - name: POSTGRES_PASSWORD
   valueFrom:
-    secretKeyRef: {name: {{ include "sfm.secrets" . }}, key: POSTGRES_PASSWORD}
+    secretKeyRef: {name: {{ include "sfm.secrets" . | quote }}, key: POSTGRES_PASSWORD}
 - name: POSTGRES_URL
   value: "postgresql://{{ .Values.postgres.user }}:$(POSTGRES_PASSWORD)@{{ $name }}-postgres:{{ .Values.postgres.port }}/{{ .Values.postgres.database }}"
 {{- else if .Values.postgres.external.existingSecret }}
 - name: POSTGRES_URL
   valueFrom:
-    secretKeyRef: {name: {{ .Values.postgres.external.existingSecret }}, key: POSTGRES_URL}
+    secretKeyRef: {name: {{ .Values.postgres.external.existingSecret | quote }}, key: POSTGRES_URL}
 {{- end }}
 {{- if .Values.redis.enabled }}
 - name: REDIS_HOST
@@ -77,11 +78,11 @@ seccompProfile: {type: RuntimeDefault}
   value: {{ .Values.redis.port | quote }}
 - name: REDIS_PASSWORD
   valueFrom:
-    secretKeyRef: {name: {{ include "sfm.secrets" . }}, key: REDIS_PASSWORD}
+    secretKeyRef: {name: {{ include "sfm.secrets" . | quote }}, key: REDIS_PASSWORD}
 {{- else if .Values.redis.external.existingSecret }}
 - name: REDIS_URL
   valueFrom:
-    secretKeyRef: {name: {{ .Values.redis.external.existingSecret }}, key: REDIS_URL}
+    secretKeyRef: {name: {{ .Values.redis.external.existingSecret | quote }}, key: REDIS_URL}
 {{- end }}
 {{- if .Values.qdrant.enabled }}
 - name: QDRANT_HOST
@@ -92,7 +93,7 @@ seccompProfile: {type: RuntimeDefault}
   value: {{ .Values.qdrant.grpcPort | quote }}
 - name: QDRANT_API_KEY
   valueFrom:
-    secretKeyRef: {name: {{ include "sfm.secrets" . }}, key: QDRANT_API_KEY}
+    secretKeyRef: {name: {{ include "sfm.secrets" . | quote }}, key: QDRANT_API_KEY}
 - name: QDRANT_TLS
   value: "false"
 {{- else if .Values.qdrant.external.url }}
@@ -101,7 +102,7 @@ seccompProfile: {type: RuntimeDefault}
 {{- if .Values.qdrant.external.existingSecret }}
 - name: QDRANT_API_KEY
   valueFrom:
-    secretKeyRef: {name: {{ .Values.qdrant.external.existingSecret }}, key: QDRANT_API_KEY}
+    secretKeyRef: {name: {{ .Values.qdrant.external.existingSecret | quote }}, key: QDRANT_API_KEY}
 {{- end }}
 {{- end }}
 {{- if .Values.redpanda.enabled }}
@@ -118,7 +119,7 @@ seccompProfile: {type: RuntimeDefault}
 {{- range list "KAFKA_SASL_USERNAME" "KAFKA_SASL_PASSWORD" }}
 - name: {{ . }}
   valueFrom:
-    secretKeyRef: {name: {{ $.Values.redpanda.external.existingSecret }}, key: {{ . }}}
+    secretKeyRef: {name: {{ $.Values.redpanda.external.existingSecret | quote }}, key: {{ . }}}
 {{- end }}
 {{- end }}
 {{- else }}
@@ -150,7 +151,10 @@ volumes:
   - {name: tmp, emptyDir: {}}
 {{- with .Values.encryption.existingSecret }}
   # Owned by root; Kubernetes lets the group of the pod read it, too.
-  - {name: keys, secret: {secretName: {{ . }}, defaultMode: 0400, items: [{key: keys.json, path: keys.json}]}}
+  - {name: keys, secret: {secretName: {{ . | quote }}, defaultMode: 0400, items: [{key: keys.json, path: keys.json}]}}
+{{- end }}
+{{- with .Values.files.existingSecret }}
+  - {name: files, secret: {secretName: {{ . | quote }}, defaultMode: 0400}}
 {{- end }}
 {{- end }}
 
@@ -164,10 +168,13 @@ volumeMounts:
 {{- if .Values.encryption.existingSecret }}
   - {name: keys, mountPath: /etc/somafractalmemory/keys, readOnly: true}
 {{- end }}
+{{- if .Values.files.existingSecret }}
+  - {name: files, mountPath: /etc/somafractalmemory/files, readOnly: true}
+{{- end }}
 {{- with .Values.envFromSecrets }}
 envFrom:
 {{- range . }}
-  - secretRef: {name: {{ . }}}
+  - secretRef: {name: {{ . | quote }}}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -208,6 +215,9 @@ spec:
       enableServiceLinks: false
       terminationGracePeriodSeconds: 60
       securityContext: {runAsNonRoot: true, runAsUser: {{ .user }}, runAsGroup: {{ .user }}, fsGroup: {{ .user }}, seccompProfile: {type: RuntimeDefault}}
+      {{- with .root.Values.imagePullSecrets }}
+      imagePullSecrets: {{- toYaml . | nindent 8 }}
+      {{- end }}
       containers:
         - name: {{ .component }}
           image: {{ .values.image | quote }}
@@ -223,7 +233,7 @@ spec:
       spec:
         accessModes: [ReadWriteOnce]
         {{- with .values.persistence.storageClass }}
-        storageClassName: {{ . }}
+        storageClassName: {{ . | quote }}
         {{- end }}
         resources: {requests: {storage: {{ .values.persistence.size }}}}
 {{- else }}
