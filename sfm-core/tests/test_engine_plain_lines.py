@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
@@ -114,3 +115,23 @@ async def test_an_export_that_was_cut_short_before_another_one_is_noticed(
         assert [error.line for error in report.errors] == [len(lines)]
         assert "cut short" in report.errors[0].message
         assert (await imported(other, [lines[0], *lines])).failed == 1
+
+
+@pytest.mark.parametrize("line", [b"", b"{}"], ids=["empty", "not understood"])
+async def test_lines_that_come_to_nothing_leave_others_their_turn(
+    engine: MemoryEngine, line: bytes
+) -> None:
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(take_turns())
+    try:
+        await imported(engine, [line] * 10_000)
+    finally:
+        other.cancel()
+    assert turns >= 100

@@ -32,6 +32,8 @@ from sfm_core.model.idempotency import IdempotencyKey
 from sfm_core.model.report import ImportReport, LineError
 
 PAGE = 500
+_BREATH = 100
+"""Lines after which whatever else is to be done has its turn."""
 PAGE_BYTES = 8 * 1024 * 1024
 MAX_REPORTED = 1000
 MAX_REMEMBERED = 100_000
@@ -249,6 +251,9 @@ async def _numbered(lines: AsyncIterable[bytes]) -> AsyncIterator[tuple[int, byt
     number = 0
     async for line in lines:
         number += 1
+        if number % _BREATH == 0:
+            # Lines that come to nothing wait for nothing, and there may be millions in a row.
+            await asyncio.sleep(0)
         stripped = line.strip()
         if stripped:
             yield number, stripped
