@@ -67,11 +67,23 @@ class Context:
     @property
     def fallback(self) -> str:
         """The namespace where the body names none; whoever may not use it is refused."""
-        named = self.header if self.queried is None else self.queried
-        if named is not None:
-            return self.visit.allowed(named)
-        caller = self.visit.caller or ANYONE
-        return self.visit.allowed(caller.home(self.settings.namespace))
+        return self.visit.allowed(self._home if self._named is None else self._named)
+
+    @property
+    def fallback_of_lines(self) -> str:
+        """The same for a body of lines, which may all name one that the caller may use.
+
+        So it is refused only where the request itself names it.
+        """
+        return self._home if self._named is None else self.fallback
+
+    @property
+    def _named(self) -> str | None:
+        return self.header if self.queried is None else self.queried
+
+    @property
+    def _home(self) -> str:
+        return (self.visit.caller or ANYONE).home(self.settings.namespace)
 
     def namespace_of(self, body: _Named) -> str:
         """Return the namespace that a body names, or the request's, if the caller may use it.

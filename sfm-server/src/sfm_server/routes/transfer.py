@@ -147,7 +147,7 @@ async def import_memories(
         chunks = _sent_lines(request)
     sent = split_lines(unpacked(chunks, coding), limit=body_limit(request))
     importing = Import(
-        namespace=context.fallback, mode=mode, key=key, permits=context.visit.permits
+        namespace=context.fallback_of_lines, mode=mode, key=key, permits=context.visit.permits
     )
     report = await importing.run(context.engine, _admitted(context, sent))
     return JsonAnswer(wire.import_report(report))
