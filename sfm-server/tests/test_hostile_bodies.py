@@ -122,3 +122,11 @@ async def test_a_line_of_an_import_is_bounded(api: httpx.AsyncClient) -> None:
         headers={"Content-Type": "application/x-ndjson"},
     )
     assert answer.status_code == 413
+
+
+async def test_a_context_of_very_many_values_takes_no_longer_than_to_read_it(
+    api: httpx.AsyncClient,
+) -> None:
+    body = b'{"query":"a","context":{"a":[' + b'"",' * 3_000_000 + b'""]}}'
+    answer = await api.post("/recall_with_context", content=body, headers=JSON)
+    assert answer.json()["type"] == "urn:sfm:error:limit-exceeded"

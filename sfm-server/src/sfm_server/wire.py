@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, cast
@@ -359,9 +360,9 @@ def _port(source: PortHealth) -> PortAnswer:
 
 def _texts(source: object) -> Iterator[str]:
     """Go through the text of a JSON value, level by level, so that no nesting is too deep."""
-    pending = [source]
+    pending = deque([source])
     while pending:
-        value = pending.pop(0)
+        value = pending.popleft()
         if isinstance(value, str):
             yield value
         elif isinstance(value, Mapping):
