@@ -296,24 +296,6 @@ class TestWhatIsAboutSeveralNamespaces:
         theirs = await filled.get("/stats", params={"namespace": THEIRS}, headers=root)
         assert theirs.json()["total_memories"] == 1
 
-    async def test_who_has_a_prefix_imports_the_lines_that_name_a_namespace_of_it(
-        self, filled: httpx.AsyncClient, app: MemoryApp, tokens: Path
-    ) -> None:
-        headers = issue(tokens, "team", grant("admin", prefixes=["team/"]))
-        app.state.authority.look()
-        lines = (
-            b'{"coord": "1", "payload": {}, "namespace": "team/a"}\n{"coord": "2", "payload": {}}'
-        )
-        kind = {"Content-Type": "application/x-ndjson"}
-        answer = await filled.post("/import_memories", content=lines, headers=headers | kind)
-        told = answer.json()
-        assert (told["imported"], [error["line"] for error in told["errors"]]) == (1, [2])
-        named = {"X-SFM-Namespace": THEIRS}
-        answer = await filled.post(
-            "/import_memories", content=lines, headers=headers | kind | named
-        )
-        assert is_refused(answer, 403)
-
     async def test_a_file_of_the_server_is_not_for_a_tenant(
         self, filled: httpx.AsyncClient, tenant: dict[str, str], root: dict[str, str]
     ) -> None:
