@@ -26,8 +26,8 @@ class Erasing(Operations):
         """Delete a memory, its links and its history, and have every store let go of them.
 
         It can be repeated, also for a memory that was deleted before: the report then
-        tells how far it is by now. One that came too late for its caller is given to who
-        asks again, so this need not be asked for more quickly than stores can be rewritten.
+        tells how far it is by now. A report that came too late for its caller is kept
+        for whoever asks again.
 
         Args:
             namespace: Where it lives, or lived.
