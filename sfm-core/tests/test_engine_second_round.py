@@ -24,6 +24,7 @@ from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.keys import PURGE, KeyRange
 from sfm_core.model.purge import PurgeState
+from sfm_core.testing.faults import FaultPlan
 
 HERE = at(1)
 MANY = [f"n{number:03}" for number in range(250)]
@@ -131,6 +132,36 @@ async def test_second_rounds_rest_as_long_as_the_last_one_took(
     await house.sweep(3 * INTERVAL)
     await let_others_work()
     assert faults.vector.calls["scrub"] == 2
+    await eventually(partial(nothing_is_noted, house))
+
+
+async def test_a_second_round_that_one_engine_has_begun_is_left_to_it_however_long_it_takes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(second_round, "_MOMENT", 0.0)
+    both = [Faults(vector=FaultPlan(clock=house.clock)) for _ in range(2)]
+    async with house.open(faults=both[0]) as engine, house.open(faults=both[1]):
+        await engine.purge(NS, HERE)
+        await engine.store(NS, new(HERE))
+        await engine.purge(NS, HERE)
+        before = sum(faults.vector.calls["scrub"] for faults in both)
+        for faults in both:
+            faults.vector.delay("scrub", by=3 * PURGE_PAUSE, times=None)
+        for _ in range(6 * PURGE_PAUSE // INTERVAL):
+            await house.clock.advance(INTERVAL)
+            await let_others_work()
+        assert await nothing_is_noted(house)
+        assert sum(faults.vector.calls["scrub"] for faults in both) == before + 1
+
+
+async def test_what_was_purged_twice_is_gone_over_together(
+    house: House, engine: MemoryEngine
+) -> None:
+    for _ in range(2):
+        await engine.store(NS, new(HERE))
+        await engine.purge(NS, HERE)
+        await house.clock.advance(timedelta(seconds=1))
+    await house.sweep(PURGE_PAUSE)
     await eventually(partial(nothing_is_noted, house))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.committer import Committer
@@ -25,7 +25,11 @@ from sfm_core.protocols.kv import Commit, Write
 
 log = logging.getLogger(__name__)
 
+_Results: TypeAlias = list[Report | BaseException]
+
 PAGE: Final = 500
+_RENEWAL: Final = PURGE_PAUSE / 3
+"""How often what a round is about is put off while it is under way."""
 _MOMENT: Final = 1.0
 """Seconds that other upkeep waits for a round, which may take as long as rewriting everything."""
 
@@ -60,10 +64,8 @@ class SecondRound:
             if not page:
                 return
             # Put off first: others, and this engine if it fails, come back to them only then.
-            due = now + PURGE_PAUSE
-            later = {purge_key(due, purged_coordinate(key)): key for key, _ in page}
-            putting_off = _replacing(namespace, list(later.values()), list(later))
-            if not (await self._committer.commit(putting_off)).version:
+            later = await self._put_off(namespace, [key for key, _ in page])
+            if not later:
                 return
             self._taken.setdefault(namespace, []).extend(later)
 
@@ -87,7 +89,9 @@ class SecondRound:
                 for namespace in taken
                 for key in taken[namespace]
             ]
-            results = await self._rounds.hand_in(places)
+            work = self._rounds.hand_in(places)
+            await self._keep_others_away(taken, work)
+            results = work.result()
             left = {
                 namespace
                 for (namespace, _), result in zip(places, results, strict=True)
@@ -102,6 +106,37 @@ class SecondRound:
             log.exception("purges are finished later")
         finally:
             self._work = None
+
+    async def _keep_others_away(
+        self, taken: dict[str, list[bytes]], work: asyncio.Future[_Results]
+    ) -> None:
+        """Put off what a round is about again and again until it ends, however long it takes.
+
+        Another engine would begin with the same, and what this one has done would not count.
+        """
+        while not work.done():
+            pause = asyncio.ensure_future(self._stores.clock.sleep(_RENEWAL))
+            first: list[asyncio.Future[_Results] | asyncio.Future[None]] = [work, pause]
+            try:
+                await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                pause.cancel()
+            if not work.done():
+                await self._put_all_off(taken)
+
+    async def _put_all_off(self, taken: dict[str, list[bytes]]) -> None:
+        for namespace, keys in taken.items():
+            try:
+                taken[namespace] = await self._put_off(namespace, keys) or keys
+            except SfmError as error:
+                log.warning("others may go over the same: %s: %s", error.code, error)
+
+    async def _put_off(self, namespace: str, keys: Sequence[bytes]) -> list[bytes]:
+        """Note later times for what is noted; return the notes, none if another was faster."""
+        due = self._stores.clock.now() + PURGE_PAUSE
+        later = list(dict.fromkeys(purge_key(due, purged_coordinate(key)) for key in keys))
+        written = await self._committer.commit(_replacing(namespace, keys, later))
+        return later if written.version else []
 
 
 def _replacing(namespace: str, old: Sequence[bytes], new: Sequence[bytes]) -> Change:
