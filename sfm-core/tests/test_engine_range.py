@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from engine_house import NS, Faults, at, new, open_house
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sfm_core.engine.portions import Portion
 from sfm_core.errors import InvalidInputError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.memory import MemoryType
@@ -98,7 +100,7 @@ async def _range(
 ) -> list[Coordinate]:
     with pytest.MonkeyPatch.context() as patch:
         # Small pages bring every leap of the scan into play.
-        patch.setattr("sfm_core.engine.reading.PAGE", page)
+        patch.setattr("sfm_core.engine.reading.Portion", partial(Portion, first=page, most=page))
         async with open_house() as house, house.open() as engine:
             await engine.store_many(NS, [new(c, "x") for c in sorted(kept)])
             return await engine.range(NS, low, high, limit=limit)

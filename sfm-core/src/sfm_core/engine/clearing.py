@@ -8,7 +8,10 @@ same memories, and touches none that were stored since.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import aclosing
+from functools import partial
 
+from sfm_core.engine.apart import MAX_BYTES_INLINE, inline_or_apart
 from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.inputs import check_count, check_namespace
@@ -16,7 +19,7 @@ from sfm_core.engine.once import Once
 from sfm_core.engine.purging import Purging
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
-from sfm_core.engine.walking import PAGE
+from sfm_core.engine.walking import pages_in
 from sfm_core.engine.writer import Writer
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.idempotency import IdempotencyKey, Picks
@@ -90,19 +93,22 @@ class Clearing:
         self, namespace: str, selection: Selection, after: Coordinate | None, limit: int
     ) -> Picks:
         start = MEMORY if after is None else memory_key(after) + b"\0"
-        examined = 0
+        examined, last = 0, b""
         picked: list[bytes] = []
-        more = True
-        while more and examined < limit:
-            asked = min(PAGE, limit - examined)
-            rest = KeyRange(start, successor(MEMORY))
-            [page] = await self._stores.kv.scan(namespace, [rest], limit=asked)
-            picked += self._picked(namespace, selection, page)
-            examined += len(page)
-            more = len(page) == asked
-            if page:
-                start = page[-1][0] + b"\0"
-        return Picks(keys=tuple(picked), examined=examined, last=start[:-1] if more else b"")
+        every = KeyRange(start, successor(MEMORY))
+        async with aclosing(pages_in(self._stores.kv, namespace, every)) as pages:
+            async for page in pages:
+                looked = page[: limit - examined]
+                picked += await inline_or_apart(
+                    partial(self._picked, namespace, selection, looked),
+                    cost=sum(len(entry.value) for _, entry in looked),
+                    limit=MAX_BYTES_INLINE,
+                )
+                examined += len(looked)
+                if examined == limit:
+                    last = looked[-1][0]
+                    break
+        return Picks(keys=tuple(picked), examined=examined, last=last)
 
     async def _first(self, namespace: str, once: Once, picks: Picks) -> Picks:
         """Keep what was found, or return what was found when it was asked for first."""

@@ -19,7 +19,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from sfm_core.engine.event_marks import note_trimmed, read_published, trimmed_through
-from sfm_core.engine.walking import PAGE, entries_of, merge, namespaces_of
+from sfm_core.engine.portions import MOST
+from sfm_core.engine.walking import entries_of, merge, namespaces_of
 from sfm_core.errors import BackendUnavailableError, CorruptDataError
 from sfm_core.model.events import START
 from sfm_core.model.keys import ANSWER, ANSWER_END, LINK, MEMORY, PURGE
@@ -145,12 +146,12 @@ async def copy_events(
         if gone is not None:
             await guard()
             await note_trimmed(target, owner, gone)
-    while old := await target.read_events(after=START, limit=PAGE):
+    while old := await target.read_events(after=START, limit=MOST):
         await guard()
         await target.trim_events(through=old[-1].position)
     copied = 0
     after = published.position
-    while logged := await source.read_events(after=after, limit=PAGE):
+    while logged := await source.read_events(after=after, limit=MOST):
         await guard()
         commits = [Commit(namespace=event.namespace, events=(event.note,)) for event in logged]
         await target.commit(commits, owner=owner, lease=_LEASE)
@@ -276,7 +277,7 @@ class _Batch:
         else:
             self._writes.append(Write(pair.key, pair.source.value, pair.source.version))
             self._bytes += len(pair.source.value)
-        if len(self._writes) == PAGE or self._bytes > _MAX_WRITE_BYTES:
+        if len(self._writes) == MOST or self._bytes > _MAX_WRITE_BYTES:
             await self.write()
 
     async def write(self) -> None:

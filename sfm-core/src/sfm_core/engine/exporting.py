@@ -7,12 +7,16 @@ recognised.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
+from sfm_core.engine.apart import MAX_BYTES_INLINE, inline_or_apart
 from sfm_core.engine.portable import history_document, link_document, memory_document
+from sfm_core.engine.portions import Portion
 from sfm_core.engine.reading import Reading
 from sfm_core.engine.sealing import Seal, header_document
 from sfm_core.engine.stores import Stores
@@ -62,27 +66,55 @@ class Exporting:
         yield msgspec.json.encode(seal.footer_document())
 
     async def _memories(self, namespace: str) -> AsyncGenerator[dict[str, JsonValue]]:
+        portion = Portion()
         async for page in self._truth.pages(namespace, MEMORY):
-            now = self._stores.clock.now()
-            living = [
-                _Living(Coordinate.from_key(key[1:]), entry, state.version, state.record)
-                for key, entry in page
-                if (state := self._truth.memory_state(namespace, key, entry)).record is not None
-                and state.record.alive(now)
-            ]
-            older = await self._older(namespace, living)
-            keys = [memory_key(one.coordinate) for one in living]
-            keys += [access_key(one.coordinate) for one in living]
-            entries = await self._stores.kv.get_many(namespace, keys)
-            now_there, reads = entries[: len(living)], entries[len(living) :]
-            for one, present, read, old_ones in zip(living, now_there, reads, older, strict=True):
-                if self._gone(namespace, one, present):
-                    continue
-                access = self._truth.access(namespace, access_key(one.coordinate), read)
-                memory = self._truth.memory(namespace, one.coordinate, one.version, one.record)
-                yield memory_document(memory, access)
-                for key, entry in reversed(old_ones):
-                    yield self._old(namespace, one.coordinate, key, entry)
+            living = await inline_or_apart(
+                partial(self._living, namespace, page),
+                cost=sum(len(entry.value) for _, entry in page),
+                limit=MAX_BYTES_INLINE,
+            )
+            while living:
+                # What they have replaced may be much larger than they are.
+                part, living = living[: portion.size], living[portion.size :]
+                older = await self._older(namespace, part)
+                portion.took([sum(len(entry.value) for _, entry in each) for each in older])
+                async for document in self._whole(namespace, part, older):
+                    yield document
+
+    def _living(self, namespace: str, page: Sequence[tuple[bytes, Entry]]) -> list[_Living]:
+        now = self._stores.clock.now()
+        return [
+            _Living(Coordinate.from_key(key[1:]), entry, state.version, state.record)
+            for key, entry in page
+            if (state := self._truth.memory_state(namespace, key, entry)).record is not None
+            and state.record.alive(now)
+        ]
+
+    async def _whole(
+        self,
+        namespace: str,
+        living: Sequence[_Living],
+        older: Sequence[Sequence[tuple[bytes, Entry]]],
+    ) -> AsyncGenerator[dict[str, JsonValue]]:
+        """Tell of memories, how often they were read, and what they have replaced."""
+        keys = [memory_key(one.coordinate) for one in living]
+        keys += [access_key(one.coordinate) for one in living]
+        entries = await self._stores.kv.get_many(namespace, keys)
+        now_there, reads = entries[: len(living)], entries[len(living) :]
+        told = 0
+        for one, present, read, old_ones in zip(living, now_there, reads, older, strict=True):
+            if told > MAX_BYTES_INLINE:
+                # Whoever takes the lines may wait for nothing in between.
+                await asyncio.sleep(0)
+                told = 0
+            told += len(one.entry.value) + sum(len(entry.value) for _, entry in old_ones)
+            if self._gone(namespace, one, present):
+                continue
+            access = self._truth.access(namespace, access_key(one.coordinate), read)
+            memory = self._truth.memory(namespace, one.coordinate, one.version, one.record)
+            yield memory_document(memory, access)
+            for key, entry in reversed(old_ones):
+                yield self._old(namespace, one.coordinate, key, entry)
 
     async def _older(
         self, namespace: str, living: Sequence[_Living]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from sfm_core.engine.apart import MAX_BYTES_INLINE, inline_or_apart
@@ -10,17 +9,12 @@ from sfm_core.engine.expecting import not_found
 from sfm_core.engine.inputs import check_count, check_namespace
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
+from sfm_core.engine.walking import pages_in
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import MEMORY, KeyRange, history_key, memory_key, successor
 from sfm_core.model.memory import Memory, MemoryType
 from sfm_core.model.page import Page
 from sfm_core.model.record import MemoryRecord
-from sfm_core.protocols.kv import Entry
-
-_FIRST = 16
-_MOST = 256
-_AT_ONCE_BYTES = 4 * 1024 * 1024
-"""Entries are read in parts of about this size, by what the entries before them took."""
 
 
 class Listing:
@@ -43,11 +37,12 @@ class Listing:
         """List memories; see `MemoryEngine.memories_page`."""
         self._check(namespace, limit)
         start = MEMORY if after is None else memory_key(after) + b"\0"
+        every = KeyRange(start, successor(MEMORY))
         found = _Found(limit, max_bytes)
-        async with aclosing(self._parts(namespace, KeyRange(start, successor(MEMORY)))) as parts:
-            async for part in parts:
+        async with aclosing(pages_in(self._stores.kv, namespace, every)) as pages:
+            async for page in pages:
                 now = self._stores.clock.now()
-                for key, entry in part:
+                for key, entry in page:
                     record = self._truth.memory_record(namespace, key, entry)
                     if not record.alive(now) or type not in {None, record.type}:
                         continue
@@ -76,9 +71,9 @@ class Listing:
         # What is the current version now may have become history when that is read.
         end = state.version if before is None else max(0, min(before, state.version))
         older = KeyRange(history_key(coordinate, 0), history_key(coordinate, end), reverse=True)
-        async with aclosing(self._parts(namespace, older)) as parts:
-            async for part in parts:
-                for key, entry in part:
+        async with aclosing(pages_in(self._stores.kv, namespace, older)) as pages:
+            async for page in pages:
+                for key, entry in page:
                     record = self._truth.memory_record(namespace, key, entry)
                     if found.full or not found.took(coordinate, entry.version, record):
                         return await self._page(namespace, found, more=True)
@@ -100,26 +95,6 @@ class Listing:
     def _check(self, namespace: str, limit: int) -> None:
         check_namespace(namespace)
         check_count(limit, self._stores.settings.limits.max_page, field="limit")
-
-    async def _parts(
-        self, namespace: str, rest: KeyRange
-    ) -> AsyncGenerator[list[tuple[bytes, Entry]]]:
-        """Read entries in parts that take about as much memory, however large they are."""
-        at_once = _FIRST
-        while True:
-            [part] = await self._stores.kv.scan(namespace, [rest], limit=at_once)
-            if part:
-                yield part
-            if len(part) < at_once:
-                return
-            last = part[-1][0]
-            rest = (
-                KeyRange(rest.start, last, reverse=True)
-                if rest.reverse
-                else KeyRange(last + b"\0", rest.end)
-            )
-            size = sum(len(entry.value) for _, entry in part) // len(part)
-            at_once = max(1, min(_MOST, _AT_ONCE_BYTES // max(size, 1)))
 
 
 class _Found:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sfm_core.engine.access import AccessRecorder
+from sfm_core.engine.apart import MAX_BYTES_INLINE, inline_or_apart
 from sfm_core.engine.expecting import not_found
 from sfm_core.engine.inputs import check_batch, check_count, check_moment, check_namespace
 from sfm_core.engine.past import Past
+from sfm_core.engine.portions import Portion
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
 from sfm_core.engine.walking import namespaces_of
@@ -18,8 +20,6 @@ from sfm_core.model.keys import MEMORY, KeyRange, memory_key
 from sfm_core.model.memory import Memory, MemoryType
 from sfm_core.model.report import Stats
 from sfm_core.protocols.kv import Entry
-
-PAGE = 256
 
 
 class Reading:
@@ -60,12 +60,17 @@ class Reading:
         check_batch(coordinates, self._stores.settings.limits.max_batch, field="coords")
         states = await self._truth.memories(namespace, coordinates)
         now = self._stores.clock.now()
-        found = [
-            self._truth.memory(namespace, coordinate, state.version, state.record)
-            if state.record is not None and state.record.alive(now)
-            else None
-            for coordinate, state in zip(coordinates, states, strict=True)
-        ]
+
+        def decoded() -> list[Memory | None]:
+            return [
+                self._truth.memory(namespace, coordinate, state.version, state.record)
+                if state.record is not None and state.record.alive(now)
+                else None
+                for coordinate, state in zip(coordinates, states, strict=True)
+            ]
+
+        size = sum(len(state.record.payload) for state in states if state.record is not None)
+        found = await inline_or_apart(decoded, cost=size, limit=MAX_BYTES_INLINE)
         self._access.touch(namespace, [memory.coordinate for memory in found if memory])
         return found
 
@@ -91,15 +96,18 @@ class Reading:
         if after is not None:
             start = max(start, memory_key(after) + b"\0")
         found: list[Coordinate] = []
+        portion = Portion()
         while start < end:
-            [page] = await self._stores.kv.scan(namespace, [KeyRange(start, end)], limit=PAGE)
+            asked = portion.size
+            [page] = await self._stores.kv.scan(namespace, [KeyRange(start, end)], limit=asked)
+            portion.took([len(entry.value) for _, entry in page])
             inside = [
                 (coordinate, self._truth.memory_state(namespace, key, entry))
                 for key, entry in page
                 if (coordinate := Coordinate.from_key(key[1:])).within(low, high)
             ]
             found += await self._living(namespace, inside, type, as_of)
-            if len(page) < PAGE or len(found) >= limit:
+            if len(page) < asked or len(found) >= limit:
                 break
             start = _next_start(page, low, high)
         return found[:limit]

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+import msgspec
 
 from sfm_core.engine.apart import MAX_BYTES_INLINE, inline_or_apart
+from sfm_core.engine.portions import Portion
 from sfm_core.engine.walking import pages_of
 from sfm_core.errors import BackendError, CorruptDataError, EncryptionKeyError
 from sfm_core.model.coordinate import Coordinate
@@ -15,6 +19,7 @@ from sfm_core.model.link import Link
 from sfm_core.model.memory import AccessStatistics, Memory
 from sfm_core.model.payload import Payload
 from sfm_core.model.record import (
+    EMPTY_PAYLOAD,
     LinkRecord,
     MemoryRecord,
     decode_access,
@@ -25,6 +30,9 @@ from sfm_core.model.record import (
 from sfm_core.model.sealed import sealed_with
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Entry, KeyValueStore
+
+_ENDS: Final = 128
+"""Ends of links that are read at first: hardly a call has more, and none waits for a second one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +139,23 @@ class Truth:
             keys: Link keys.
 
         Returns:
-            What the truth says of source and target, in the order of `keys`.
+            What the truth says of source and target, without their payloads, in the
+            order of `keys`.
 
         Raises:
             CorruptDataError: An entry is no memory record.
         """
         ends = [(source, target) for source, _, target in map(parse_link_key, keys)]
         wanted = list(dict.fromkeys(end for pair in ends for end in pair))
-        states = dict(zip(wanted, await self.memories(namespace, wanted), strict=True))
-        return [(states[source].record, states[target].record) for source, target in ends]
+        known: dict[Coordinate, MemoryRecord | None] = {}
+        portion = Portion(first=_ENDS, most=MAX_BATCH)
+        while wanted:
+            asked, wanted = wanted[: portion.size], wanted[portion.size :]
+            states = await self.memories(namespace, asked)
+            records = [state.record for state in states]
+            portion.took([len(record.payload) for record in records if record is not None])
+            known.update(zip(asked, map(_without_payload, records), strict=True))
+        return [(known[source], known[target]) for source, target in ends]
 
     async def entries(self, namespace: str, keys: Sequence[bytes]) -> list[Entry | None]:
         """Read any number of entries, though one call of the store takes only so many.
@@ -305,6 +321,10 @@ class Truth:
             backend=self._kv.scheme,
             remedy="Restore it from an export; the other entries are not affected.",
         )
+
+
+def _without_payload(record: MemoryRecord | None) -> MemoryRecord | None:
+    return record and msgspec.structs.replace(record, payload=EMPTY_PAYLOAD)
 
 
 def link_of(key: bytes, version: int, record: LinkRecord) -> Link:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeVar
 
+from sfm_core.engine.portions import Portion
 from sfm_core.model.keys import KeyRange
 from sfm_core.protocols.kv import Entry, KeyValueStore
-
-PAGE = 500
-"""Entries that are read at a time."""
 
 LeftT = TypeVar("LeftT")
 RightT = TypeVar("RightT")
@@ -37,7 +35,7 @@ async def namespaces_of(*truths: KeyValueStore, after: str = "") -> list[str]:
     return sorted(found)
 
 
-async def pages_of(
+def pages_of(
     kv: KeyValueStore, namespace: str, prefix: bytes = b""
 ) -> AsyncGenerator[list[tuple[bytes, Entry]]]:
     """Go through the entries of a namespace, a page at a time.
@@ -48,17 +46,33 @@ async def pages_of(
         prefix: Only keys that begin with this.
 
     Yields:
-        Keys and entries in byte order of the keys; no page is empty.
+        Keys and entries in byte order of the keys; no page is empty, and none
+        takes much memory.
 
     Raises:
         BackendError: The truth did not answer.
     """
-    rest: KeyRange | None = KeyRange.prefix(prefix)
-    while rest is not None:
-        [page] = await kv.scan(namespace, [rest], limit=PAGE)
+    return pages_in(kv, namespace, KeyRange.prefix(prefix))
+
+
+async def pages_in(
+    kv: KeyValueStore, namespace: str, rest: KeyRange
+) -> AsyncGenerator[list[tuple[bytes, Entry]]]:
+    """Go through a range of keys, in either direction; see `pages_of`."""
+    portion = Portion()
+    while True:
+        asked = portion.size
+        [page] = await kv.scan(namespace, [rest], limit=asked)
         if page:
             yield page
-        rest = KeyRange(page[-1][0] + b"\0", rest.end) if len(page) == PAGE else None
+        if len(page) < asked:
+            return
+        last = page[-1][0]
+        if rest.reverse:
+            rest = KeyRange(rest.start, last, reverse=True)
+        else:
+            rest = KeyRange(last + b"\0", rest.end)
+        portion.took([len(entry.value) for _, entry in page])
 
 
 async def entries_of(
