@@ -47,9 +47,15 @@ def free_port() -> int:
         return port
 
 
-def start(folder: Path, *, environ: Mapping[str, str] | None = None, wait: bool = True) -> Server:
+def start(
+    folder: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    port: int | None = None,
+    wait: bool = True,
+) -> Server:
     """Start a server and wait until it answers."""
-    port = free_port()
+    port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data"
     log = folder / "log"

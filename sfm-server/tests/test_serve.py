@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
-from fix_serving import Serve, start
+from fix_serving import Serve, free_port, start
 
 
 @pytest.mark.smoke
@@ -70,6 +70,29 @@ def test_a_start_that_cannot_work_ends_with_one_clear_line(
     assert status == 6
     assert sum(message in line for line in log.splitlines()) == 1
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_a_start_without_the_store_ends_soon_and_says_that_it_was_the_store(
+    tmp_path: Path, workers: str
+) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    away = {"SFM_KV_URL": f"redis://{nowhere}", "UVICORN_WORKERS": workers}
+    server = start(tmp_path, environ=away, wait=False)
+    # A supervisor, or whoever typed it, waits for that.
+    status = server.process.wait(50)
+    assert (status, f"{nowhere} could not be reached" in server.log.read_text()) == (5, True)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_no_success(tmp_path: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environ = {"MEMORY_MODE": "embedded", "UVICORN_WORKERS": workers}
+        port = taken.getsockname()[1]
+        server = start(tmp_path, environ=environ, port=port, wait=False)
+        status = server.process.wait(60)
+    said = server.log.read_text().lower()
+    assert (status, "address already in use" in said) == (7, True)
 
 
 def test_several_workers_share_one_memory(serve: Serve) -> None:

@@ -100,6 +100,7 @@ def _serve_alone(loaded: LoadedSettings) -> int:
 def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
     import uvicorn  # noqa: PLC0415 - as above
 
+    from sfm_server.cli.workers import run_workers  # noqa: PLC0415 - as above
     from sfm_server.limiting.patience import PatientProtocol  # noqa: PLC0415
     from sfm_server.observing.processes import shared_folder  # noqa: PLC0415 - as above
 
@@ -107,26 +108,26 @@ def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
     _refuse_unshared(loaded)
     # The workers read the settings themselves, in processes of their own.
     os.environ.update(overrides)
+    config = uvicorn.Config(
+        "sfm_server.app:from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        log_config=log_config(settings),
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_worker_healthcheck=_WORKER_SECONDS,
+        http=PatientProtocol,
+        ws="none",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+    )
     with shared_folder(os.environ):
-        uvicorn.run(
-            "sfm_server.app:from_environment",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            lifespan="on",
-            access_log=False,
-            server_header=False,
-            log_config=log_config(settings),
-            timeout_graceful_shutdown=settings.shutdown_seconds,
-            timeout_keep_alive=settings.keep_alive_seconds,
-            timeout_worker_healthcheck=_WORKER_SECONDS,
-            http=PatientProtocol,
-            ws="none",
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=list(settings.trusted_proxies),
-        )
-    return Exit.OK
+        return run_workers(config)
 
 
 def _refuse_unshared(loaded: LoadedSettings) -> None:

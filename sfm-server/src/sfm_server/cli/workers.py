@@ -1,0 +1,107 @@
+"""Worker processes whose parent notices at once, and tells, that they cannot start."""
+
+from __future__ import annotations
+
+import time
+from socket import socket
+
+from uvicorn import Config
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from sfm_core.errors import SfmError
+from sfm_server.cli.exits import Exit, exit_of
+
+_FAILURES = 64
+"""What is added to the status of a worker that could not start, so that it means nothing else."""
+
+_TURN_SECONDS = 1.0
+
+
+class Worker(Process):
+    """One worker."""
+
+    def target(self, sockets: list[socket] | None = None) -> None:
+        """Serve until told to stop; runs in the process of the worker.
+
+        Args:
+            sockets: Where to listen.
+
+        Raises:
+            SystemExit: It could not start; the status says why.
+        """
+        try:
+            super().target(sockets)
+        except SystemExit:
+            raise SystemExit(_FAILURES + _reason(self.config)) from None
+
+    def is_alive(self, timeout: float = 5) -> bool:
+        """Tell whether the worker answers.
+
+        Args:
+            timeout: Seconds after which one that does not answer counts as dead.
+
+        Returns:
+            Whether it does.
+        """
+        # In short turns: who ends while it is asked never answers, and nothing tells of that.
+        deadline = time.monotonic() + timeout
+        while super().is_alive(min(timeout, _TURN_SECONDS)) is False:
+            if not self.process.is_alive() or time.monotonic() >= deadline:
+                return False
+        return True
+
+    @property
+    def exitcode(self) -> int | None:
+        """Status of the process: that of a start that failed, whatever the reason was."""
+        return super().exitcode if self.failure is None else STARTUP_FAILURE
+
+    @property
+    def failure(self) -> Exit | None:
+        """Why it could not start; `None` where it did, or has not ended."""
+        code = super().exitcode or 0
+        return Exit(code - _FAILURES) if code >= _FAILURES else None
+
+
+class _Workers(Multiprocess):
+    def init_processes(self) -> None:
+        for _ in range(self.processes_num):
+            worker = Worker(self.config, self.sockets)
+            worker.start()
+            self.processes.append(worker)
+
+    @property
+    def status(self) -> Exit:
+        failed = [one for one in self.processes if one.exitcode == STARTUP_FAILURE]
+        told = [one.failure for one in failed if isinstance(one, Worker) and one.failure]
+        return told[0] if told else Exit.FAILED if failed else Exit.OK
+
+
+def run_workers(config: Config) -> Exit:
+    """Serve with several workers until told to stop.
+
+    Args:
+        config: How; it names the application by its place.
+
+    Returns:
+        The exit status: that of the first worker that could not start, if one could not.
+    """
+    try:
+        listening = config.bind_socket()
+    except SystemExit:  # the log says that the port is taken
+        return Exit.FAILED
+    with listening:
+        workers = _Workers(config, [listening])
+        workers.run()
+    return workers.status
+
+
+def _reason(config: Config) -> Exit:
+    # The parent needs none of it.
+    from sfm_server.app import MemoryApp  # noqa: PLC0415
+
+    # It is not there where it could not be made, and behind another where proxies are trusted.
+    served: object = vars(config).get("loaded_app")
+    app = getattr(served, "app", served)
+    failure: SfmError | None = app.state.failure if isinstance(app, MemoryApp) else None
+    return Exit.FAILED if failure is None else exit_of(failure)
