@@ -69,6 +69,19 @@ async def test_who_is_in_a_hurry_does_not_rest(worker: Worker) -> None:
     await twice
 
 
+async def test_who_is_in_a_hurry_rests_no_more_however_many_rounds_are_left(
+    worker: Worker,
+) -> None:
+    rounds = [asyncio.ensure_future(worker.work_twice()) for _ in range(2)]
+    worker.pace.hurry()
+    await let_others_work()
+    for _ in range(2):
+        await worker.clock.advance(TOOK)
+        await let_others_work()
+    await asyncio.gather(*rounds)
+    assert worker.began == [0.0, 0.0, 4.0, 4.0]
+
+
 async def test_an_engine_that_closes_does_not_rest_between_purges(house: House) -> None:
     faults = Faults()
     gate = faults.vector.hold("scrub")

@@ -21,6 +21,7 @@ class Pace:
         """Measure on `clock`; the first round begins at once."""
         self._clock = clock
         self._free_at = clock.monotonic()
+        self._rests = True
         self._hurry = Bell()
 
     @asynccontextmanager
@@ -35,12 +36,13 @@ class Pace:
             self._free_at = ended + (ended - began)
 
     def hurry(self) -> None:
-        """End the rest under way, or have the next round go without."""
+        """End the rest under way, and have all rounds go without from here on."""
+        self._rests = False
         self._hurry.ring()
 
     async def _rest(self) -> None:
         left = timedelta(seconds=self._free_at - self._clock.monotonic())
-        if left <= timedelta():
+        if left <= timedelta() or not self._rests:
             return
         pause = asyncio.ensure_future(self._clock.sleep(left))
         try:
