@@ -219,6 +219,32 @@ class TestTheReport:
             await engine.purge(NS, HERE)
             assert "vectors" in await at_last(engine)
 
+    @pytest.mark.parametrize("asking", [1, 2])
+    async def test_that_came_too_late_is_given_to_all_who_ask_meanwhile(
+        self, house: House, asking: int
+    ) -> None:
+        faults = Faults()
+        gate = faults.vector.hold("scrub")
+        async with house.open(IMPATIENT, faults=faults) as engine:
+            await engine.purge(NS, HERE)
+            await gate.reached()
+            await asyncio.gather(*(engine.purge(NS, HERE) for _ in range(asking)))
+            gate.open()
+            await at_last(engine)
+        assert faults.vector.calls["scrub"] == 1
+
+    async def test_whose_caller_has_gone_is_given_to_who_asks_again(self, house: House) -> None:
+        faults = Faults()
+        gate = faults.vector.hold("scrub")
+        async with house.open(faults=faults) as engine:
+            gone = asyncio.create_task(engine.purge(NS, HERE))
+            await gate.reached()
+            gone.cancel()
+            await asyncio.wait([gone])
+            gate.open()
+            await engine.purge(NS, HERE)
+        assert faults.vector.calls["scrub"] == 1
+
     async def test_that_came_too_late_is_not_given_for_a_later_purge(self, house: House) -> None:
         async with house.open(IMPATIENT) as engine, house.open() as other:
             await engine.store(NS, new(HERE, CANARY))

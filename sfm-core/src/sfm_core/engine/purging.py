@@ -17,7 +17,7 @@ from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.inputs import check_batch, check_expected, check_namespace
 from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.once import Once
-from sfm_core.engine.rounds import MAX_PLACES, Rounds
+from sfm_core.engine.rounds import MAX_PLACES, Place, Rounds
 from sfm_core.engine.scrubbing import Report
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
@@ -31,7 +31,7 @@ from sfm_core.model.purge import Purged, PurgeState, StorePurge, least_far
 from sfm_core.model.report import Removed
 
 _KEPT: Final = 1_000
-"""Purges whose callers stopped waiting, and whose reports are kept until they ask again."""
+"""Purges whose reports are kept until somebody has heard them."""
 
 _Work: TypeAlias = asyncio.Future[list[Report | BaseException]]
 
@@ -61,7 +61,7 @@ class Purging:
         self._forgetting = forgetting
         self._writer = writer
         self._rounds = rounds
-        self._late: OrderedDict[bytes, _Work] = OrderedDict()
+        self._unheard: OrderedDict[bytes, _Work] = OrderedDict()
 
     async def purge(
         self,
@@ -146,20 +146,20 @@ class Purging:
     async def _gone_over(self, namespace: str, coordinates: Sequence[Coordinate]) -> Report:
         """Go over the stores, and wait for it as long as for an index.
 
-        Whoever asks again is answered by what they have asked for before, if that took too
-        long for them: else where rounds take long nobody would ever hear how one ended.
+        Whoever asks again is answered by what was asked for before, if nobody has heard of that
+        yet: else where rounds take long nobody would ever hear how one ended.
         """
+        places = [(namespace, coordinate) for coordinate in coordinates]
         try:
             asked = await self._asked(namespace, coordinates)
-            work = self._late.pop(asked, None) or self._rounds.hand_in(
-                [(namespace, coordinate) for coordinate in coordinates]
-            )
+            work = self._unheard.get(asked) or self._hand_in(asked, places)
         except ClosedError:
             return _LATER
         await asyncio.wait([work], timeout=self._stores.settings.index_wait.total_seconds())
         if not work.done():
-            self._keep(asked, work)
             return _LATER
+        if self._unheard.get(asked) is work:
+            del self._unheard[asked]
         # Those of one batch share their report.
         reports: dict[int, Report] = {}
         for result in work.result():
@@ -174,7 +174,9 @@ class Purging:
         purged = [state.record.purged if state.record else 0 for state in states]
         return digest_of_request(namespace, *map(str, coordinates), *purged)
 
-    def _keep(self, asked: bytes, work: _Work) -> None:
-        self._late[asked] = work
-        if len(self._late) > _KEPT:
-            self._late.popitem(last=False)
+    def _hand_in(self, asked: bytes, places: Sequence[Place]) -> _Work:
+        work = self._rounds.hand_in(places)
+        self._unheard[asked] = work
+        if len(self._unheard) > _KEPT:
+            self._unheard.popitem(last=False)
+        return work
