@@ -82,15 +82,16 @@ async def export_memories(
     An export that was cut off lacks its last line, whose `kind` is `footer`, and
     which has the numbers of memories and links and the SHA-256 of the lines before it.
     """
-    lines = context.engine.export(await context.listed(_checked(namespaces or None)))
-    # A failure before the first line can still be told by the status.
-    first = await anext(lines, b"")
+    listed = await context.listed(_checked(namespaces or None))
+    blocks = blocks_of(context.engine.export(listed))
+    # A failure before that can still be told by the status; for the first line nothing is read.
+    first = await anext(blocks, b"")
     coding = coding_to_accept(accept_encoding)
     headers = {"Vary": "Accept-Encoding"}
     if coding is not Coding.NONE:
         headers["Content-Encoding"] = coding
-    blocks = _admitted_blocks(context, blocks_of(_again(first, lines)))
-    return StreamingResponse(packed(blocks, coding), media_type=LINES, headers=headers)
+    admitted = _admitted_blocks(context, _again(first, blocks))
+    return StreamingResponse(packed(admitted, coding), media_type=LINES, headers=headers)
 
 
 @json_router.post(
@@ -195,12 +196,12 @@ async def _admitted(context: Context, lines: AsyncGenerator[bytes]) -> AsyncGene
             yield line
 
 
-async def _again(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+async def _again(first: bytes, blocks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     # Whoever stops reading must not leave a scan of the store open.
-    async with aclosing(lines):
+    async with aclosing(blocks):
         yield first
-        async for line in lines:
-            yield line
+        async for block in blocks:
+            yield block
 
 
 async def _admitted_blocks(
