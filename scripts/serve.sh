@@ -8,7 +8,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 # Print the variables that the server will see, the ones that count last.
 settings() {
-    [ ! -f .env ] || cat .env
+    [ ! -f .env ] || sed 's/^[[:blank:]]*//; s/^export[[:blank:]]\{1,\}//; s/[[:blank:]]*=[[:blank:]]*/=/' .env
     env
     before=
     for option; do
@@ -21,8 +21,9 @@ settings() {
     done
 }
 
-# Settings that ask for more than the mode does.
-beyond='^SFM_((KV|FORMER_KV|VECTOR|GRAPH|CACHE|EVENTS|SOURCE)_URLS?|JWT_KEYS|ENCRYPTION_KEYS(_FILE)?)'
+# Settings that ask for more than the mode does: the last are where a former mode kept its memories.
+beyond='^(SFM_((KV|FORMER_KV|VECTOR|GRAPH|CACHE|EVENTS|SOURCE)_URLS?|JWT_KEYS|ENCRYPTION_KEYS(_FILE)?)'
+beyond="$beyond|REDIS_(URL|HOST)|POSTGRES_URL)"
 
 # Tell whether SQLite and what is in the process are enough.
 is_small() {

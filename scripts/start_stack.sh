@@ -33,7 +33,9 @@ while [ $# -gt 0 ]; do
 done
 
 [ -f .env ] || fail "There is no .env. Make one: ./configure.sh, or cp .env.example .env"
-from_file=$(sed -n "s/^MEMORY_MODE=//p" .env | tail -n 1 | sed "s/^[\"']//; s/[\"'].*//; s/ .*//")
+from_file=$(tr -d '\r' <.env |
+    sed -n "s/^[[:blank:]]*\(export[[:blank:]]\{1,\}\)\{0,1\}MEMORY_MODE[[:blank:]]*=[[:blank:]]*//p" |
+    tail -n 1 | sed "s/^[\"']//; s/[\"'].*//; s/[[:blank:]].*//")
 mode=${mode:-${from_file:-embedded}}
 
 case $mode in

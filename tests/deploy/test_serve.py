@@ -89,6 +89,20 @@ def test_what_a_mode_needs_is_installed(checkout: Checkout, mode: str) -> None:
     assert installed == (SMALL if mode in {"embedded", "test"} else EVERYTHING)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export MEMORY_MODE=development",
+        ' MEMORY_MODE = "development"',
+        "export SFM_VECTOR_URL = qdrant+edge:",
+    ],
+)
+def test_the_file_is_read_as_the_server_reads_it(checkout: Checkout, line: str) -> None:
+    (checkout.folder / ".env").write_text(f"{line}\n")
+    checkout.serve()
+    assert checkout.installations == [EVERYTHING]
+
+
 @pytest.mark.parametrize("options", [["--mode", "development"], ["--mode=development"]])
 def test_an_option_counts_more_than_the_environment(checkout: Checkout, options: list[str]) -> None:
     checkout.serve(*options, MEMORY_MODE="embedded")
@@ -101,10 +115,14 @@ def test_the_environment_counts_more_than_the_file(checkout: Checkout) -> None:
     assert checkout.installations == [SMALL]
 
 
-@pytest.mark.parametrize("name", ["SFM_VECTOR_URL", "SFM_FORMER_KV_URLS", "SFM_JWT_KEYS"])
+@pytest.mark.parametrize(
+    "name",
+    ["SFM_VECTOR_URL", "SFM_FORMER_KV_URLS", "SFM_JWT_KEYS", "REDIS_URL", "POSTGRES_URL"],
+)
 def test_a_setting_that_asks_for_more_than_the_mode_is_heeded(
     checkout: Checkout, name: str
 ) -> None:
+    # Memories of a former mode are not found by a server that cannot read its store.
     checkout.serve(**{name: "qdrant+edge:"})
     assert checkout.installations == [EVERYTHING]
 

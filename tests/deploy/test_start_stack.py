@@ -92,6 +92,20 @@ def test_without_a_mode_it_is_that_of_the_file(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "MEMORY_MODE='evented_enterprise' # as in the cluster",
+        "export MEMORY_MODE=evented_enterprise",
+        "  MEMORY_MODE = evented_enterprise\r",
+    ],
+)
+def test_the_mode_is_read_as_compose_reads_it(checkout: Checkout, line: str) -> None:
+    (checkout.folder / ".env").write_text(f"{line}\n", newline="")
+    done = checkout.start()
+    assert done.stdout == "Running and well: redis qdrant postgres redpanda\n", done.stderr
+
+
+@pytest.mark.parametrize(
     ("chosen", "ours"), [("embedded", "api"), ("cloud_managed", "api consumer")]
 )
 def test_the_api_is_started_in_that_mode_too_when_it_is_asked_for(
