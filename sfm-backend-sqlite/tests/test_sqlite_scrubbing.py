@@ -152,3 +152,18 @@ async def test_a_reader_that_stays_in_the_log_is_told_of(tmp_path: Path) -> None
         reader.execute("COMMIT")
         reader.close()
         assert await store.scrub({"n": []}) == ""
+
+
+async def test_a_snapshot_that_cannot_be_removed_is_told_of(tmp_path: Path) -> None:
+    async with make(tmp_path) as store:
+        await fill(store)
+    [snapshot] = (tmp_path / "index").iterdir()
+    snapshot.unlink()
+    snapshot.mkdir()
+    async with make(tmp_path) as store:
+        await store.delete(COLLECTION, [SECRET.id])
+        with pytest.raises(BackendUnavailableError, match="snapshot"):
+            await store.scrub({"n": [SECRET.id.coordinate]})
+        snapshot.rmdir()
+        assert await store.scrub({"n": [SECRET.id.coordinate]}) == ""
+    assert traces_in(tmp_path) == []

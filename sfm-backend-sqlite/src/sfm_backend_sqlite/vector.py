@@ -270,7 +270,8 @@ class SqliteVectorStore(SqlitePort):
         The indexes of the namespaces, in every process, are loaded anew at the next search.
 
         Raises:
-            BackendUnavailableError: Others use the file; a later call does it.
+            BackendUnavailableError: Others use the file, or a snapshot cannot be removed; a
+                later call does it.
             StorageFullError: There is no room for the file a second time.
             BackendError: The file could not be written to.
         """

@@ -23,8 +23,8 @@ from sfm_backend_sqlite.index.snapshot import (
     remove_unknown,
     write_snapshot,
 )
-from sfm_backend_sqlite.settings import SqliteSettings
-from sfm_core.errors import BackendError
+from sfm_backend_sqlite.settings import SCHEME, SqliteSettings
+from sfm_core.errors import BackendError, BackendUnavailableError
 from sfm_core.protocols.vector import Collection, SearchResult, VectorQuery
 
 _log = logging.getLogger(__name__)
@@ -108,17 +108,28 @@ class SearchIndexes:
         """Remove snapshots of indexes that have to be made anew, and let those in memory go.
 
         Raises:
+            BackendUnavailableError: A snapshot could not be read or removed.
             BackendError: The file could not be read.
         """
         with self._turn:
             indexes = list(self._indexes.values())
-        for place in self._follower.places():
+        places = self._follower.places()
+        for place in places:
             for index in indexes:
                 with index.lock:
                     if index.subject and _same(index.subject, place) and _outdated(index, place):
                         index.clear()
-            remove_outdated(self._settings.index_folder, place)
-        remove_unknown(self._settings.index_folder, *self._follower.collections())
+        folder = self._settings.index_folder
+        try:
+            for place in places:
+                remove_outdated(folder, place)
+            remove_unknown(folder, *self._follower.collections())
+        except OSError as error:
+            raise BackendUnavailableError(
+                f"A snapshot in {folder} could not be removed: {error}.",
+                backend=SCHEME,
+                remedy="Grant this user write access to that folder, or remove what is in it.",
+            ) from error
 
     def forget(self, identity: str, collection: int) -> None:
         """Let go of a collection that is gone, and remove its snapshots.
