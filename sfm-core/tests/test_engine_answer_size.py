@@ -50,6 +50,17 @@ async def test_the_answers_to_all_questions_of_a_call_count_together(engine: Mem
         await engine.recall_many_within(NS, [ask("whale", 1)] * 3, LONG)
 
 
+@pytest.mark.parametrize("questions", [100, 130])
+async def test_they_count_together_however_many_they_are(questions: int) -> None:
+    limits = replace(LIMITS, max_answer_bytes=99_000)
+    async with open_house() as house, house.open(replace(SETTINGS, limits=limits)) as engine:
+        await engine.store(NS, new(HUGE, "whale " * 165))
+        with pytest.raises(LimitExceededError):
+            await engine.recall_many(NS, [ask("whale", 1)] * questions)
+        with pytest.raises(LimitExceededError):
+            await engine.recall_many_within(NS, [ask("whale", 1)] * questions, LONG)
+
+
 async def test_a_single_memory_is_always_answered(engine: MemoryEngine) -> None:
     await engine.store(NS, new(HUGE, "walrus " * 1000))
     assert await found(engine, "walrus", 1) == [HUGE]

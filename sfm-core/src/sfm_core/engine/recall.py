@@ -59,13 +59,28 @@ class Recalling:
     ) -> list[list[Recalled]]:
         """Answer many queries; see `MemoryEngine.recall_many`."""
         self.check_many(namespace, queries)
+        return await self.told(await self.questions(namespace, queries))
+
+    async def questions(self, namespace: str, queries: Sequence[RecallQuery]) -> list[Question]:
+        """Find what answers queries that were checked.
+
+        Args:
+            namespace: Where to look.
+            queries: What to look for.
+
+        Returns:
+            A question for each, in order, with its `best`; `told` makes answers of them.
+
+        Raises:
+            BackendError: A backend failed.
+        """
         results = await self._coalescer.submit_many([(namespace, query) for query in queries])
         questions: list[Question] = []
         for result in results:
             if isinstance(result, BaseException):
                 raise result
             questions.append(result)
-        return await self.told(questions)
+        return questions
 
     async def warm_up(self) -> None:
         """Have an embedder of this process load its model; see `MemoryEngine.warm_up`."""

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import NamedTuple
 
 from sfm_core.engine.indexes import View
 from sfm_core.engine.questions import Question
@@ -23,11 +24,18 @@ from sfm_core.errors import (
     SfmError,
 )
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.query import LATE, Recalled, RecallQuery, TimelyAnswer
+from sfm_core.model.query import LATE, RecallQuery, TimelyAnswer
 from sfm_core.protocols.vector import Hit, SearchResult
 
 HEAD_START = 0.5
 """Part of the time in which nothing but the usual way is tried, which costs others least."""
+
+
+class _Answered(NamedTuple):
+    """A question with its `best`, and which arms have no part in it, each with the reason."""
+
+    question: Question
+    left_out: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -83,13 +91,18 @@ class Timely:
         except ExceptionGroup as failures:
             # One reason is enough for the caller, and says more than a group of them.
             raise failures.exceptions[0] from failures
-        return [answer for task in tasks for answer in task.result()]
+        answered = [one for task in tasks for one in task.result()]
+        told = await self._recalling.told([one.question for one in answered])
+        return [
+            TimelyAnswer(found=tuple(found), left_out=one.left_out)
+            for one, found in zip(answered, told, strict=True)
+        ]
 
     async def _recall(
         self, partial: _Partial, begun: float, deadline: timedelta
-    ) -> list[TimelyAnswer]:
+    ) -> list[_Answered]:
         seconds = deadline.total_seconds()
-        whole = asyncio.create_task(self._recalling.recall_many(partial.namespace, partial.queries))
+        whole = asyncio.create_task(self._recalling.questions(partial.namespace, partial.queries))
         running: set[asyncio.Task[object]] = {whole}
         try:
             await asyncio.wait({whole}, timeout=seconds * HEAD_START)
@@ -98,8 +111,8 @@ class Timely:
                 running.add(arms)
                 await _race(whole, arms, partial, begun + seconds)
                 if not _succeeded(whole):
-                    return await self._best_of(partial, [whole, arms], deadline)
-            return [TimelyAnswer(found=tuple(found)) for found in whole.result()]
+                    return _best_of(partial, [whole, arms], deadline)
+            return [_Answered(question, {}) for question in whole.result()]
         finally:
             self._leave(running)
 
@@ -140,33 +153,6 @@ class Timely:
         await self._searching.hydrate(questions)
         partial.answered, partial.used = questions, used
 
-    async def _best_of(
-        self,
-        partial: _Partial,
-        tried: Iterable[asyncio.Task[list[list[Recalled]]] | asyncio.Task[None]],
-        deadline: timedelta,
-    ) -> list[TimelyAnswer]:
-        if partial.answered and all(query.arms & partial.used for query in partial.queries):
-            told = await self._recalling.told(partial.answered)
-            return [
-                TimelyAnswer(
-                    found=tuple(found),
-                    left_out={
-                        arm: partial.failures.get(arm, LATE)
-                        for arm in sorted(question.query.arms - partial.used)
-                    },
-                )
-                for question, found in zip(partial.answered, told, strict=True)
-            ]
-        for one in tried:
-            if one.done():
-                one.result()
-        raise DeadlineExceededError(
-            f"No search was done within {deadline.total_seconds():.3g} s.",
-            backend="recall",
-            remedy="Allow more time, or see in /health which backend is slow.",
-        )
-
     def _leave(self, running: Iterable[asyncio.Task[object]]) -> None:
         """Give up what still runs, without waiting: it may take its time to end."""
         for one in running:
@@ -181,7 +167,7 @@ class Timely:
 
 
 async def _race(
-    whole: asyncio.Task[list[list[Recalled]]],
+    whole: asyncio.Task[list[Question]],
     arms: asyncio.Task[None],
     partial: _Partial,
     end: float,
@@ -198,7 +184,33 @@ async def _race(
             return
 
 
-def _succeeded(whole: asyncio.Task[list[list[Recalled]]]) -> bool:
+def _best_of(
+    partial: _Partial,
+    tried: Iterable[asyncio.Task[list[Question]] | asyncio.Task[None]],
+    deadline: timedelta,
+) -> list[_Answered]:
+    if partial.answered and all(query.arms & partial.used for query in partial.queries):
+        return [
+            _Answered(
+                question,
+                {
+                    arm: partial.failures.get(arm, LATE)
+                    for arm in sorted(question.query.arms - partial.used)
+                },
+            )
+            for question in partial.answered
+        ]
+    for one in tried:
+        if one.done():
+            one.result()
+    raise DeadlineExceededError(
+        f"No search was done within {deadline.total_seconds():.3g} s.",
+        backend="recall",
+        remedy="Allow more time, or see in /health which backend is slow.",
+    )
+
+
+def _succeeded(whole: asyncio.Task[list[Question]]) -> bool:
     return whole.done() and not whole.cancelled() and whole.exception() is None
 
 
