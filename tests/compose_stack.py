@@ -170,11 +170,15 @@ class Stack:
 
     def _container(self, name: str, service: Model) -> Container:
         assert service["healthcheck"]["test"][0] == "CMD"
+        data = {"SFM_DATA_FOLDER": str(self._data)}
         return Container(
             self._tree,
             self._data,
             self._volumes / f"{name}.log",
-            environ=self._services.reached(service["environment"]) | self._ports | self._vectors,
+            environ=self._services.reached(service["environment"])
+            | self._ports
+            | self._vectors
+            | data,
             arguments=service["command"],
             probe=service["healthcheck"]["test"][1:],
         )

@@ -217,6 +217,9 @@ def test_the_dev_api_runs_the_sources_and_reloads_them(model: Model) -> None:
     assert "--reload" in service["command"]
     assert any(one["type"] == "bind" and one["read_only"] for one in service["volumes"])
     folders = [Path(entry) for entry in service["environment"]["PYTHONPATH"].split(":")]
+    # And nothing else: an environment in the checkout has thousands of files to look at.
+    watched = [one for one in service["command"] if one.startswith("--reload-dir=")]
+    assert watched == [f"--reload-dir={folder}" for folder in folders]
     packages = {path.parent for path in ROOT.glob("sfm-*/src")}
     assert {ROOT / folder.relative_to("/src") for folder in folders} == {
         p / "src" for p in packages
@@ -227,6 +230,29 @@ def test_the_dev_api_runs_the_sources_and_reloads_them(model: Model) -> None:
 def test_what_a_command_says_wins_over_the_file(folder: Path, name: str, value: str) -> None:
     found = json.loads(compose(folder, "config", "--format", "json", **{name: value}))
     assert found["services"]["api"]["environment"][name] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "port"), [("api", "9595"), ("test_api", "8888"), ("dev_api", "9596")]
+)
+def test_what_a_server_beside_it_is_told_moves_no_container(
+    tmp_path: Path, name: str, port: str
+) -> None:
+    folder = check_out(tmp_path)
+    with (folder / ".env").open("a") as file:
+        file.write("SFM_HOST=127.0.0.1\nSFM_PORT=9600\nSFM_DATA_FOLDER=/home/me/memory\n")
+
+    service = rendered(folder)["services"][name]
+
+    assert [str(target) for _, target in ports(service)] == [port]
+    assert (
+        service["environment"].items()
+        >= {
+            "SFM_HOST": "0.0.0.0",  # noqa: S104 - within the container
+            "SFM_PORT": port,
+            "SFM_DATA_FOLDER": service["volumes"][0]["target"],
+        }.items()
+    )
 
 
 def test_in_a_mode_without_a_stream_the_consumer_is_well(model: Model) -> None:
