@@ -18,6 +18,7 @@ from mutants_graph import GRAPH_MUTANTS
 from mutants_handlers import HANDLER_MUTANTS, Bookkeeper, Ledger
 from mutants_outages import CACHE_OUTAGE_MUTANTS, KEY_VALUE_OUTAGE_MUTANTS
 from mutants_outbox import OUTBOX_MUTANTS
+from mutants_points import POINT_MUTANTS
 from mutants_small import CACHE_MUTANTS, EMBEDDER_MUTANTS, SINK_MUTANTS
 from mutants_vector import VECTOR_MUTANTS
 from remote import RemoteBackend, serving
@@ -177,7 +178,7 @@ class CapabilitySubject(CapabilityContract):
 
 SUBJECTS: dict[type, Mapping[type, str]] = {
     KeyValueSubject: {InProcessKeyValueStore: "", **ENTRY_MUTANTS, **OUTBOX_MUTANTS},
-    VectorSubject: {InProcessVectorStore: "", **VECTOR_MUTANTS, **FILTER_MUTANTS},
+    VectorSubject: {InProcessVectorStore: "", **VECTOR_MUTANTS, **POINT_MUTANTS, **FILTER_MUTANTS},
     GraphSubject: {InProcessGraphStore: "", **GRAPH_MUTANTS},
     CacheSubject: {InProcessCache: "", **CACHE_MUTANTS},
     SinkSubject: {InProcessEventSink: "", **SINK_MUTANTS},

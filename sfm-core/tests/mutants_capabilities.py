@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import ClassVar, Self
 
+from sfm_core.errors import ConfigurationError
 from sfm_core.inprocess import GraphState, InProcessGraphStore
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.protocols.graph import EdgeId
@@ -63,6 +65,26 @@ class HidesThatItIsShared(ModestGraph):
     @classmethod
     def made(cls, url: str, context: BackendContext) -> Self:
         return cls(state=cls.states.setdefault(f"{url} {context.data_folder}", GraphState()))
+
+
+class KeepsItsLockWhenClosed(ModestGraph):
+    locked: ClassVar[set[Path]] = set()
+
+    @classmethod
+    def made(cls, url: str, context: BackendContext) -> Self:
+        made = super().made(url, context)
+        made.folder = context.data_folder
+        return made
+
+    def __init__(self, *, state: GraphState) -> None:
+        super().__init__(state=state)
+        self.folder = Path()
+
+    async def __aenter__(self) -> Self:
+        if self.folder in self.locked:
+            raise ConfigurationError(f"{self.folder} is in use.")
+        self.locked.add(self.folder)
+        return await super().__aenter__()
 
 
 class UpkeepLosesEverything(ModestGraph):
@@ -132,6 +154,7 @@ CAPABILITY_MUTANTS: dict[type, str] = {
     SaysItIsLocal: "test_a_local_backend_connects_to_nothing",
     SaysItIsShared: "test_another_process_sees_its_data_exactly_if_it_says_so",
     HidesThatItIsShared: "test_another_process_sees_its_data_exactly_if_it_says_so",
+    KeepsItsLockWhenClosed: "test_what_one_process_has_closed_another_can_open",
     UpkeepLosesEverything: "test_upkeep_changes_nothing_or_is_not_offered",
     ScrubbingLosesEverything: "test_scrubbing_changes_nothing_that_is_shown_or_is_not_offered",
     TakesTheFewestSteps: "test_shortest_paths_are_shortest_or_not_offered",

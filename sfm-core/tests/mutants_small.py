@@ -127,6 +127,22 @@ class ClearByPrefix(InProcessCache):
             await super().clear(namespace + suffix)
 
 
+class NamespaceRunsIntoTheKey(InProcessCache):
+    async def get_many(self, namespace: str, keys: Sequence[bytes]) -> list[Cached | None]:
+        return await super().get_many("", [f"{namespace}:".encode() + key for key in keys])
+
+    async def set_if_newer(
+        self, namespace: str, entries: Mapping[bytes, Cached], *, ttl: timedelta
+    ) -> None:
+        joined = {f"{namespace}:".encode() + key: cached for key, cached in entries.items()}
+        await super().set_if_newer("", joined, ttl=ttl)
+
+
+class AnswersEndAfterAThousand(InProcessCache):
+    async def get_many(self, namespace: str, keys: Sequence[bytes]) -> list[Cached | None]:
+        return (await super().get_many(namespace, keys))[:1000]
+
+
 CACHE_MUTANTS: dict[type[InProcessCache], str] = {
     OlderOverwritesNewer: "test_what_is_not_newer_is_not_kept",
     SameVersionOverwrites: "test_what_is_not_newer_is_not_kept",
@@ -138,6 +154,8 @@ CACHE_MUTANTS: dict[type[InProcessCache], str] = {
     CountersLiveFromTheirLastIncrement: "test_a_counter_lives_from_its_first_increment",
     IncrementIsTwoSteps: "test_concurrent_increments_all_count",
     ClearTakesAPattern: "test_clearing_takes_patterns_literally",
+    NamespaceRunsIntoTheKey: "test_the_end_of_a_namespace_is_no_beginning_of_a_key",
+    AnswersEndAfterAThousand: "test_the_largest_calls_are_done_as_a_whole",
     ClearByPrefix: "test_clearing_forgets_one_namespace",
 }
 

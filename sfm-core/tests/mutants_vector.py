@@ -8,18 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sfm_core.errors import ConfigurationError
 from sfm_core.inprocess import InProcessVectorStore
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.model.filters import (
-    matches,
-)
+from sfm_core.model.filters import matches
 from sfm_core.protocols.vector import (
     Collection,
     Hit,
     Point,
-    PointId,
-    PointState,
     SearchResult,
     VectorQuery,
 )
@@ -201,16 +196,6 @@ class TenantLeaked(InProcessVectorStore):
         )
 
 
-class TwoPointsForOneMemory(InProcessVectorStore):
-    """Gives each point a random id, so that replacing one adds another."""
-
-    async def search(
-        self, collection: Collection, queries: Sequence[VectorQuery]
-    ) -> list[SearchResult]:
-        found = await super().search(collection, queries)
-        return [SearchResult(hits=result.hits + result.hits[:1]) for result in found]
-
-
 class TermsOfReplacedPointsStay(InProcessVectorStore):
     async def upsert(self, collection: Collection, points: Sequence[Point]) -> None:
         await self._turn()
@@ -233,55 +218,24 @@ class PayloadsAreMerged(InProcessVectorStore):
         await super().upsert(collection, kept)
 
 
-class FirstOfSeveralCounts(InProcessVectorStore):
-    async def upsert(self, collection: Collection, points: Sequence[Point]) -> None:
-        await super().upsert(collection, points[:1] if len(points) > LARGE else points[::-1])
-
-
-class StaleDelete(InProcessVectorStore):
-    async def delete(self, collection: Collection, ids: Sequence[PointId]) -> None:
-        await super().delete(collection, ids[:0] if len(ids) <= LARGE else ids)
-
-
-class DeleteReachesOtherTenants(InProcessVectorStore):
-    async def delete(self, collection: Collection, ids: Sequence[PointId]) -> None:
-        await super().delete(collection, ids)
-        for one in ids[:LARGE]:
-            await super().delete(collection, [replace(one, namespace=one.namespace + "2")])
-
-
-class EnsureEmptiesTheCollection(InProcessVectorStore):
-    async def ensure(self, collection: Collection) -> None:
-        await super().ensure(collection)
-        await super().drop(collection)
-        await super().ensure(collection)
-
-
-class AnyDimensionAccepted(InProcessVectorStore):
-    async def ensure(self, collection: Collection) -> None:
-        try:
-            await super().ensure(collection)
-        except ConfigurationError:
-            return
-
-
-class DropRemovesEverything(InProcessVectorStore):
-    async def drop(self, collection: Collection) -> None:
-        for other in (collection, *await self.collections()):
-            await super().drop(other)
-
-
-class WritesToNowhere(InProcessVectorStore):
-    async def upsert(self, collection: Collection, points: Sequence[Point]) -> None:
-        if collection in await self.collections() or not points:
-            await super().upsert(collection, points)
-
-
 class BatchAnswersReversed(InProcessVectorStore):
     async def search(
         self, collection: Collection, queries: Sequence[VectorQuery]
     ) -> list[SearchResult]:
         return (await super().search(collection, queries))[::-1]
+
+
+class FilterOfTheFirstQueryForAll(InProcessVectorStore):
+    async def search(
+        self, collection: Collection, queries: Sequence[VectorQuery]
+    ) -> list[SearchResult]:
+        same = [replace(query, filter=queries[0].filter) for query in queries]
+        return await super().search(collection, same)
+
+
+class AtMostAThousandHits(AsksDifferently):
+    def changed(self, query: VectorQuery) -> VectorQuery:
+        return replace(query, limit=min(query.limit, 1000))
 
 
 class LimitForBothArmsTogether(InProcessVectorStore):
@@ -293,28 +247,6 @@ class LimitForBothArmsTogether(InProcessVectorStore):
             SearchResult(hits=result.hits[: query.limit])
             for query, result in zip(queries, found, strict=True)
         ]
-
-
-class ScrollSkipsByNumber(InProcessVectorStore):
-    """Pages by offset, so that a deletion between two pages hides points."""
-
-    _offset = 0
-
-    async def scroll(
-        self, collection: Collection, namespace: str, *, after: Coordinate | None, limit: int
-    ) -> list[PointState]:
-        everything = await super().scroll(collection, namespace, after=None, limit=LARGE)
-        start = self._offset if after else 0
-        self._offset = start + limit
-        return everything[start : start + limit]
-
-
-class ForgetsWhenClosed(InProcessVectorStore):
-    async def __aexit__(self, *_: object) -> None:
-        for collection in self._state.collections():
-            self._state.drop(collection)
-            self._state.ensure(collection)
-        await super().__aexit__(None, None, None)
 
 
 VECTOR_MUTANTS: dict[type[InProcessVectorStore], str] = {
@@ -334,20 +266,12 @@ VECTOR_MUTANTS: dict[type[InProcessVectorStore], str] = {
     CommonTermsFindNothing: "test_a_term_that_every_point_has_still_finds_them",
     FilterAfterTheLimit: "test_a_filter_that_leaves_few_points_finds_them_all",
     TenantLeaked: "test_namespaces_that_look_alike_stay_apart",
-    TwoPointsForOneMemory: "test_writing_a_memory_again_replaces_its_point",
     TermsOfReplacedPointsStay: "test_writing_a_memory_again_replaces_its_point",
     PayloadsAreMerged: "test_writing_a_memory_again_replaces_its_point",
-    FirstOfSeveralCounts: "test_of_several_points_for_one_memory_the_last_counts",
-    StaleDelete: "test_a_deleted_point_is_not_found",
-    DeleteReachesOtherTenants: "test_a_deletion_stays_in_its_namespace",
-    EnsureEmptiesTheCollection: "test_ensuring_again_changes_nothing",
-    AnyDimensionAccepted: "test_another_dimension_is_refused",
-    DropRemovesEverything: "test_dropping_removes_one_collection",
-    WritesToNowhere: "test_a_collection_that_does_not_exist_is_an_error",
     BatchAnswersReversed: "test_queries_of_a_batch_are_answered_in_order",
+    FilterOfTheFirstQueryForAll: "test_each_query_of_a_batch_is_narrowed_by_itself",
+    AtMostAThousandHits: "test_large_calls_are_done_as_a_whole",
     LimitForBothArmsTogether: "test_a_hit_of_one_arm_has_its_score_in_the_other",
-    ScrollSkipsByNumber: "test_scrolling_goes_on_after_a_point_that_is_gone",
-    ForgetsWhenClosed: "test_opening_again_finds_the_points_or_no_collection",
 }
 
 

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 import pytest
 
+from sfm_core.inprocess import InProcessVectorStore
 from sfm_core.testing.conformance import main
 
 QUIET = ("-p", "no:cacheprovider", "-p", "no:randomly")
@@ -143,7 +144,7 @@ def test_failures_and_what_is_left_out_are_told_with_reasons(own: tuple[Report, 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["memory:"], "cache, graph, kv, vector"),
+        (["memory:"], "Name one with --port, out of: cache, graph, kv, vector."),
         (["nowhere:"], "no port that can be tested"),
         (["nowhere:", "--port", "kv"], "SFM_KV_URL|no usable plugin|No usable plugin"),
         (["memory:", "--port", "kv", "--option", "X"], "NAME=VALUE"),
@@ -155,6 +156,17 @@ def test_what_cannot_be_tested_is_said(
     assert main(arguments) == 2
     said = capsys.readouterr().err
     assert any(word in said for word in words.split("|"))
+
+
+def test_a_backend_that_cannot_even_be_looked_at_is_not_tested(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def unfinished(*_: object, **__: object) -> None:
+        raise NotImplementedError("search")
+
+    monkeypatch.setattr(InProcessVectorStore, "search", unfinished)
+    assert main(["memory:", "--port", "vector"]) == 2
+    assert "NotImplementedError: search" in capsys.readouterr().err
 
 
 def test_the_command_is_there_without_the_kit_and_says_what_it_lacks(tmp_path: Path) -> None:

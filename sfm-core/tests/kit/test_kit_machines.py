@@ -6,7 +6,7 @@ import pytest
 from hypothesis import Phase, settings
 from mutants_graph import DeleteIgnoresTheType
 from mutants_outbox import ReleaseIgnoresTheDelay
-from mutants_vector import StaleDelete
+from mutants_points import StaleDelete
 
 from sfm_core.inprocess import (
     GraphState,

@@ -13,13 +13,18 @@ from mutants_graph import GRAPH_MUTANTS
 from mutants_handlers import HANDLER_MUTANTS
 from mutants_outages import CACHE_OUTAGE_MUTANTS, KEY_VALUE_OUTAGE_MUTANTS
 from mutants_outbox import OUTBOX_MUTANTS
+from mutants_points import POINT_MUTANTS
 from mutants_small import CACHE_MUTANTS, EMBEDDER_MUTANTS, SINK_MUTANTS
 from mutants_vector import VECTOR_MUTANTS
+
+# All of them run in one go, with the first test.
+pytestmark = pytest.mark.timeout(400)
 
 MUTANTS = (
     *ENTRY_MUTANTS,
     *OUTBOX_MUTANTS,
     *VECTOR_MUTANTS,
+    *POINT_MUTANTS,
     *FILTER_MUTANTS,
     *GRAPH_MUTANTS,
     *CACHE_MUTANTS,
@@ -47,7 +52,7 @@ ORIGINALS = (
 def noticed() -> dict[str, str | None]:
     program = Path(__file__).parent.parent / "mutant_run.py"
     run = subprocess.run(
-        [sys.executable, str(program)], capture_output=True, text=True, check=False, timeout=110
+        [sys.executable, str(program)], capture_output=True, text=True, check=False, timeout=390
     )
     assert run.returncode == 0, run.stdout + run.stderr
     result: dict[str, str | None] = json.loads(run.stdout.splitlines()[-1])

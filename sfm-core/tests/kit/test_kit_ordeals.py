@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from mutants_vector import StaleDelete
+from mutants_points import StaleDelete
 
 from sfm_core.inprocess import (
     EventStreamState,

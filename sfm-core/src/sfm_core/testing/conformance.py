@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -65,6 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         target = asyncio.run(looked_at(target))
     except SfmError as error:
         sys.stderr.write(f"{error}\n")
+        return _UNUSABLE
+    except Exception:  # noqa: BLE001 - what an unfinished backend raises can be anything
+        traceback.print_exc()
+        sys.stderr.write("Not tested: this is none of the errors that a backend may raise.\n")
         return _UNUSABLE
     report = run(target, only=given.only)
     text = as_json if given.json else as_markdown
@@ -148,10 +153,14 @@ def _found(registry: Registry, url: str, port: str | None) -> Registration[Backe
     offers = [offer for offer in registry if offer.scheme == scheme and offer.port in _PORTS]
     if len(offers) == 1:
         return offers[0]
+    if not offers:
+        raise ConfigurationError(
+            f"The scheme {scheme!r} serves no port that can be tested by a URL.",
+            remedy="Install a plugin that offers it, or correct the URL.",
+        )
     ports = ", ".join(offer.port for offer in offers)
     raise ConfigurationError(
-        f"The scheme {scheme!r} serves {ports or 'no port that can be tested by a URL'}.",
-        remedy=f"Name one with --port, out of: {', '.join(_PORTS)}.",
+        f"The scheme {scheme!r} serves {ports}.", remedy=f"Name one with --port, out of: {ports}."
     )
 
 

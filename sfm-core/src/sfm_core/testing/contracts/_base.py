@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar, Generic, TypeAlias, TypeVar
+from contextlib import suppress
+from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
 from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from sfm_core.errors import ClosedError
+from sfm_core.errors import ClosedError, SfmError
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.testing.clock import ManualClock, MovableClock
 
 BackendT = TypeVar("BackendT", bound=Backend)
+ItemT = TypeVar("ItemT")
 
 Operation: TypeAlias = Callable[[], Awaitable[object]]
 
@@ -29,6 +32,10 @@ BOUNDED = settings(
         HealthCheck.too_slow,
     ],
 )
+
+
+_PATIENCE_SECONDS: Final = 30
+"""How long what ends at once may take on a busy machine."""
 
 
 class BackendContract(Generic[BackendT]):
@@ -98,6 +105,29 @@ class BackendContract(Generic[BackendT]):
         with pytest.raises(ClosedError):
             await backend.ping()
 
+    async def test_it_leaves_no_task_behind_when_it_is_closed(
+        self, make: Callable[[], BackendT]
+    ) -> None:
+        """What it started while it was open has ended, or was cancelled."""
+        before = asyncio.all_tasks()
+        async with make() as backend:
+            await backend.ping()
+        # Those of a proxy, or of a server in this process, end when they see it gone.
+        if left := asyncio.all_tasks() - before:
+            _, running = await asyncio.wait(left, timeout=1)
+            assert not running
+
+    async def test_a_cancelled_call_leaves_it_usable(self, make: Callable[[], BackendT]) -> None:
+        """Wherever the call was, it holds nothing that the next one waits for."""
+        async with make() as backend:
+            operations = self.operations(backend)
+            for number, operation in enumerate(operations):
+                await _all_end(operations[:number])
+                for turns in range(1, 4):
+                    await _cancelled_after(turns, operation)
+            await _all_end(operations)
+            await backend.ping()
+
     async def test_it_says_who_it_is_and_who_sees_its_data(
         self, make: Callable[[], BackendT]
     ) -> None:
@@ -105,6 +135,44 @@ class BackendContract(Generic[BackendT]):
         backend = make()
         assert backend.scheme
         assert backend.shared is self.shared
+
+
+async def _all_end(operations: Sequence[Operation]) -> None:
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        for operation in operations:
+            with suppress(SfmError):
+                await operation()
+
+
+async def _cancelled_after(turns: int, operation: Operation) -> None:
+    task = asyncio.ensure_future(operation())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=_PATIENCE_SECONDS)
+    assert task.done()
+    if not task.cancelled():
+        task.exception()
+
+
+async def read_pages(
+    page_after: Callable[[ItemT | None], Awaitable[Sequence[ItemT]]],
+) -> list[ItemT]:
+    """Read page after page until one is empty.
+
+    A backend whose pages do not move on fails here, where it would be read for ever.
+
+    Args:
+        page_after: Returns the page after an element; after `None`, the first one.
+
+    Returns:
+        The elements of all pages.
+    """
+    found: list[ItemT] = []
+    while page := await page_after(found[-1] if found else None):
+        assert page[-1] not in found, f"The page after {found[-1]} goes back to {page[-1]}."
+        found += page
+    return found
 
 
 def fresh_namespace() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from sfm_core.model.keys import KeyRange
 from sfm_core.model.names import SYSTEM_NAMESPACE
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Commit, Entry, KeyValueStore, Write
-from sfm_core.testing.contracts._base import BOUNDED, fresh_namespace
+from sfm_core.testing.contracts._base import BOUNDED, fresh_namespace, read_pages
 from sfm_core.testing.contracts._kv_base import EVERYTHING, OWNER, KeyValueTests
 from sfm_core.testing.samples import HOSTILE_KEYS, HOSTILE_NAMES, HOSTILE_VALUES
 
@@ -70,6 +70,17 @@ class EntryTests(KeyValueTests):
             await self.put(store, name, {b"k": name.encode()})
         found = [await store.get_many(name, [b"k"]) for name in HOSTILE_NAMES]
         assert found == [[Entry(name.encode(), 1)] for name in HOSTILE_NAMES]
+
+    @pytest.mark.parametrize("between", ":/|.-_")
+    async def test_the_end_of_a_namespace_is_no_beginning_of_a_key(
+        self, store: KeyValueStore, between: str
+    ) -> None:
+        """Whatever is put between the two: `a:b` and `c` are not `a` and `b:c`."""
+        entries = {("a", f"b{between}c"): b"1", (f"a{between}b", "c"): b"2"}
+        for (name, key), value in entries.items():
+            await self.put(store, name, {key.encode(): value})
+        for (name, key), value in entries.items():
+            assert await self.contents(store, name) == [(key.encode(), Entry(value, 1))]
 
     async def test_a_scan_stays_in_its_namespace(
         self, store: KeyValueStore, namespace: str
@@ -152,9 +163,24 @@ class EntryTests(KeyValueTests):
 
         async with asyncio.TaskGroup() as group:
             group.create_task(disturb())
-            seen = [key async for key in _paged(store, namespace, reverse=reverse)]
+            seen = await _keys_by_pages(store, namespace, reverse=reverse)
             stop.set()
         assert [key for key in seen if len(key) == 3] == sorted(stable, reverse=reverse)
+
+    async def test_the_largest_calls_are_done_as_a_whole(
+        self, store: KeyValueStore, namespace: str
+    ) -> None:
+        """`MAX_BATCH` is a promise as well: nothing in between takes less, or cuts an answer."""
+        values = {b"%05d" % number: b"%d" % number for number in range(MAX_BATCH)}
+        commits = [
+            Commit(namespace=namespace, writes=(Write(key, value),))
+            for key, value in values.items()
+        ]
+        await store.commit(commits, owner=OWNER, lease=self.lease)
+        entries = [Entry(value, 1) for value in values.values()]
+        assert await store.get_many(namespace, list(values)) == entries
+        [found] = await store.scan(namespace, [EVERYTHING], limit=MAX_BATCH)
+        assert found == list(zip(values, entries, strict=True))
 
     async def test_too_many_keys_or_ranges_are_refused(
         self, store: KeyValueStore, namespace: str
@@ -219,11 +245,13 @@ class EntryTests(KeyValueTests):
     async def test_what_was_written_is_there_after_opening_again(
         self, make: Callable[[], KeyValueStore], namespace: str
     ) -> None:
-        """Closing loses nothing that was acknowledged."""
+        """Closing loses nothing that was acknowledged, a deletion neither."""
         async with make() as store:
-            await self.put(store, namespace, {b"k": b"v"}, 3)
+            await self.put(store, namespace, {b"k": b"v", b"gone": b"v"}, 3)
+            deletion = Write(b"gone", None)
+            await self.commit(store, Commit(namespace=namespace, writes=(deletion,)))
         async with make() as store:
-            assert await store.get_many(namespace, [b"k"]) == [Entry(b"v", 3)]
+            assert await store.get_many(namespace, [b"k", b"gone"]) == [Entry(b"v", 3), None]
 
     async def test_another_instance_sees_a_commit_at_once(
         self, make: Callable[[], KeyValueStore], namespace: str
@@ -236,13 +264,12 @@ class EntryTests(KeyValueTests):
             assert await self.contents(other, namespace) == [(b"k", Entry(b"v", 1))]
 
 
-async def _paged(store: KeyValueStore, namespace: str, *, reverse: bool) -> AsyncIterator[bytes]:
-    keys = KeyRange(b"", None, reverse)
-    while True:
+async def _keys_by_pages(store: KeyValueStore, namespace: str, *, reverse: bool) -> list[bytes]:
+    async def page_after(last: tuple[bytes, Entry] | None) -> list[tuple[bytes, Entry]]:
+        keys = KeyRange(b"", None, reverse)
+        if last is not None:
+            keys = KeyRange(b"", last[0], reverse) if reverse else KeyRange(last[0] + b"\0", None)
         [page] = await store.scan(namespace, [keys], limit=4)
-        for key, _ in page:
-            yield key
-        if not page:
-            return
-        last = page[-1][0]
-        keys = KeyRange(b"", last, reverse) if reverse else KeyRange(last + b"\0", None)
+        return page
+
+    return [key for key, _ in await read_pages(page_after)]

@@ -12,6 +12,7 @@ from sfm_core.errors import InvalidInputError
 from sfm_core.model.events import START, EventNote, EventType, LoggedEvent, Position
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import Commit, Committed, KeyValueStore, Write
+from sfm_core.testing.contracts._base import read_pages
 from sfm_core.testing.contracts._kv_base import OWNER, KeyValueTests
 from sfm_core.testing.samples import HOSTILE_KEYS, MADE_UP_POSITIONS, MOMENT, event_note
 
@@ -269,8 +270,9 @@ class EventLogTests(KeyValueTests):
         while True:
             finished = all(task.done() for task in tasks)
             page = await reader.read_events(after=position, limit=7)
-            seen += page
             if page:
+                assert page[-1] not in seen
+                seen += page
                 position = page[-1].position
             elif finished:
                 break
@@ -293,8 +295,7 @@ class EventLogTests(KeyValueTests):
 
 
 async def _read_in_pages(store: KeyValueStore, after: Position) -> list[LoggedEvent]:
-    found: list[LoggedEvent] = []
-    while page := await store.read_events(after=after, limit=4):
-        found += page
-        after = page[-1].position
-    return found
+    async def page_after(last: LoggedEvent | None) -> list[LoggedEvent]:
+        return await store.read_events(after=last.position if last else after, limit=4)
+
+    return await read_pages(page_after)

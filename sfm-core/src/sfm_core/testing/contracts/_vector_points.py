@@ -13,6 +13,7 @@ from sfm_core.model.filters import parse_filter
 from sfm_core.model.memory import MemoryType
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.vector import Collection, PointId, PointState, VectorQuery, VectorStore
+from sfm_core.testing.contracts._base import read_pages
 from sfm_core.testing.contracts._vector_base import (
     COMMON,
     DIMENSION,
@@ -36,6 +37,8 @@ from sfm_core.testing.samples import (
 _X = axis(0, DIMENSION)
 _Y = axis(1, DIMENSION)
 _HERE = coordinate(1.0, 2.0)
+_MANY = 2500
+"""More than a page or a statement of most databases takes; stores on a disk can be slow."""
 
 
 class PointTests(VectorTests):
@@ -91,6 +94,8 @@ class PointTests(VectorTests):
                 store, where, namespace, vector=axis(0, where.dimension), terms=COMMON
             )
             assert [hit.version for hit in result.hits] == [version]
+        await store.delete(other, [PointId(namespace=namespace, coordinate=_HERE)])
+        assert len((await search(store, collection, namespace, vector=_X)).hits) == 1
 
     async def test_dropping_removes_one_collection(
         self, store: VectorStore, collection: Collection, namespace: str
@@ -174,11 +179,14 @@ class PointTests(VectorTests):
     async def test_of_several_points_for_one_memory_the_last_counts(
         self, store: VectorStore, collection: Collection, namespace: str
     ) -> None:
-        """Inside one call as between two."""
+        """Inside one call as between two, and where its version is lower, as after a restore."""
         versions = [point(namespace, _HERE, _X, version=version) for version in (1, 3, 2)]
         await store.upsert(collection, versions)
         result = await search(store, collection, namespace, vector=_X)
         assert [hit.version for hit in result.hits] == [2]
+        await store.upsert(collection, versions[:1])
+        result = await search(store, collection, namespace, vector=_X)
+        assert [hit.version for hit in result.hits] == [1]
 
     async def test_a_deleted_point_is_not_found(
         self, store: VectorStore, collection: Collection, namespace: str
@@ -203,6 +211,17 @@ class PointTests(VectorTests):
         await store.delete(collection, ids(points[:1]))
         assert (await search(store, collection, namespace, vector=_X)).hits == ()
         assert len((await search(store, collection, namespace + "2", vector=_X)).hits) == 1
+
+    async def test_a_deletion_takes_no_other_point(
+        self, store: VectorStore, collection: Collection, namespace: str
+    ) -> None:
+        """However much alike their coordinates are: the beginning of another one, or a hair off."""
+        points = [point(namespace, where, _X, terms=COMMON) for where in HOSTILE_COORDINATES]
+        await store.upsert(collection, points)
+        await store.delete(collection, ids(points[::2]))
+        result = await search(store, collection, namespace, vector=_X, terms=COMMON)
+        left = {one.id.coordinate for one in points[1::2]}
+        assert set(places(by_vector(result))) == set(places(by_words(result))) == left
 
     async def test_a_deleted_point_can_be_written_again(
         self, store: VectorStore, collection: Collection, namespace: str
@@ -239,11 +258,12 @@ class PointTests(VectorTests):
                 collection,
                 [point(name, where, _X, version=version) for where, version in versions.items()],
             )
-        found: list[PointState] = []
-        while page := await store.scroll(
-            collection, namespace, after=found[-1].id.coordinate if found else None, limit=4
-        ):
-            found += page
+
+        async def page_after(last: PointState | None) -> list[PointState]:
+            after = last.id.coordinate if last else None
+            return await store.scroll(collection, namespace, after=after, limit=4)
+
+        found = await read_pages(page_after)
         assert [(state.id.coordinate, state.version) for state in found] == sorted(
             versions.items(), key=lambda item: item[0].key
         )
@@ -259,6 +279,20 @@ class PointTests(VectorTests):
         await store.delete(collection, [state.id for state in page])
         rest = await store.scroll(collection, namespace, after=page[-1].id.coordinate, limit=10)
         assert [state.id for state in rest] == ids(points[3:])
+
+    async def test_large_calls_are_done_as_a_whole(
+        self, store: VectorStore, namespace: str
+    ) -> None:
+        """Nothing in between takes less at once, or cuts an answer."""
+        large = Collection(name="kit-large", dimension=2)
+        await store.ensure(large)
+        where = [coordinate(float(number)) for number in range(MAX_BATCH)]
+        points = [point(namespace, one, axis(0, 2), terms=COMMON) for one in where[:_MANY]]
+        await store.upsert(large, points)
+        found = await search(store, large, namespace, terms=COMMON, limit=MAX_BATCH)
+        assert set(places(found.hits)) == set(where[:_MANY])
+        await store.delete(large, [PointId(namespace=namespace, coordinate=one) for one in where])
+        assert await store.scroll(large, namespace, after=None, limit=1) == []
 
     async def test_too_large_calls_are_refused(
         self, store: VectorStore, collection: Collection, namespace: str
@@ -301,3 +335,24 @@ class PointTests(VectorTests):
             await store.ensure(collection)
             result = await search(store, collection, namespace, vector=_X, terms=COMMON)
             assert places(result.hits) == ([_HERE] if self.persistent else [])
+
+    async def test_what_was_removed_is_gone_after_opening_again(
+        self, make: Callable[[], VectorStore], collection: Collection, namespace: str
+    ) -> None:
+        """Neither a deleted point comes back, nor a replaced one, nor a dropped collection."""
+        dropped = replace(collection, name="kit-main-2")
+        gone, kept = (point(namespace, coordinate(n), _X, terms=COMMON) for n in (1.0, 2.0))
+        async with make() as store:
+            for where in (collection, dropped):
+                await store.ensure(where)
+                await store.upsert(where, [gone, kept])
+            await store.delete(collection, [gone.id])
+            await store.upsert(collection, [replace(kept, version=2)])
+            await store.drop(dropped)
+        async with make() as store:
+            assert dropped not in await store.collections()
+            for where in (collection, dropped):
+                await store.ensure(where)
+            assert await store.scroll(dropped, namespace, after=None, limit=9) == []
+            states = await store.scroll(collection, namespace, after=None, limit=9)
+            assert states == ([PointState(id=kept.id, version=2)] if self.persistent else [])

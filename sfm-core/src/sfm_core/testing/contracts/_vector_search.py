@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from sfm_core.model.coordinate import Coordinate
+from sfm_core.model.filters import parse_filter
 from sfm_core.model.memory import MemoryType
 from sfm_core.protocols.vector import Collection, VectorQuery, VectorStore
 from sfm_core.testing.contracts._vector_base import (
@@ -250,6 +252,25 @@ class SearchTests(VectorTests):
         assert results[0].hits[0].coordinate == coordinate(5.0)
         assert results[2].hits[0].coordinate == coordinate(2.0)
         assert by_vector(results[4])[0].coordinate == coordinate(0.0)
+
+    async def test_each_query_of_a_batch_is_narrowed_by_itself(
+        self, store: VectorStore, collection: Collection, namespace: str
+    ) -> None:
+        """Neither type nor filter of one holds for another."""
+        points = [
+            point(namespace, coordinate(float(n)), _X, payload={"n": n}, terms=COMMON, type=kind)
+            for n, kind in enumerate(MemoryType)
+        ]
+        await store.upsert(collection, points)
+        ask = VectorQuery(namespace=namespace, limit=9, vector=_X, terms=COMMON)
+        queries = [
+            *(replace(ask, type=kind) for kind in MemoryType),
+            *(replace(ask, filter=parse_filter({"n": n})) for n in range(len(points))),
+            ask,
+        ]
+        found = [set(places(result.hits)) for result in await store.search(collection, queries)]
+        alone = [{one.id.coordinate} for one in points]
+        assert found == [*alone, *alone, {one.id.coordinate for one in points}]
 
     async def test_an_empty_namespace_has_no_hits(
         self, store: VectorStore, collection: Collection, namespace: str

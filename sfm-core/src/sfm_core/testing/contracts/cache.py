@@ -74,6 +74,17 @@ class CacheContract(CacheTests):
         found = [await cache.get_many(name, [b"k"]) for name in HOSTILE_NAMES]
         assert found == [[Cached(1, name.encode())] for name in HOSTILE_NAMES]
 
+    @pytest.mark.parametrize("between", ":/|.-_")
+    async def test_the_end_of_a_namespace_is_no_beginning_of_a_key(
+        self, cache: Cache, between: str
+    ) -> None:
+        """Whatever is put between the two: `a:b` and `c` are not `a` and `b:c`."""
+        copies = {("a", f"b{between}c"): b"1", (f"a{between}b", "c"): b"2"}
+        for (name, key), value in copies.items():
+            await cache.set_if_newer(name, {key.encode(): Cached(1, value)}, ttl=self.ttl)
+        for (name, key), value in copies.items():
+            assert await cache.get_many(name, [key.encode()]) == [Cached(1, value)]
+
     @pytest.mark.parametrize(
         ("kept", "offered"),
         [
@@ -208,6 +219,14 @@ class CacheContract(CacheTests):
         """Every bulk method takes an empty collection."""
         assert await cache.get_many(namespace, []) == []
         await cache.set_if_newer(namespace, {}, ttl=self.ttl)
+
+    async def test_the_largest_calls_are_done_as_a_whole(
+        self, cache: Cache, namespace: str
+    ) -> None:
+        """`MAX_BATCH` is a promise as well: nothing in between takes less, or cuts an answer."""
+        entries = {b"%d" % n: Cached(1, b"%d" % n) for n in range(MAX_BATCH)}
+        await cache.set_if_newer(namespace, entries, ttl=100 * self.ttl)
+        assert await cache.get_many(namespace, list(entries)) == list(entries.values())
 
     async def test_too_large_calls_are_refused(self, cache: Cache, namespace: str) -> None:
         """Nothing of them happens."""

@@ -141,6 +141,17 @@ class CapabilityContract:
             else:
                 assert not await _found_if_it_opens(other, namespace, registration.port)
 
+    async def test_what_one_process_has_closed_another_can_open(
+        self,
+        registration: Registration[Backend],
+        url: str,
+        new_context: Callable[[], BackendContext],
+    ) -> None:
+        """No lock and no connection of the first one stands in the way of the second."""
+        for _ in range(2):
+            async with registration.factory(url, new_context()) as backend:
+                await backend.ping()
+
     async def test_upkeep_changes_nothing_or_is_not_offered(
         self, registration: Registration[Backend], made: Backend
     ) -> None:

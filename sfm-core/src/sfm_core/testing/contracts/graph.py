@@ -15,7 +15,7 @@ from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import link_key
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.graph import Direction, Edge, EdgeId, GraphStore
-from sfm_core.testing.contracts._base import BackendContract, Operation
+from sfm_core.testing.contracts._base import BackendContract, Operation, read_pages
 from sfm_core.testing.samples import HOSTILE_COORDINATES, HOSTILE_NAMES, coordinate
 
 _A, _B, _C = coordinate(1.0), coordinate(2.0), coordinate(-3.0, 0.5)
@@ -195,9 +195,11 @@ class GraphStoreContract(GraphTests):
         ]
         await store.apply(namespace, upserts=edges)
         await store.apply(namespace + "2", upserts=[_edge(_A, _B)])
-        found: list[Edge] = []
-        while page := await store.scroll(namespace, after=found[-1].id if found else None, limit=5):
-            found += page
+
+        async def page_after(last: Edge | None) -> list[Edge]:
+            return await store.scroll(namespace, after=last.id if last else None, limit=5)
+
+        found = await read_pages(page_after)
         assert found == sorted(edges, key=lambda edge: _key(edge.id))
 
     async def test_dropping_empties_one_namespace(self, store: GraphStore, namespace: str) -> None:
@@ -219,6 +221,20 @@ class GraphStoreContract(GraphTests):
         await store.apply(namespace)
         assert await store.neighbors(namespace, [], limit=9) == []
         assert await store.scroll(namespace, after=None, limit=9) == []
+
+    async def test_the_largest_calls_are_done_as_a_whole(
+        self, store: GraphStore, namespace: str
+    ) -> None:
+        """`MAX_BATCH` is a promise as well: nothing in between takes less, or cuts an answer."""
+        nodes = [coordinate(float(number)) for number in range(MAX_BATCH)]
+        edges = [_edge(node, _C) for node in nodes]
+        await store.apply(namespace, upserts=edges)
+        found = await store.neighbors(namespace, nodes, limit=1)
+        assert found == [[edge] for edge in edges]
+        [back] = await store.neighbors(namespace, [_C], direction=Direction.IN, limit=MAX_BATCH)
+        assert set(back) == set(edges)
+        await store.apply(namespace, deletes=[edge.id for edge in edges])
+        assert await store.scroll(namespace, after=None, limit=1) == []
 
     async def test_too_large_calls_are_refused(self, store: GraphStore, namespace: str) -> None:
         """Nothing of them happens."""
@@ -266,6 +282,20 @@ class GraphStoreContract(GraphTests):
         async with make() as store:
             found = await store.scroll(namespace, after=None, limit=9)
             assert found == ([edge] if self.persistent else [])
+
+    async def test_what_was_removed_is_gone_after_opening_again(
+        self, make: Callable[[], GraphStore], namespace: str
+    ) -> None:
+        """Neither a deleted edge comes back, nor one of a dropped namespace."""
+        gone, dropped = _edge(_A, _B), namespace + "2"
+        async with make() as store:
+            for name in (namespace, dropped):
+                await store.apply(name, upserts=[gone])
+            await store.apply(namespace, deletes=[gone.id])
+            await store.drop(dropped)
+        async with make() as store:
+            for name in (namespace, dropped):
+                assert await store.scroll(name, after=None, limit=9) == []
 
 
 def _edge(
