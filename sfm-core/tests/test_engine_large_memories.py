@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
-from engine_house import NS, House, at, new
+from engine_house import NS, SETTINGS, House, ask, at, found, new
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.portions import MOST, Portion
+from sfm_core.errors import LimitExceededError
 from sfm_core.inprocess.kv import InProcessKeyValueStore
 from sfm_core.model.filters import parse_filter
 from sfm_core.model.keys import KeyRange
@@ -105,6 +107,36 @@ async def test_large_ends_of_links_are_read_some_at_a_time(
         in_hand.clear()
         assert len(await engine.neighbors(NS, HUB, limit=1000)) == 300
         assert max(in_hand) < ROOM
+
+
+async def test_a_recall_that_is_refused_has_not_read_all_that_it_found(
+    house: House, in_hand: list[int]
+) -> None:
+    limits = replace(SETTINGS.limits, max_answer_bytes=MEGABYTE)
+    async with house.open(replace(SETTINGS, limits=limits)) as engine:
+        for number in range(200):
+            await engine.store(NS, new(at(number), "x", payload={"more": LARGE[:80_000]}))
+        in_hand.clear()
+        with pytest.raises(LimitExceededError):
+            await engine.recall(NS, ask("whale", 190))
+        assert sum(in_hand) < ROOM
+
+
+async def test_an_answer_is_the_same_however_few_candidates_are_read_at_a_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house.open() as engine:
+        for number in range(150):
+            importance = number * 37 % 101 / 100
+            await engine.store(NS, new(at(number), "whale", importance=importance))
+        whole = await found(engine, "whale", 100)
+        monkeypatch.setattr(Portion, "took", read_one_by_one)
+        assert await found(engine, "whale", 100) == whole
+
+
+def read_one_by_one(portion: Portion, sizes: Sequence[int]) -> None:
+    del sizes
+    portion.size = 1
 
 
 @given(st.lists(st.integers(0, 3 * MEGABYTE), min_size=1, max_size=100))

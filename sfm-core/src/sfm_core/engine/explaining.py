@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 
 from sfm_core.engine.indexes import View
 from sfm_core.engine.past import Past
@@ -100,7 +101,7 @@ class Explaining:
         coordinate: Coordinate,
         record: MemoryRecord,
     ) -> WhyNot:
-        question = self._searching.question(namespace, query)
+        question = replace(self._searching.question(namespace, query), max_bytes=inf)
         await self._searching.answer([question])
         answered = _place(question, coordinate)
         if answered is not None:

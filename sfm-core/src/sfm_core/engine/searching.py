@@ -35,8 +35,6 @@ CONTEXT_WEIGHT = 0.3
 """What words of the context count beside those of the query."""
 MAX_CHARACTERS_INLINE = 2000
 """Beyond that, finding the terms of queries takes longer than the event loop may stand still."""
-SPARE = 10
-"""Memories hydrated beyond top_k, so that recency and importance can reorder the end."""
 
 
 class Cues(NamedTuple):
@@ -73,7 +71,8 @@ class Searching:
     def question(self, namespace: str, query: RecallQuery) -> Question:
         """Return a query as a question that nothing was done for yet."""
         depth = self._stores.settings.ranking.candidates
-        return Question(namespace, query, max(depth, 2 * query.top_k))
+        max_bytes = self._stores.settings.limits.max_answer_bytes
+        return Question(namespace, query, max(depth, 2 * query.top_k), max_bytes=max_bytes)
 
     async def answer(self, questions: Sequence[Question]) -> None:
         """Find the best memories for each question, sharing all work.
@@ -166,24 +165,11 @@ class Searching:
             BackendError: The truth failed, or holds something unreadable.
         """
         for question in questions:
-            question.best = []
-        cursor = dict.fromkeys(range(len(questions)), 0)
-        while cursor:
-            pages = {
-                at: questions[at].fused[start : start + questions[at].query.top_k + SPARE]
-                for at, start in cursor.items()
-            }
-            await self._accept(questions, pages)
-            cursor = {
-                at: cursor[at] + len(page)
-                for at, page in pages.items()
-                if page and len(questions[at].best) < questions[at].query.top_k
-            }
-        for question in questions:
-            top_k = question.query.top_k
-            question.best.sort(key=lambda one: (-one.score.total, one.coordinate))
-            question.exhausted = question.exhausted or len(question.best) >= top_k
-            del question.best[top_k:]
+            question.begin()
+        todo = list(range(len(questions)))
+        while todo:
+            await self._accept(questions, {at: questions[at].page() for at in todo})
+            todo = [at for at in todo if questions[at].wants_more()]
 
     def recalled(self, questions: Sequence[Question]) -> list[list[Recalled]]:
         """Return the answers to questions; what answers several of them is decoded once."""
@@ -255,7 +241,7 @@ class Searching:
         ranking = self._stores.settings.ranking
         for at, found in living.items():
             moment = questions[at].query.as_of or now
-            questions[at].best += [
+            fit = [
                 Candidate(
                     score(one.record, one.relevance, one.hit, ranking, moment),
                     one.hit.coordinate,
@@ -265,6 +251,7 @@ class Searching:
                 for one in found
                 if (at, id(one.record)) not in unfit
             ]
+            questions[at].take(fit, [len(one.record.payload) for one in found])
         for namespace, keys in stale.items():
             self._corrections.correct(namespace, keys)
 
