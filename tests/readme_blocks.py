@@ -1,4 +1,4 @@
-"""The blocks of the README: what it tells a newcomer to type, and what it shows as the answer."""
+"""The blocks of a page: what it tells a newcomer to type, and what it shows as the answer."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ PATIENCE_SECONDS = 30.0
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def blocks() -> list[tuple[str, str]]:
+def blocks(page: Path = README) -> list[tuple[str, str]]:
     """Return language and text of each block that is no installation."""
-    found = _BLOCK.findall(README.read_text(encoding="utf-8"))
+    found = _BLOCK.findall(page.read_text(encoding="utf-8"))
     return [(language, code) for language, code in found if language != "bash"]
 
 
-def walk(run: Callable[[str], str]) -> None:
+def walk(run: Callable[[str], str], page: Path = README) -> None:
     """Run each command and hold what it prints to the answer that is shown after it.
 
     Args:
         run: Runs a block and returns what it printed.
+        page: Where they are.
     """
     output = ""
-    for language, code in blocks():
+    for language, code in blocks(page):
         if language == "sh":
             output = run(code)
         elif language in {"json", "jsonl"}:

@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type does what it says, on a real server."""
+"""What README and tutorial tell a newcomer to type does what they say, on a real server."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from typing import cast
 
 import pytest
 
-from tests.readme_blocks import PATIENCE_SECONDS, blocks, run_block, walk
+from tests.readme_blocks import PATIENCE_SECONDS, README, blocks, run_block, walk
 
 BIN = Path(sys.executable).parent
+FIRST_STEPS = README.parent / "docs" / "tutorials" / "first-steps.md"
 
 
 def environment(data: Path) -> dict[str, str]:
@@ -82,8 +83,9 @@ def run(code: str, port: int, folder: Path) -> str:
     )
 
 
-def test_the_commands_do_what_the_readme_says(port: int, folder: Path) -> None:
-    walk(lambda code: run(code, port, folder))
+@pytest.mark.parametrize("page", [README, FIRST_STEPS], ids=lambda page: page.stem)
+def test_the_commands_do_what_the_page_says(port: int, folder: Path, page: Path) -> None:
+    walk(lambda code: run(code, port, folder), page)
 
 
 def test_what_is_imported_is_recalled_with_its_question(port: int, folder: Path) -> None:
