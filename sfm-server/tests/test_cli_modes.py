@@ -27,6 +27,17 @@ EDGE = """
         register("edge", Mode(summary="At the edge.", slots=slots))
 """
 
+UNFINISHED = """
+    from sfm_core.hookspecs import hookimpl
+
+    def create(url, context):
+        raise KeyError("hush")
+
+    @hookimpl
+    def sfm_register_vector_stores(register):
+        register("unfinished", create, summary="Not written yet.")
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -56,14 +67,25 @@ def sfm(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @pytest.fixture
-def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Has a distribution installed with one plugin, `acme-NAME`."""
+
+    def installer(name: str, source: str) -> None:
+        site, module = tmp_path / "site", f"acme_{name}"
+        about = site / f"{module}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (site / f"{module}.py").write_text(dedent(source))
+        (about / "METADATA").write_text(f"Name: acme-{name}\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text(f"[sfm]\n{name} = {module}\n")
+        monkeypatch.syspath_prepend(str(site))  # pyright: ignore[reportUnknownMemberType]
+
+    return installer
+
+
+@pytest.fixture
+def edge(install: Callable[[str, str], None]) -> None:
     """Have a distribution installed that offers the mode `edge`."""
-    site = tmp_path / "site"
-    (site / "acme_edge-1.0.dist-info").mkdir(parents=True)
-    (site / "acme_edge.py").write_text(dedent(EDGE))
-    (site / "acme_edge-1.0.dist-info" / "METADATA").write_text("Name: acme-edge\nVersion: 1.0\n")
-    (site / "acme_edge-1.0.dist-info" / "entry_points.txt").write_text("[sfm]\nedge = acme_edge\n")
-    monkeypatch.syspath_prepend(str(site))  # pyright: ignore[reportUnknownMemberType]
+    install("edge", EDGE)
 
 
 @pytest.mark.parametrize("command", ["modes", "plugins", "config", "doctor", "stats"])
@@ -135,6 +157,20 @@ def test_doctor_tells_what_each_slot_resolves_to_and_which_cannot_be_reached(sfm
     )
     assert "hush" not in said.out
     assert findings["graph"]["detail"].startswith("sqlite: (mode embedded): reached in ")
+
+
+def test_doctor_names_the_plugin_that_raises_what_it_must_not(
+    sfm: Sfm, install: Callable[[str, str], None]
+) -> None:
+    install("unfinished", UNFINISHED)
+    said = sfm("doctor", "--json", SFM_VECTOR_URL="unfinished:")
+
+    findings = {one["check"]: one for one in json.loads(said.out)}
+    assert said.status == Exit.FOUND_PROBLEMS
+    assert findings["vector"]["verdict"] == "failed"
+    assert "a mistake in acme-unfinished: KeyError at " in findings["vector"]["detail"]
+    assert "hush" not in said.out
+    assert findings["graph"]["verdict"] == "ok"
 
 
 def test_doctor_refuses_the_clear_in_a_secure_mode_and_warns_of_a_missing_token(sfm: Sfm) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from time import perf_counter
+from traceback import extract_tb
 
 from sfm_core.engine.opening import BackendMaker
 from sfm_core.errors import SfmError
@@ -118,10 +119,19 @@ async def _look(selection: Selection, port: PortName, url: str) -> Finding:
         failure = f"no answer within {PATIENCE.total_seconds():g} s"
     except SfmError as error:
         failure = str(error)
+    except Exception as error:  # noqa: BLE001 - a plugin can raise anything, and the other slots are looked at all the same
+        failure = _foreign(error, selection.registry.find(port, url).distribution)
     else:
         detail = f"{resolved}: reached in {took * 1000:.1f} ms"
         return Finding(check=port.value, verdict=Verdict.OK, detail=detail)
     return Finding(check=port.value, verdict=Verdict.FAILED, detail=f"{resolved}: {failure}")
+
+
+def _foreign(error: Exception, distribution: str) -> str:
+    """Say where an error came from that no backend may raise; its text may hold a password."""
+    place = extract_tb(error.__traceback__)[-1]
+    kind = type(error).__name__
+    return f"a mistake in {distribution}: {kind} at {place.filename}:{place.lineno}"
 
 
 def _maker(selection: Selection) -> Mapping[PortName, Callable[[str], Backend]]:
