@@ -58,9 +58,13 @@ async def test_two_tokens_are_none(api: httpx.AsyncClient) -> None:
     assert (await api.get("/stats", headers=[header, header])).status_code == 401
 
 
-async def test_metrics_know_the_route_behind_the_door(api: httpx.AsyncClient) -> None:
-    await api.get("/stats", headers={"Authorization": "Bearer s3cret"})
-    assert 'route="/stats",status="200"' in (await api.get("/metrics")).text
+@pytest.mark.parametrize(("token", "status"), [("s3cret", 200), ("wrong", 401)])
+async def test_metrics_know_the_route_behind_the_door(
+    api: httpx.AsyncClient, token: str, status: int
+) -> None:
+    await api.get("/stats", headers={"Authorization": f"Bearer {token}"})
+    figure = f'{{method="GET",route="/stats",status="{status}"}} 1.0'
+    assert figure in (await api.get("/metrics")).text
 
 
 async def test_an_unknown_path_needs_the_token_too(api: httpx.AsyncClient) -> None:

@@ -55,12 +55,13 @@ async def test_each_request_has_one_line_without_what_it_is_about(
         assert word not in record.getMessage()
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_probes_have_no_line_at_level_info(
-    api: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+    api: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
     for path in ("/healthz", "/readyz", "/metrics"):
-        await api.get(path)
+        assert (await api.request(method, path)).is_success
     assert [one for one in caplog.records if one.name == LOGGER] == []
 
 

@@ -111,6 +111,15 @@ def visit_of(scope: Scope) -> Visit:
     return cast(Visit, scope[_KEY])
 
 
+def endpoint_of(scope: Scope) -> str:
+    """Return the path template of what a request is for; "" where there is no such endpoint.
+
+    It is known of those too that are refused before they get there.
+    """
+    visit: Visit | None = scope.get(_KEY)
+    return "" if visit is None or visit.found is None else visit.found.path
+
+
 def remember_visit(scope: Scope, visit: Visit) -> None:
     """Keep what is known of a request, for everything that it passes afterwards."""
     scope[_KEY] = visit

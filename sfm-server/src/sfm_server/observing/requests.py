@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sfm_core.model.trace import parse_trace
+from sfm_server.access.visit import endpoint_of
 from sfm_server.metrics import Metrics
 from sfm_server.observing.ids import REQUEST_ID, TRACE_ID
 from sfm_server.observing.observer import ServerObserver
@@ -96,7 +97,8 @@ class _Exchange:
     @property
     def route(self) -> str:
         """The template of the route, since a label per coordinate would grow for ever."""
-        return str(getattr(self._scope.get("route"), "path", ""))
+        routed = getattr(self._scope.get("route"), "path", "")
+        return str(routed or endpoint_of(self._scope))
 
     async def send(self, message: Message) -> None:
         """Pass a part of the answer on, and note it."""
