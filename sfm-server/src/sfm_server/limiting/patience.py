@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.5
+_LINGER_SECONDS = 0.5
+"""How long a server that stops waits for requests that are on their way."""
 _BYTES_PER_SECOND = 1000
 
 
@@ -44,6 +46,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._patience = cast(Patience, self.app_state.get(PATIENCE) or Patience())
         self._stalled_since: float | None = None
+        self._lingering: asyncio.TimerHandle | None = None
         self._expect(_Phase.HEAD)
         self._timer = self.loop.call_later(_LOOK_SECONDS, self._look)
         if len(self.connections) > self._patience.connections:
@@ -52,6 +55,8 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to look at it."""
         self._timer.cancel()
+        if self._lingering is not None:
+            self._lingering.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -77,6 +82,8 @@ class PatientProtocol(HttpToolsProtocol):
         """Begin to wait for the body."""
         self._expect(_Phase.BODY)
         super().on_headers_complete()
+        if self._lingering is not None:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Wait longer for a body that comes, though never longer than for one that has begun."""
@@ -90,6 +97,13 @@ class PatientProtocol(HttpToolsProtocol):
         """Wait for nothing."""
         self._expect(_Phase.REST)
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Close after the answer in hand; where there is none, a request may be on its way."""
+        if self._answering:
+            super().shutdown()
+        else:
+            self._lingering = self.loop.call_later(_LINGER_SECONDS, self._close_if_idle)
 
     def pause_writing(self) -> None:
         """Note since when the client has taken nothing."""
@@ -142,6 +156,10 @@ class PatientProtocol(HttpToolsProtocol):
         # Before the first request there is none, whatever the type says.
         cycle = cast(RequestResponseCycle | None, self.cycle)
         return cycle is not None and not cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if not self._answering:
+            self.transport.close()
 
     def _refuse(self, error: SfmError) -> None:
         """Say why, where nothing else is being said, and close the connection."""
