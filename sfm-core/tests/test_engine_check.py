@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from engine_house import LEASE, NS, Faults, House, at, found, new
 
+from sfm_core.engine.counting import Counting
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import BackendUnavailableError
 from sfm_core.model.memory import MemoryType
@@ -16,6 +17,7 @@ from sfm_core.model.report import CheckReport
 from sfm_core.protocols.graph import Edge, EdgeId
 from sfm_core.protocols.kv import Commit
 from sfm_core.protocols.vector import Point, PointId
+from sfm_core.testing.faults import FaultPlan, faulty
 from sfm_core.testing.samples import axis
 
 A, B, C, GHOST = at(1), at(2), at(3), at(99)
@@ -210,3 +212,21 @@ async def test_a_repair_while_others_write_and_delete_leaves_no_difference(
             )
         report = await engine.check()
     assert report.consistent, report
+
+
+async def test_what_is_stored_before_and_deleted_after_counting_is_no_difference(
+    house: House, engine: MemoryEngine
+) -> None:
+    await engine.store(NS, new(at(701), "x"))
+    plan = FaultPlan()
+    first, second = plan.hold_reply("counters", nth=1), plan.hold("counters", nth=2)
+    counting = Counting(faulty(house.kv, plan), owner="test", lease=LEASE)
+    correct = asyncio.ensure_future(counting.correct(NS))
+    await first.reached()
+    await engine.store(NS, new(at(700), "x"))
+    first.open()
+    await second.reached()
+    await engine.delete(NS, at(701))
+    second.open()
+    assert await correct
+    assert (await engine.check()).counters_wrong == 0

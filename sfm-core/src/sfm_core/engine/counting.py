@@ -36,10 +36,10 @@ class Counting:
         """Compare the counters of a namespace with what was counted.
 
         A scan and the counters are not read in one moment, so a difference only
-        counts if two scans in a row see the very same entries and the counters
-        did not move meanwhile. Where writers leave no such moment nothing is
-        reported, since nothing is known to be wrong. The correction is an
-        addition, and so right whatever is written before it arrives.
+        counts if two scans see the very same entries: versions only grow, so that is
+        what there was when the counters were read between the two. Where writers leave
+        no such moment nothing is reported, since nothing is known to be wrong. The
+        correction is an addition, and so right whatever is written before it arrives.
 
         Args:
             namespace: Whose counters.
@@ -85,11 +85,10 @@ class Counting:
     async def _confirmed(self, namespace: str) -> dict[str, int] | None:
         """Return what to add to which counter; `None` where that cannot be told."""
         for _ in range(MAX_TRIES):
-            before = await self._kv.counters(namespace)
-            one, other = await self._tally(namespace), await self._tally(namespace)
-            after = await self._kv.counters(namespace)
-            if one == other and before == after:
-                return _difference(one.counted, after)
+            one = await self._tally(namespace)
+            kept = await self._kv.counters(namespace)
+            if await self._tally(namespace) == one:
+                return _difference(one.counted, kept)
         return None
 
     async def _tally(self, namespace: str) -> _Tally:
