@@ -12,6 +12,7 @@ from datetime import timedelta
 from sfm_core.inprocess import InProcessKeyValueStore
 from sfm_core.model.keys import KeyRange
 from sfm_core.protocols.kv import (
+    MAX_KEY_BYTES,
     Commit,
     CommitResult,
     Committed,
@@ -285,6 +286,17 @@ class WritesAreLostWhenClosed(InProcessKeyValueStore):
         await super().__aexit__(None, None, None)
 
 
+class LongKeysOfEventsAreCut(InProcessKeyValueStore):
+    async def commit(
+        self, commits: Sequence[Commit], *, owner: str, lease: timedelta
+    ) -> list[CommitResult]:
+        cut = [
+            replace(c, events=tuple(replace(e, key=e.key[:MAX_KEY_BYTES]) for e in c.events))
+            for c in commits
+        ]
+        return await super().commit(cut, owner=owner, lease=lease)
+
+
 class WorksWhenItIsClosed(InProcessKeyValueStore):
     async def _turn(self) -> None:
         await asyncio.sleep(0)
@@ -317,6 +329,7 @@ ENTRY_MUTANTS: dict[type[InProcessKeyValueStore], str] = {
     LaterCommitsDoNotSeeEarlierOnes: "test_a_later_commit_of_a_call_sees_an_earlier_one",
     CountersAreFloats: "test_counters_add_up",
     WritesAreLostWhenClosed: "test_what_was_written_is_there_after_opening_again",
+    LongKeysOfEventsAreCut: "test_a_longer_key_is_refused_wherever_it_stands",
     WorksWhenItIsClosed: "test_nothing_works_after_it_was_closed",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from sfm_backend_postgres._outbox import PostgresOutbox
@@ -10,10 +10,9 @@ from sfm_backend_postgres._packing import pack_bytes, pack_integers
 from sfm_backend_postgres._scrubbing import clear_away
 from sfm_backend_postgres._statements import statements
 from sfm_backend_postgres._transaction import Transaction
-from sfm_core.errors import LimitExceededError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import KeyRange
-from sfm_core.porting import check_batch, check_limit
+from sfm_core.porting import check_batch, check_keys, check_limit
 from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
 
 _SQL = statements("truth")
@@ -89,7 +88,7 @@ class PostgresKeyValueStore(PostgresOutbox):
         """
         check_batch(len(commits), "commits")
         for commit in commits:
-            _check_keys(commit)
+            check_keys(commit)
         database = self._database
         if not commits:
             return []
@@ -148,17 +147,3 @@ class PostgresKeyValueStore(PostgresOutbox):
 
 def _end(wanted: KeyRange) -> bytes:
     return _AFTER_ALL if wanted.end is None else wanted.end
-
-
-def _check_keys(commit: Commit) -> None:
-    if any(len(key) > MAX_KEY_BYTES for key in _keys(commit)):
-        raise LimitExceededError(
-            f"A key has more than {MAX_KEY_BYTES} bytes.", field="key", remedy="Shorten it."
-        )
-
-
-def _keys(commit: Commit) -> Iterable[bytes]:
-    yield from (write.key for write in commit.writes)
-    yield from (note.key for note in commit.events)
-    yield from commit.dirty
-    yield from commit.expect

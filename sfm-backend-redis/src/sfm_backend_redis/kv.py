@@ -12,11 +12,11 @@ from sfm_backend_redis._commits import encode_commits, read_results
 from sfm_backend_redis._outbox import RedisOutbox
 from sfm_backend_redis._port import microseconds, quoted
 from sfm_backend_redis._scrubbing import rewrite_files
-from sfm_core.errors import BackendError, CorruptDataError, LimitExceededError
+from sfm_core.errors import BackendError, CorruptDataError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import KeyRange
-from sfm_core.porting import check_batch, check_limit
-from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
+from sfm_core.porting import check_batch, check_keys, check_limit
+from sfm_core.protocols.kv import Commit, CommitResult, Entry
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class RedisKeyValueStore(RedisOutbox):
         """
         check_batch(len(commits), "commits")
         for commit in commits:
-            _check_keys(commit)
+            check_keys(commit)
         client = self._client
         if not commits:
             return []
@@ -176,12 +176,3 @@ def _bounds(wanted: KeyRange) -> tuple[bytes, bytes, int]:
     start: Final = b"[" + wanted.start
     end: Final = b"+" if wanted.end is None else b"(" + wanted.end
     return (end, start, 1) if wanted.reverse else (start, end, 0)
-
-
-def _check_keys(commit: Commit) -> None:
-    keys = [*(write.key for write in commit.writes), *commit.dirty, *commit.expect]
-    keys += [event.key for event in commit.events]
-    if any(len(key) > MAX_KEY_BYTES for key in keys):
-        raise LimitExceededError(
-            f"A key has more than {MAX_KEY_BYTES} bytes.", field="key", remedy="Shorten it."
-        )

@@ -12,11 +12,10 @@ from sfm_backend_sqlite._entries import read_entries
 from sfm_backend_sqlite._namespaces import Namespaces
 from sfm_backend_sqlite._outbox import SqliteOutbox
 from sfm_core.clock import Clock
-from sfm_core.errors import LimitExceededError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import KeyRange
-from sfm_core.porting import check_batch, check_limit, to_microseconds
-from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit, CommitResult, Entry
+from sfm_core.porting import check_batch, check_keys, check_limit, to_microseconds
+from sfm_core.protocols.kv import Commit, CommitResult, Entry
 
 _Row = tuple[bytes, bytes, int]
 
@@ -66,7 +65,7 @@ class SqliteKeyValueStore(SqliteOutbox):
         """
         check_batch(len(commits), "commits")
         for commit in commits:
-            _check_keys(commit)
+            check_keys(commit)
         database = self._database
         if not commits:
             return []
@@ -154,11 +153,3 @@ def _scan_range(
         (*bounds, limit),
     )
     return [(key, Entry(value, version)) for key, value, version in rows]
-
-
-def _check_keys(commit: Commit) -> None:
-    keys = [*(write.key for write in commit.writes), *commit.dirty, *commit.expect]
-    if any(len(key) > MAX_KEY_BYTES for key in keys):
-        raise LimitExceededError(
-            f"A key has more than {MAX_KEY_BYTES} bytes.", field="key", remedy="Shorten it."
-        )

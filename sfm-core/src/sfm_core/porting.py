@@ -23,6 +23,7 @@ from sfm_core.errors import (
 )
 from sfm_core.model.events import START, Position
 from sfm_core.protocols import MAX_BATCH
+from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -188,6 +189,26 @@ def check_batch(count: int, field: str) -> None:
             f"{field} has {count} elements, more than {MAX_BATCH}.",
             field=field,
             remedy="Call several times with less each.",
+        )
+
+
+def check_keys(commit: Commit) -> None:
+    """Refuse a commit with a key that is too long, wherever it stands.
+
+    Args:
+        commit: What a key-value store is asked for.
+
+    Raises:
+        LimitExceededError: A key over `MAX_KEY_BYTES`.
+    """
+    keys = [*(write.key for write in commit.writes), *commit.expect]
+    keys += [*commit.dirty, *(event.key for event in commit.events)]
+    longest = max(map(len, keys), default=0)
+    if longest > MAX_KEY_BYTES:
+        raise LimitExceededError(
+            f"A key takes {longest} bytes, more than {MAX_KEY_BYTES}.",
+            field="key",
+            remedy="Use shorter names or fewer components.",
         )
 
 

@@ -8,16 +8,14 @@ from datetime import datetime, timedelta
 from itertools import count, islice
 
 from sfm_core.clock import Clock, SystemClock
-from sfm_core.errors import LimitExceededError
 from sfm_core.inprocess._base import InProcessBackend
 from sfm_core.inprocess._ordered import OrderedMap
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import START, EventNote, LoggedEvent, Position
 from sfm_core.model.keys import KeyRange
 from sfm_core.model.names import SYSTEM_NAMESPACE
-from sfm_core.porting import check_batch, check_limit, position_number
+from sfm_core.porting import check_batch, check_keys, check_limit, position_number
 from sfm_core.protocols.kv import (
-    MAX_KEY_BYTES,
     Commit,
     CommitResult,
     Committed,
@@ -188,7 +186,7 @@ class InProcessKeyValueStore(InProcessBackend):
         await self._turn()
         check_batch(len(commits), "commits")
         for commit in commits:
-            _check_keys(commit)
+            check_keys(commit)
         return [self._apply(commit, owner, lease) for commit in commits]
 
     async def counters(self, namespace: str) -> dict[str, int]:
@@ -354,17 +352,4 @@ class InProcessKeyValueStore(InProcessBackend):
                 now=self._clock.now(),
                 free_at=self._clock.monotonic() + lease.total_seconds(),
             )
-        )
-
-
-def _check_keys(commit: Commit) -> None:
-    keys = [*commit.expect, *commit.dirty]
-    keys += [write.key for write in commit.writes]
-    keys += [event.key for event in commit.events]
-    longest = max(map(len, keys), default=0)
-    if longest > MAX_KEY_BYTES:
-        raise LimitExceededError(
-            f"A key takes {longest} bytes, more than {MAX_KEY_BYTES}.",
-            field="key",
-            remedy="Use shorter names or fewer components.",
         )

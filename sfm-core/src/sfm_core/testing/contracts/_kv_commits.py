@@ -244,19 +244,28 @@ class CommitTests(KeyValueTests):
                     group.create_task(self._increment((one, other)[number % 2], namespace))
             assert await one.get_many(namespace, [b"n"]) == [Entry(b"32", 32)]
 
-    async def test_the_longest_key_is_accepted_and_a_longer_one_refused(
-        self, store: KeyValueStore, namespace: str
-    ) -> None:
-        """And nothing of the whole call happens then, not even its good commits."""
+    async def test_the_longest_key_is_accepted(self, store: KeyValueStore, namespace: str) -> None:
+        """It comes back as it was."""
         longest = b"k" * MAX_KEY_BYTES
         await self.put(store, namespace, {longest: b"v"})
-        commits = [
-            Commit(namespace=namespace, writes=(Write(b"good", b""),)),
-            Commit(namespace=namespace, writes=(Write(longest + b"k", b""),)),
-        ]
+        assert await store.get_many(namespace, [longest]) == [Entry(b"v", 1)]
+
+    @pytest.mark.parametrize("part", ["writes", "expect", "dirty", "events"])
+    async def test_a_longer_key_is_refused_wherever_it_stands(
+        self, store: KeyValueStore, namespace: str, part: str
+    ) -> None:
+        """And nothing of the whole call happens then, not even its good commits."""
+        key = b"k" * (MAX_KEY_BYTES + 1)
+        good = Commit(namespace=namespace, writes=(Write(b"good", b""),))
+        bad = {
+            "writes": Commit(namespace=namespace, writes=(Write(key, b""),)),
+            "expect": Commit(namespace=namespace, expect={key: 0}),
+            "dirty": Commit(namespace=namespace, dirty=(key,)),
+            "events": Commit(namespace=namespace, events=(event_note(key),)),
+        }[part]
         with pytest.raises(LimitExceededError):
-            await store.commit(commits, owner=OWNER, lease=self.lease)
-        assert await store.get_many(namespace, [longest, b"good"]) == [Entry(b"v", 1), None]
+            await store.commit([good, bad], owner=OWNER, lease=self.lease)
+        assert await store.get_many(namespace, [b"good"]) == [None]
 
     async def test_too_many_commits_are_refused(self, store: KeyValueStore, namespace: str) -> None:
         """And nothing happens."""
