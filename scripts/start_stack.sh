@@ -3,8 +3,8 @@
 #
 #     scripts/start_stack.sh [--api] [MODE]
 #
-# MODE is embedded, test, development, evented_enterprise or cloud_managed; without it, what
-# `.env` says. With --api the API and the consumer are started too.
+# MODE is embedded, test, development, evented_enterprise or cloud_managed; without it, what the
+# variable MEMORY_MODE or else `.env` says. With --api the API and the consumer are started too.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
@@ -36,7 +36,7 @@ done
 from_file=$(tr -d '\r' <.env |
     sed -n "s/^[[:blank:]]*\(export[[:blank:]]\{1,\}\)\{0,1\}MEMORY_MODE[[:blank:]]*=[[:blank:]]*//p" |
     tail -n 1 | sed "s/^[\"']//; s/[\"'].*//; s/[[:blank:]].*//")
-mode=${mode:-${from_file:-embedded}}
+mode=${mode:-${MEMORY_MODE:-${from_file:-embedded}}}
 
 case $mode in
 embedded | test) services= ;;

@@ -40,11 +40,15 @@ class Checkout:
         docker.write_text(DOCKER)
         docker.chmod(0o755)
 
-    def start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def start(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["sh", "scripts/start_stack.sh", *arguments],
             cwd=self.folder,
-            env={"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "HOME": str(self.folder)},
+            env={
+                "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
+                "HOME": str(self.folder),
+                **environ,
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -89,6 +93,12 @@ def test_without_a_mode_it_is_that_of_the_file(checkout: Checkout) -> None:
     assert checkout.asked == [
         ": compose up --detach --wait --wait-timeout 180 redis qdrant redpanda"
     ]
+
+
+def test_a_variable_counts_more_than_the_file(checkout: Checkout) -> None:
+    done = checkout.start(MEMORY_MODE="evented_enterprise")
+    assert "Running and well: redis qdrant postgres redpanda" in done.stdout, done.stderr
+    assert "./configure.sh --mode evented_enterprise" in done.stdout
 
 
 @pytest.mark.parametrize(
