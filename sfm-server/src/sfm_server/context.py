@@ -19,10 +19,11 @@ from sfm_server.queries import check_query
 from sfm_server.settings import Settings
 
 _encoder = msgspec.json.Encoder()
+_NAMESPACE = "X-SFM-Namespace"
 
 NamespaceHeader = Annotated[
     str | None,
-    Header(alias="X-SFM-Namespace", description="Namespace, unless the request itself names one."),
+    Header(alias=_NAMESPACE, description="Namespace, unless the request itself names one."),
 ]
 NamespaceQuery = Annotated[
     str | None, Query(description="Namespace; otherwise that of the header, or the default.")
@@ -145,7 +146,7 @@ async def _plain_context(request: Request) -> Context:
 async def _named_context(
     request: Request, namespace: NamespaceQuery = None, header: NamespaceHeader = None
 ) -> Context:
-    return _context(request, namespace, _decoded(header))
+    return _context(request, namespace, _decoded(request, header))
 
 
 def _context(request: Request, queried: str | None, header: str | None) -> Context:
@@ -165,16 +166,22 @@ def _context(request: Request, queried: str | None, header: str | None) -> Conte
     )
 
 
-def _decoded(header: str | None) -> str | None:
+def _decoded(request: Request, header: str | None) -> str | None:
     """Read a header as UTF-8, which HTTP libraries hand over as Latin-1."""
     if header is None:
         return None
+    if len(request.headers.getlist(_NAMESPACE)) > 1:
+        raise InvalidInputError(
+            f"The header {_NAMESPACE} is given more than once.",
+            field=_NAMESPACE,
+            remedy="Name one namespace.",
+        )
     try:
         return header.encode("latin-1").decode()
     except UnicodeError as error:
         raise InvalidInputError(
-            "The header X-SFM-Namespace is not UTF-8.",
-            field="X-SFM-Namespace",
+            f"The header {_NAMESPACE} is not UTF-8.",
+            field=_NAMESPACE,
             remedy="Name the namespace in the body or the query instead.",
         ) from error
 
