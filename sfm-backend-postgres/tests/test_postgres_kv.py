@@ -274,7 +274,7 @@ async def test_a_cancelled_call_leaves_the_store_usable(database_url: str) -> No
             await asyncio.sleep(0.2)
             reading.cancel()
             writing.cancel()
-            done, _ = await asyncio.wait({reading, writing}, timeout=2)
+            done, _ = await asyncio.wait({reading, writing}, timeout=20)
             assert len(done) == 2
             assert reading.cancelled()
             assert writing.cancelled()

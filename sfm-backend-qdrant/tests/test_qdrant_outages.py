@@ -66,7 +66,7 @@ async def test_a_server_that_never_answers_is_given_up_in_time(
     tmp_path: Path, silent_port: int, grpc: str
 ) -> None:
     url = f"qdrant://127.0.0.1:{silent_port}?grpc={grpc}&grpc_port={silent_port}&timeout_seconds=1"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(DeadlineExceededError, match="within 1 s"):
             async with create_vector(url, BackendContext(data_folder=tmp_path)):
                 pass

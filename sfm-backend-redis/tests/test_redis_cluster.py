@@ -19,7 +19,7 @@ from sfm_core.errors import BackendUnavailableError
 from sfm_core.protocols.kv import Entry
 
 Start = Callable[..., Server]
-PATIENCE = 20.0
+PATIENCE = 60.0
 BOUNDS = (0, 5461, 10923)
 
 
@@ -100,7 +100,7 @@ async def test_a_replica_takes_over_the_truth_of_a_master_that_died(cluster: Clu
                 await put(store, b"after")
             except BackendUnavailableError:
                 failures += 1
-                assert monotonic() - started < 5
+                assert monotonic() - started < 10
                 assert monotonic() < deadline
                 await asyncio.sleep(0.05)
             else:

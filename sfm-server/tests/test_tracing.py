@@ -16,6 +16,8 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
 CANARY = "canary"
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
+LESS_THAN_AN_EXPORT_SECONDS = 4
+"""The exporter of the library may take five for one."""
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_without_a_collector_nothing_is_said_and_nobody_waits(serve: Serve) -> N
             assert client.get("/stats").is_success
     begun = time.monotonic()
     log = server.stop()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < LESS_THAN_AN_EXPORT_SECONDS
     for word in ("opentelemetry", "otlp", "trace", "spans", "collector", "Traceback"):
         assert word not in log, log
 
@@ -106,7 +108,7 @@ def test_a_collector_that_goes_away_is_not_news(serve: Serve) -> None:
             assert client.get("/stats").is_success
     begun = time.monotonic()
     log = server.stop()
-    assert time.monotonic() - begun < 2.5
+    assert time.monotonic() - begun < LESS_THAN_AN_EXPORT_SECONDS
     assert "ERROR" not in log
     assert "WARNING opentelemetry" not in log
 
