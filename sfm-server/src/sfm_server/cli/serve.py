@@ -6,6 +6,7 @@ import gc
 import os
 from contextlib import suppress
 from socket import socket
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,11 @@ from sfm_core.errors import SfmError
 from sfm_server.cli.exits import Exit, exit_of
 from sfm_server.loading import LoadedSettings, load_settings
 from sfm_server.observing.logs import log_config
+from sfm_server.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
 
 _WORKER_SECONDS = 60
 """How long a worker may take to start when workers are renewed, or to answer its parent."""
@@ -61,7 +67,6 @@ def _serve_alone(loaded: LoadedSettings) -> int:
     import uvicorn  # noqa: PLC0415
 
     from sfm_server.app import create_app  # noqa: PLC0415
-    from sfm_server.limiting.patience import PatientProtocol  # noqa: PLC0415
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket] | None = None) -> None:
@@ -70,24 +75,7 @@ def _serve_alone(loaded: LoadedSettings) -> int:
             gc.enable()
 
     app = create_app(loaded.settings, options=loaded.options)
-    settings = loaded.settings
-    server = Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            lifespan="on",
-            access_log=False,
-            server_header=False,
-            log_config=log_config(settings),
-            timeout_graceful_shutdown=settings.shutdown_seconds,
-            timeout_keep_alive=settings.keep_alive_seconds,
-            http=PatientProtocol,
-            ws="none",
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=list(settings.trusted_proxies),
-        )
-    )
+    server = Server(_config(app, loaded.settings))
     # The library ends the process itself when a start fails; our statuses say more.
     with suppress(SystemExit):
         server.run()
@@ -98,19 +86,26 @@ def _serve_alone(loaded: LoadedSettings) -> int:
 
 
 def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
-    import uvicorn  # noqa: PLC0415 - as above
-
     from sfm_server.cli.workers import run_workers  # noqa: PLC0415 - as above
-    from sfm_server.limiting.patience import PatientProtocol  # noqa: PLC0415
     from sfm_server.observing.processes import shared_folder  # noqa: PLC0415 - as above
 
-    settings = loaded.settings
     _refuse_unshared(loaded)
     # The workers read the settings themselves, in processes of their own.
     os.environ.update(overrides)
-    config = uvicorn.Config(
-        "sfm_server.app:from_environment",
-        factory=True,
+    config = _config("sfm_server.app:from_environment", loaded.settings)
+    with shared_folder(os.environ):
+        return run_workers(config)
+
+
+def _config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
+    """Say how to serve an application, or what the function of a name makes."""
+    import uvicorn  # noqa: PLC0415 - as above
+
+    from sfm_server.limiting.patience import PatientProtocol  # noqa: PLC0415 - as above
+
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
@@ -126,8 +121,6 @@ def _serve_many(loaded: LoadedSettings, overrides: dict[str, str]) -> int:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
     )
-    with shared_folder(os.environ):
-        return run_workers(config)
 
 
 def _refuse_unshared(loaded: LoadedSettings) -> None:
