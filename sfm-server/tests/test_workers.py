@@ -174,3 +174,19 @@ def test_any_worker_tells_the_figures_of_all(pair: Server) -> None:
         assert httpx.get(f"{pair.url}/stats", timeout=30).is_success
     asked = 'sfm_http_requests_total{method="GET",route="/stats",status="200"}'
     assert {figure(pair, asked) for _ in range(8)} == {20}
+
+
+def test_a_worker_that_dies_while_a_store_is_away_is_replaced_when_it_is_back(serve: Serve) -> None:
+    server = serve(**VARIABLES)
+    until(lambda: len(workers_of(server)) == 2)
+    settings = server.log.parent / ".env"
+    settings.write_text("SFM_KV_URL=redis://127.0.0.1:1\n")
+
+    workers_of(server)[0].kill()
+    until(lambda: "could not be reached" in server.log.read_text())
+    until(lambda: len(workers_of(server)) == 1)
+    assert httpx.get(f"{server.url}/readyz", timeout=30).is_success
+    settings.unlink()
+
+    until(lambda: server.log.read_text().count("Application startup complete") == 3)
+    assert server.process.poll() is None

@@ -1,7 +1,11 @@
-"""Worker processes whose parent notices at once, and tells, that they cannot start."""
+"""Worker processes whose parent notices at once, and tells, that they cannot start.
+
+Those that a server begins with have to; one that takes the place of another is tried again.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
 from socket import socket
 
@@ -16,6 +20,11 @@ _FAILURES = 64
 """What is added to the status of a worker that could not start, so that it means nothing else."""
 
 _TURN_SECONDS = 1.0
+
+_PAUSE_SECONDS = 5.0
+"""Between two tries to replace a worker that died."""
+
+log = logging.getLogger("uvicorn.error")
 
 
 class Worker(Process):
@@ -64,11 +73,38 @@ class Worker(Process):
 
 
 class _Workers(Multiprocess):
+    def __init__(self, config: Config, sockets: list[socket]) -> None:
+        super().__init__(config, sockets)
+        self._first: set[Process] = set()
+        self._ended: dict[Process, float] = {}
+
     def init_processes(self) -> None:
-        for _ in range(self.processes_num):
-            worker = Worker(self.config, self.sockets)
-            worker.start()
-            self.processes.append(worker)
+        self.processes = [self._begun() for _ in range(self.processes_num)]
+        self._first.update(self.processes)
+
+    def keep_subprocess_alive(self) -> None:
+        patience = self.config.timeout_worker_healthcheck
+        for index, worker in enumerate(self.processes):
+            if self.should_exit.is_set() or worker.is_alive(patience):
+                continue
+            if worker not in self._ended:
+                worker.kill()
+                worker.join()
+                self._ended[worker] = time.monotonic()
+            failed = worker.exitcode == STARTUP_FAILURE
+            if failed and worker in self._first:
+                log.error("Child process [%s] failed to start, stopping.", worker.pid)
+                self.should_exit.set()
+            # Others may serve while a store is away, and that one will start when it is back.
+            elif not failed or time.monotonic() >= self._ended[worker] + _PAUSE_SECONDS:
+                log.info("Child process [%s] died", worker.pid)
+                del self._ended[worker]
+                self.processes[index] = self._begun()
+
+    def _begun(self) -> Worker:
+        worker = Worker(self.config, self.sockets)
+        worker.start()
+        return worker
 
     @property
     def status(self) -> Exit:
