@@ -82,19 +82,19 @@ async def test_what_is_about_all_namespaces_takes_none(
 
 async def test_what_is_said_twice_where_one_is_meant_is_refused(api: httpx.AsyncClient) -> None:
     await api.post("/store", json={"coord": "1", "payload": {}})
-    twice = [("expected_version", "7"), ("expected_version", "1")]
+    twice = {"expected_version": ["7", "1"]}
     assert is_refused(await api.delete("/memories/1", params=twice), "expected_version")
     assert (await api.get("/memories/1")).is_success
 
 
 async def test_a_list_says_more_than_one(api: httpx.AsyncClient) -> None:
-    both = [("namespaces", "a"), ("namespaces", "b")]
+    both = {"namespaces": ["a", "b"]}
     assert (await api.get("/export_memories", params=both)).is_success
 
 
 async def test_two_headers_that_name_a_namespace_are_refused(api: httpx.AsyncClient) -> None:
     header = ("X-SFM-Namespace", "mine")
-    body = {"coord": "1", "payload": {}}
+    body: dict[str, object] = {"coord": "1", "payload": {}}
     answer = await api.post("/store", json=body, headers=[header, ("X-SFM-Namespace", "theirs")])
     assert is_refused(answer, "X-SFM-Namespace")
     assert await payloads(api, "mine") == await payloads(api, "theirs") == []
