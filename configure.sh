@@ -151,10 +151,18 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 
+# What is proposed for the variable $1, without what nobody behind the screen is to read.
+proposed() {
+    case $1 in
+    *TOKEN) [ -z "$(current "$1")" ] || echo "the one that is there" ;;
+    *) current "$1" | sed 's#\(://[^:@/]*\):[^@/]*@#\1:...@#' ;;
+    esac
+}
+
 # Ask for the variable $1 with the question $2, unless an option has said it.
 ask() {
     ! was_chosen "$1" || return 0
-    printf '%s [%s]: ' "$2" "$(current "$1")"
+    printf '%s [%s]: ' "$2" "$(proposed "$1")"
     read -r answer || fail "There was no answer; use --non-interactive where nobody can give one."
     [ -z "$answer" ] || choose "$1" "$answer"
 }

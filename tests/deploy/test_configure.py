@@ -264,6 +264,16 @@ def test_answers_are_asked_for_and_an_empty_one_keeps_what_is_proposed(checkout:
     assert "postgres:5433" in checkout.values["POSTGRES_URL"]
 
 
+def test_secrets_are_not_shown_where_they_are_proposed(checkout: Checkout) -> None:
+    url = "postgresql://me:hidden@db:5433/x"
+    checkout.env.write_text(f"SOMA_API_TOKEN=s3cret\nPOSTGRES_URL={url}\n")
+    done = checkout.configure(answers="evented_enterprise\n\n\n\n")
+    assert done.returncode == 0, done.stderr
+    assert "s3cret" not in done.stdout
+    assert "hidden" not in done.stdout
+    assert (checkout.values["SOMA_API_TOKEN"], checkout.values["POSTGRES_URL"]) == ("s3cret", url)
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
