@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from engine_house import LEASE, NS, SETTINGS, Faults, House, at, eventually, new, open_house
@@ -14,6 +15,7 @@ from sfm_core.engine.walking import pages_of
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import HISTORY, history_key
 from sfm_core.protocols.kv import Commit, Write
+from sfm_core.testing.clock import ManualClock
 
 A, B = at(1), at(2)
 HIGH = replace(SETTINGS, history_limit=2 * VERSIONS + 5)
@@ -63,6 +65,28 @@ async def test_an_engine_that_is_open_for_a_short_time_lets_go_of_nothing(house:
     async with house.open(LOW) as engine:
         await house.sweep(PATIENCE / 2)
         assert len(await versions(engine, A)) == HIGH.history_limit + 1
+
+
+class SetForward(ManualClock):
+    """A clock of which the time of day can be set, while the other goes on as it did."""
+
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+async def test_a_clock_that_is_set_forward_makes_nobody_impatient() -> None:
+    clock = SetForward()
+    async with open_house(clock=clock) as house:
+        async with house.open(HIGH) as engine:
+            await write(engine, A, 6)
+        async with house.open(LOW) as engine:
+            clock.ahead = 2 * PATIENCE
+            await house.sweep()
+            assert len(await versions(engine, A)) == 6
+            await house.sweep(PATIENCE)
+            assert len(await versions(engine, A)) == 3
 
 
 async def test_every_namespace_and_page_has_its_turn(house: House) -> None:

@@ -1,7 +1,8 @@
 """Looking through the namespaces for what is over: memories, purges, and kept answers.
 
 Nothing of it is urgent. What has expired is never returned, and what was purged was gone
-over once. So a round takes little time, and the next one goes on where it ended.
+over once. So a round takes little time, unless very much has expired in one namespace, and
+the next one goes on where it ended.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Trimming:
         """Write to the truth of `stores` while `presence` has the right to."""
         self._stores = stores
         self._presence = presence
-        self._begins = stores.clock.now() + PATIENCE
+        self._begins = stores.clock.monotonic() + PATIENCE.total_seconds()
         self._noted = False
         self._done = False
         self._passed = ""
@@ -52,7 +52,7 @@ class Trimming:
         if not self._noted:
             self._done = await self._within()
             self._noted = True
-        if self._done or self._stores.clock.now() < self._begins:
+        if self._done or self._stores.clock.monotonic() < self._begins:
             return
         for _ in range(PAGES_A_ROUND):
             if not await self._page():
