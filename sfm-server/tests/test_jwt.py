@@ -104,6 +104,16 @@ async def is_good(known: Authority, token: str) -> bool:
     return True
 
 
+@pytest.mark.parametrize(("use", "good"), [("sig", True), ("enc", False)])
+async def test_only_keys_for_signatures_are_taken(
+    tmp_path: Path, clock: ManualClock, use: str, *, good: bool
+) -> None:
+    listed: dict[str, list[dict[str, object]]] = json.loads(jwks(ours=OURS, others=OTHERS))
+    listed["keys"][0]["use"] = use
+    (tmp_path / "keys.json").write_text(json.dumps(listed))
+    assert await is_good(authority(tmp_path / "keys.json", clock), sign()) is good
+
+
 async def test_a_good_token_allows_what_its_claims_say(keys: Path, clock: ManualClock) -> None:
     caller = await caller_of(authority(keys, clock), sign())
     assert caller.may(Role.WRITER, "a")

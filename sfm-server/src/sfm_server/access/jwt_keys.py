@@ -27,6 +27,8 @@ NOT_BEFORE = timedelta(seconds=30)
 DEADLINE = timedelta(seconds=3)
 _MAX_BYTES = 1024 * 1024
 _SYMMETRIC = "oct"
+_FOR_SIGNATURES = frozenset({None, "sig"})
+"""The `use` of keys that signatures may be made with."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -130,16 +132,21 @@ def _why(error: Exception) -> str:
 
 
 def _keys(content: bytes) -> list[PyJWK]:
-    """Understand a JWKS, leaving out keys that are secrets, since nobody may publish those."""
+    """Understand a JWKS, leaving out keys that are secrets, since nobody may publish those.
+
+    Keys that are for encryption are left out as well: somebody else may hold the other half.
+    """
     if len(content) > _MAX_BYTES:
         raise ValueError("it is too large")
     try:
         found = PyJWKSet.from_dict(msgspec.json.decode(content, type=dict[str, object])).keys
     except (PyJWTError, msgspec.MsgspecError) as error:
         raise ValueError(str(error)) from error
-    keys = [one for one in found if one.key_type != _SYMMETRIC]
+    keys = [
+        one for one in found if one.key_type != _SYMMETRIC and one.public_key_use in _FOR_SIGNATURES
+    ]
     if not keys:
-        raise ValueError("it has no public key")
+        raise ValueError("it has no public key for signatures")
     return keys
 
 
