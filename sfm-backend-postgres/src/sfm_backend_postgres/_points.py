@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sfm_backend_postgres._filters import encode_json
 from sfm_backend_postgres._packing import (
@@ -17,7 +16,7 @@ from sfm_backend_postgres._packing import (
     pack_reals,
     pack_texts,
 )
-from sfm_core.errors import InvalidInputError
+from sfm_core.porting import check_vector
 from sfm_core.protocols.vector import Collection, Point, PointId, VectorQuery
 
 _STRIPES = 256
@@ -32,7 +31,7 @@ def points_to_write(collection: Collection, points: Sequence[Point]) -> dict[str
     # Of several for one memory the last counts.
     last = list({point.id: point for point in points}.values())
     for point in last:
-        _check_length(collection, point.vector, f"The vector of {point.id.coordinate}")
+        check_vector(point.vector, collection, f"The vector of {point.id.coordinate}")
     terms = [_counting(point.terms) for point in last]
     words = [(place, *word) for place, one in enumerate(terms, 1) for word in one.items()]
     return points_to_delete(collection, [point.id for point in last]) | {
@@ -68,7 +67,7 @@ def query_parameters(collection: Collection, query: VectorQuery) -> dict[str, ob
     if vector is None:
         # Planning looks at it even where nothing is compared with it.
         vector = np.zeros(collection.dimension, np.float32)
-    _check_length(collection, vector, "The vector of a query")
+    check_vector(vector, collection, "The vector of a query")
     terms = _counting(query.terms or {})
     return {
         "collection": collection.name,
@@ -92,12 +91,3 @@ def _stripes(ids: Iterable[PointId]) -> list[int]:
             for one in ids
         }
     )
-
-
-def _check_length(collection: Collection, vector: NDArray[np.float32], what: str) -> None:
-    if vector.shape != (collection.dimension,):
-        raise InvalidInputError(
-            f"{what} has the shape {vector.shape}.",
-            field="vector",
-            remedy=f"The collection takes {collection.dimension} numbers.",
-        )

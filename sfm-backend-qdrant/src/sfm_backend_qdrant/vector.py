@@ -13,12 +13,9 @@ from sfm_backend_qdrant._errors import AlreadyExistsError
 from sfm_backend_qdrant._qdrant import Qdrant
 from sfm_backend_qdrant._scrolling import Scrolling
 from sfm_backend_qdrant._searching import Searching
-from sfm_core.errors import (
-    ConfigurationError,
-    InvalidInputError,
-)
+from sfm_core.errors import ConfigurationError
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.porting import ServedPort, check_batch
+from sfm_core.porting import ServedPort, check_batch, check_vector
 from sfm_core.protocols.vector import (
     Collection,
     Point,
@@ -83,7 +80,7 @@ class QdrantVectorStore(ServedPort[Qdrant]):
         qdrant, name = self._qdrant, self._name(collection)
         check_batch(len(points), "points")
         for point in points:
-            _check_vector(point, collection)
+            check_vector(point.vector, collection, f"The vector of {point.id.coordinate}")
         last = {point.id: point for point in points}
         if last:
             await qdrant.upsert(name, await _stored(last.values()))
@@ -111,6 +108,7 @@ class QdrantVectorStore(ServedPort[Qdrant]):
 
         Raises:
             LimitExceededError: More than `MAX_BATCH` queries.
+            InvalidInputError: A vector of another length than the collection's.
             InvalidFilterError: The server refuses the conditions, or too many
                 points have to be looked at; nothing is left out silently.
             ConfigurationError: There is no such collection.
@@ -118,6 +116,9 @@ class QdrantVectorStore(ServedPort[Qdrant]):
         """
         qdrant, name = self._qdrant, self._name(collection)
         check_batch(len(queries), "queries")
+        for query in queries:
+            if query.vector is not None:
+                check_vector(query.vector, collection, "The vector of a query")
         return await Searching(qdrant, name).answers(queries) if queries else []
 
     async def scroll(
@@ -214,12 +215,3 @@ async def _dimension(qdrant: Qdrant, name: str) -> int | None:
         if await qdrant.exists(name):
             raise
         return None
-
-
-def _check_vector(point: Point, collection: Collection) -> None:
-    if point.vector.shape != (collection.dimension,):
-        raise InvalidInputError(
-            f"The vector of {point.id.coordinate} has the shape {point.vector.shape}.",
-            field="vector",
-            remedy=f"The collection takes {collection.dimension} numbers.",
-        )

@@ -21,9 +21,9 @@ from sfm_backend_sqlite.index.follower import find_place
 from sfm_backend_sqlite.index.indexes import SearchIndexes
 from sfm_backend_sqlite.index.namespace import encode_terms
 from sfm_core.clock import Clock
-from sfm_core.errors import ClosedError, InvalidInputError
+from sfm_core.errors import ClosedError
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.porting import check_batch
+from sfm_core.porting import check_batch, check_vector
 from sfm_core.protocols.vector import (
     Collection,
     Point,
@@ -188,7 +188,8 @@ class SqliteVectorStore(SqlitePort):
         check_batch(len(queries), "queries")
         groups: dict[str, list[int]] = {}
         for position, query in enumerate(queries):
-            _check_query(query, collection)
+            if query.vector is not None:
+                check_vector(query.vector, collection, "The vector of a query")
             groups.setdefault(query.namespace, []).append(position)
 
         def work() -> list[SearchResult]:
@@ -336,12 +337,7 @@ def _rows(points: Sequence[Point], collection: Collection) -> list[_Row]:
 
 
 def _row(point: Point, collection: Collection) -> _Row:
-    if point.vector.shape != (collection.dimension,):
-        raise InvalidInputError(
-            f"The vector of {point.id.coordinate} has the shape {point.vector.shape}.",
-            field="vector",
-            remedy=f"The collection takes {collection.dimension} numbers.",
-        )
+    check_vector(point.vector, collection, f"The vector of {point.id.coordinate}")
     return (
         point.id.namespace,
         point.id.coordinate.key,
@@ -351,12 +347,3 @@ def _row(point: Point, collection: Collection) -> _Row:
         encode_terms(point.terms),
         point.vector.astype("<f4").tobytes(),
     )
-
-
-def _check_query(query: VectorQuery, collection: Collection) -> None:
-    if query.vector is not None and query.vector.shape != (collection.dimension,):
-        raise InvalidInputError(
-            f"The vector of a query has the shape {query.vector.shape}.",
-            field="vector",
-            remedy=f"The collection takes {collection.dimension} numbers.",
-        )

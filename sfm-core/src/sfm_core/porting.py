@@ -15,6 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sfm_core.errors import (
     ClosedError,
     ConfigurationError,
@@ -24,6 +27,7 @@ from sfm_core.errors import (
 from sfm_core.model.events import START, Position
 from sfm_core.protocols import MAX_BATCH
 from sfm_core.protocols.kv import MAX_KEY_BYTES, Commit
+from sfm_core.protocols.vector import Collection
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -209,6 +213,25 @@ def check_keys(commit: Commit) -> None:
             f"A key takes {longest} bytes, more than {MAX_KEY_BYTES}.",
             field="key",
             remedy="Use shorter names or fewer components.",
+        )
+
+
+def check_vector(vector: NDArray[np.float32], collection: Collection, what: str) -> None:
+    """Refuse a vector that is not of the length of its collection.
+
+    Args:
+        vector: The vector of a point or of a query.
+        collection: Where it is to be kept, or compared.
+        what: What it is, for the message, such as "The vector of a query".
+
+    Raises:
+        InvalidInputError: Its shape is another one.
+    """
+    if vector.shape != (collection.dimension,):
+        raise InvalidInputError(
+            f"{what} has the shape {vector.shape}.",
+            field="vector",
+            remedy=f"The collection takes {collection.dimension} numbers.",
         )
 
 

@@ -8,12 +8,12 @@ from math import log
 
 import numpy as np
 
-from sfm_core.errors import ConfigurationError, InvalidInputError
+from sfm_core.errors import ConfigurationError
 from sfm_core.inprocess._base import InProcessBackend
 from sfm_core.inprocess._ordered import OrderedMap
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filters import matches
-from sfm_core.porting import check_batch
+from sfm_core.porting import check_batch, check_vector
 from sfm_core.protocols.vector import (
     Collection,
     Hit,
@@ -127,6 +127,7 @@ class InProcessVectorStore(InProcessBackend):
 
         Raises:
             LimitExceededError: More than `MAX_BATCH` queries.
+            InvalidInputError: A vector of another length than the collection's.
             ConfigurationError: There is no such collection.
             ClosedError: The store is not open.
         """
@@ -134,6 +135,8 @@ class InProcessVectorStore(InProcessBackend):
         check_batch(len(queries), "queries")
         answers: list[SearchResult] = []
         for query in queries:
+            if query.vector is not None:
+                check_vector(query.vector, collection, "The vector of a query")
             everything = list(self._state.points(collection, query.namespace))
             chosen = [point for point in everything if _allowed(point, query)]
             answers.append(_answer(everything, chosen, query))
@@ -273,10 +276,5 @@ def _allowed(point: Point, query: VectorQuery) -> bool:
 
 
 def _copied(point: Point, collection: Collection) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    if point.vector.shape != (collection.dimension,):
-        raise InvalidInputError(
-            f"The vector of {point.id.coordinate} has the shape {point.vector.shape}.",
-            field="vector",
-            remedy=f"The collection takes {collection.dimension} numbers.",
-        )
+    check_vector(point.vector, collection, f"The vector of {point.id.coordinate}")
     return np.array(point.vector, dtype=np.float32)

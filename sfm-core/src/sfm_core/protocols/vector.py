@@ -169,6 +169,8 @@ class VectorStore(Backend, Protocol):
 
         Raises:
             LimitExceededError: More than `MAX_BATCH` points.
+            InvalidInputError: A vector of another length than the collection's; no
+                point is written.
             BackendUnavailableError: The store was not reached before the
                 deadline; some points may be written.
 
@@ -209,6 +211,7 @@ class VectorStore(Backend, Protocol):
 
         Raises:
             LimitExceededError: More than `MAX_BATCH` queries.
+            InvalidInputError: A vector of another length than the collection's.
             InvalidFilterError: The backend cannot push a filter down; it is
                 never ignored.
             BackendUnavailableError: The store was not reached before the deadline.
