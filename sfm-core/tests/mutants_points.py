@@ -42,6 +42,12 @@ class FirstOfSeveralCounts(InProcessVectorStore):
         await super().upsert(collection, points[:1] if len(points) > LARGE else points[::-1])
 
 
+class VectorsAreMadeToFit(InProcessVectorStore):
+    async def upsert(self, collection: Collection, points: Sequence[Point]) -> None:
+        fitting = [replace(p, vector=np.resize(p.vector, collection.dimension)) for p in points]
+        await super().upsert(collection, fitting)
+
+
 class StaleDelete(InProcessVectorStore):
     async def delete(self, collection: Collection, ids: Sequence[PointId]) -> None:
         await super().delete(collection, ids[:0] if len(ids) <= LARGE else ids)
@@ -179,6 +185,7 @@ class ForgetsWhenClosed(InProcessVectorStore):
 POINT_MUTANTS: dict[type[InProcessVectorStore], str] = {
     TwoPointsForOneMemory: "test_writing_a_memory_again_replaces_its_point",
     FirstOfSeveralCounts: "test_of_several_points_for_one_memory_the_last_counts",
+    VectorsAreMadeToFit: "test_a_vector_of_another_length_is_refused",
     StaleDelete: "test_a_deleted_point_is_not_found",
     DeleteReachesLongerCoordinates: "test_a_deletion_takes_no_other_point",
     DeleteReachesOtherTenants: "test_a_deletion_stays_in_its_namespace",

@@ -17,7 +17,7 @@ SOURCES = {
     "python": [*EXAMPLE.glob("src/*/*.py"), *EXAMPLE.glob("tests/*.py")],
     "toml": [EXAMPLE / "pyproject.toml"],
 }
-MOST_LINES = 150
+MOST_LINES = 155
 
 
 def squeezed(code: str) -> str:

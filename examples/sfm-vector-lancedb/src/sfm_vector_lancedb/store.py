@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from sfm_core.errors import ConfigurationError
 from sfm_core.model.coordinate import Coordinate
-from sfm_core.porting import ServedPort, SharedResource, check_batch, only_user
+from sfm_core.porting import ServedPort, SharedResource, check_batch, check_vector, only_user
 from sfm_core.protocols import vector as port
 from sfm_core.search.points import PointIndex, columns, decode_point, row_id
 
@@ -64,13 +64,15 @@ class LanceVectorStore(ServedPort[Database]):
                 fields = dict.fromkeys(("id", "namespace", "point"), pa.string())
                 fields["vector"] = pa.list_(pa.float32(), collection.dimension)
                 create = database.connection.create_table
-                rows = await create(collection.name, schema=pa.schema(fields))
+                rows = await create(collection.name, schema=pa.schema(fields), mode="overwrite")
                 database.tables[collection.name] = Table(collection, rows, PointIndex())
         if database.tables[collection.name].collection != collection:
             raise ConfigurationError(f"{collection.name} has another dimension; drop it first.")
 
     async def upsert(self, collection: port.Collection, points: Sequence[port.Point]) -> None:
         table = self._table(collection, points)
+        for point in points:
+            check_vector(point.vector, collection, f"The vector of {point.id.coordinate}")
         async with self._opened.turn:
             merge = table.rows.merge_insert("id")
             merge = merge.when_matched_update_all().when_not_matched_insert_all()
@@ -96,8 +98,8 @@ class LanceVectorStore(ServedPort[Database]):
 
     async def drop(self, collection: port.Collection) -> None:
         async with self._opened.turn:
-            await self._opened.connection.drop_table(collection.name, ignore_missing=True)
             self._opened.tables.pop(collection.name, None)
+            await self._opened.connection.drop_table(collection.name, ignore_missing=True)
 
     async def collections(self) -> list[port.Collection]:
         return [table.collection for _, table in sorted(self._opened.tables.items())]
@@ -118,6 +120,7 @@ async def _answer(table: Table, query: port.VectorQuery) -> port.SearchResult:
     look = table.known.look(query)
     if query.vector is None:
         return look.result(None)
+    check_vector(query.vector, table.collection, "The vector of a query")
     quoted = query.namespace.replace("'", "''")
     allowed = f"namespace = '{quoted}'" if look.everything else _among(look.allowed)
     cosines: dict[port.PointId, float] = {}

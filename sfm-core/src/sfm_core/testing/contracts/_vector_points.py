@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from sfm_core.errors import ConfigurationError, LimitExceededError
+from sfm_core.errors import ConfigurationError, InvalidInputError, LimitExceededError
 from sfm_core.model.filters import parse_filter
 from sfm_core.model.memory import MemoryType
 from sfm_core.protocols import MAX_BATCH
@@ -279,6 +279,20 @@ class PointTests(VectorTests):
         await store.delete(collection, [state.id for state in page])
         rest = await store.scroll(collection, namespace, after=page[-1].id.coordinate, limit=10)
         assert [state.id for state in rest] == ids(points[3:])
+
+    @pytest.mark.parametrize("dimension", [1, DIMENSION - 1, DIMENSION + 1, 2 * DIMENSION])
+    async def test_a_vector_of_another_length_is_refused(
+        self, store: VectorStore, collection: Collection, namespace: str, dimension: int
+    ) -> None:
+        """Be it a point's or a query's, also among others; and no point is written."""
+        good, bad = point(namespace, _HERE, _X), axis(0, dimension)
+        with pytest.raises(InvalidInputError):
+            await store.upsert(collection, [good, point(namespace, coordinate(9.0), bad)])
+        assert await store.scroll(collection, namespace, after=None, limit=9) == []
+        await store.upsert(collection, [good])
+        queries = [VectorQuery(namespace=namespace, limit=1, vector=one) for one in (_X, bad)]
+        with pytest.raises(InvalidInputError):
+            await store.search(collection, queries)
 
     async def test_large_calls_are_done_as_a_whole(
         self, store: VectorStore, namespace: str
