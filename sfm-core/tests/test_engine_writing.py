@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from engine_house import NS, SETTINGS, Faults, House, at, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import (
+    InvalidPayloadError,
     NotFoundError,
     SfmError,
     VersionConflictError,
@@ -273,3 +275,22 @@ async def test_namespaces_are_listed_in_order_and_keep_apart(house: House) -> No
         assert await engine.namespaces() == ["a", "a b", "b", "é"]
         await engine.delete("a", HERE)
         assert (await engine.get("a b", HERE)).payload == {"text": "a b"}
+
+
+async def test_others_have_their_turn_while_many_values_are_checked(engine: MemoryEngine) -> None:
+    wide = replace(new(at(1)), payload={"numbers": [1] * 100_000})
+    bad = replace(new(at(2)), payload={"number": math.nan})
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(others())
+    # It is refused for its last item, so that nothing but the check can have waited.
+    with pytest.raises(InvalidPayloadError):
+        await engine.store_many(NS, [*[wide] * 10, bad])
+    ticking.cancel()
+    assert turns >= 5

@@ -10,6 +10,7 @@ from functools import partial
 
 import msgspec
 
+from sfm_core.engine.apart import Turns
 from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.expecting import expect_revision, expect_version, not_found, refuse_reuse
 from sfm_core.engine.inputs import (
@@ -71,10 +72,11 @@ class Remembering:
         """Store many memories; see `MemoryEngine.store_many`."""
         check_batch(memories, self._stores.settings.limits.max_batch, field="items")
         check_namespace(namespace)
-        changes = [
-            self.store_change(namespace, memory, field=f"items[{at}].")
-            for at, memory in enumerate(memories)
-        ]
+        changes: list[Change] = []
+        turns = Turns()
+        for at, memory in enumerate(memories):
+            await turns.between()
+            changes.append(self.store_change(namespace, memory, field=f"items[{at}]."))
         once = Once(self._stores, key, "store_many", *(map(_said, memories) if key else ()))
         results = await self._writer.write_many(
             [once.item(change, at) for at, change in enumerate(changes)]

@@ -16,6 +16,8 @@ JsonValue: TypeAlias = (
 )
 Payload: TypeAlias = Mapping[str, JsonValue]
 _Members: TypeAlias = Mapping[object, object] | Sequence[object]
+_Path: TypeAlias = "str | tuple[_Path, str | int]"
+"""Where a value stands: the path of what holds it, and its key or position there."""
 
 
 _SMALLEST: Final = -(2**63)
@@ -58,14 +60,20 @@ def encode_payload(payload: object, limits: PayloadLimits, *, field: str = "payl
             field=field,
             remedy='Send an object such as {"text": "…"}.',
         )
-    _check(cast(object, payload), field, limits.max_depth)
-    encoded = msgspec.json.encode(payload)
+    whole = cast(object, payload)
+    try:
+        encoded = msgspec.json.encode(whole)
+    except (TypeError, ValueError, RecursionError):
+        _check(whole, field, limits.max_depth)
+        raise
+    # Before going through it, which for one that is far too large would take long.
     if len(encoded) > limits.max_bytes:
         raise LimitExceededError(
             f"{field} takes {len(encoded)} bytes, more than {limits.max_bytes}.",
             field=field,
             remedy="Split it into several memories, or raise the limit.",
         )
+    _check(whole, field, limits.max_depth)
     return encoded
 
 
@@ -90,54 +98,66 @@ def is_storable_text(text: str) -> bool:
     return True
 
 
-def _check(value: object, path: str, depth: int) -> None:
+def _check(value: object, path: _Path, depth: int) -> None:
     if isinstance(value, str):
         _check_text(value, path)
     elif isinstance(value, int | float):
         _check_number(value, path)
-    elif isinstance(value, Mapping | list | tuple):
+    elif isinstance(value, dict | list | tuple | Mapping):
         if depth == 0:
+            where = _told(path)
             raise LimitExceededError(
-                f"{path} is nested too deeply.", field=path, remedy="Flatten the payload."
+                f"{where} is nested too deeply.", field=where, remedy="Flatten the payload."
             )
         _check_members(cast(_Members, value), path, depth - 1)
     elif value is not None:
+        where = _told(path)
         raise InvalidPayloadError(
-            f"{path} is of type {type(value).__name__}, which JSON cannot hold.",
-            field=path,
+            f"{where} is of type {type(value).__name__}, which JSON cannot hold.",
+            field=where,
             remedy="Send null, true, false, numbers, text, arrays or objects.",
         )
 
 
-def _check_members(value: _Members, path: str, depth: int) -> None:
-    if not isinstance(value, Mapping):
+def _check_members(value: _Members, path: _Path, depth: int) -> None:
+    if isinstance(value, list | tuple):
         for position, item in enumerate(value):
-            _check(item, f"{path}[{position}]", depth)
+            _check(item, (path, position), depth)
         return
-    for key, item in value.items():
+    for key, item in cast("Mapping[object, object]", value).items():
         if not isinstance(key, str):
+            where = _told(path)
             raise InvalidPayloadError(
-                f"{path} has the key {key!r}, which is no text.",
-                field=path,
+                f"{where} has the key {key!r}, which is no text.",
+                field=where,
                 remedy="Keys of an object are text.",
             )
         _check_text(key, path)
-        _check(item, f"{path}.{key[:40]}", depth)
+        _check(item, (path, key), depth)
 
 
-def _check_number(number: float, path: str) -> None:
+def _check_number(number: float, path: _Path) -> None:
     if not is_storable_number(number):
+        where = _told(path)
         raise InvalidPayloadError(
-            f"{path} is a number that JSON or 64 bits cannot hold.",
-            field=path,
+            f"{where} is a number that JSON or 64 bits cannot hold.",
+            field=where,
             remedy="Send it as text, or null, or leave it out.",
         )
 
 
-def _check_text(text: str, path: str) -> None:
+def _check_text(text: str, path: _Path) -> None:
     if not is_storable_text(text):
+        where = _told(path)
         raise InvalidPayloadError(
-            f"{path} holds half of a surrogate pair, which is no character.",
-            field=path.encode(errors="replace").decode(),
+            f"{where} holds half of a surrogate pair, which is no character.",
+            field=where.encode(errors="replace").decode(),
             remedy="Send whole Unicode characters.",
         )
+
+
+def _told(path: _Path) -> str:
+    if isinstance(path, str):
+        return path
+    parent, part = path
+    return f"{_told(parent)}.{part[:40]}" if isinstance(part, str) else f"{_told(parent)}[{part}]"
