@@ -114,7 +114,7 @@ class BackendContract(Generic[BackendT]):
             await backend.ping()
         # Those of a proxy, or of a server in this process, end when they see it gone.
         if left := asyncio.all_tasks() - before:
-            _, running = await asyncio.wait(left, timeout=1)
+            _, running = await asyncio.wait(left, timeout=5)
             assert not running
 
     async def test_a_cancelled_call_leaves_it_usable(self, make: Callable[[], BackendT]) -> None:
