@@ -13,11 +13,12 @@ from redis_helpers import put
 from redis_server import Server, free_port, secure_server, tell
 
 from sfm_backend_redis.plugin import create_cache, create_graph, create_kv
-from sfm_core.errors import BackendUnavailableError, ConfigurationError
+from sfm_core.errors import BackendUnavailableError, ClosedError, ConfigurationError
 from sfm_core.plugins import load_plugins
 from sfm_core.protocols.kv import Committed
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.registry import SECURE, BackendContext, PortName
+from sfm_core.testing.proxy import TcpProxy
 
 LOGIN = {"REDIS_PASSWORD": "right"}
 HOSTED = LOGIN | {"REDIS_HOST": "localhost", "REDIS_TLS": "true"}
@@ -69,6 +70,17 @@ async def test_a_wrong_password_is_refused(secured: Secured) -> None:
     with pytest.raises(ConfigurationError) as caught:
         await create_kv("redis:", context(options)).__aenter__()
     assert caught.value.setting == "REDIS_PASSWORD"
+
+
+async def test_a_server_that_falls_silent_keeps_nobody_from_closing(secured: Secured) -> None:
+    async with TcpProxy("localhost", secured.port) as proxy:
+        options = by_host(secured) | {"REDIS_PORT": str(proxy.port)}
+        store = create_kv("redis:?connect_timeout_seconds=1", context(options))
+        async with store:
+            await store.ping()
+            proxy.black_hole()
+        with pytest.raises(ClosedError):
+            await store.ping()
 
 
 @pytest.fixture

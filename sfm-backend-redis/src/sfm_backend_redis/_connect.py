@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from sfm_backend_redis.settings import Form, RedisSettings
+
+_LOG = logging.getLogger(__name__)
 
 Argument: TypeAlias = bytes | str | int
 
@@ -97,9 +101,13 @@ class Link:
             return await send(*arguments, target_nodes=node)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, also where a server no longer takes leave."""
         for each in (self.driver, *self.watchers):
-            await each.aclose()
+            try:
+                await each.aclose()
+            except RedisError as error:
+                # Over TLS it is waited for the other side; then the connection is left to end.
+                _LOG.warning("a connection was not closed in time: %s", type(error).__name__)
 
 
 def connect(settings: RedisSettings) -> Link:
