@@ -31,7 +31,7 @@ def points_to_write(collection: Collection, points: Sequence[Point]) -> dict[str
     # Of several for one memory the last counts.
     last = list({point.id: point for point in points}.values())
     for point in last:
-        check_vector(point.vector, collection, f"The vector of {point.id.coordinate}")
+        check_vector(point.vector, collection, point.id.coordinate)
     terms = [_counting(point.terms) for point in last]
     words = [(place, *word) for place, one in enumerate(terms, 1) for word in one.items()]
     return points_to_delete(collection, [point.id for point in last]) | {
@@ -67,7 +67,7 @@ def query_parameters(collection: Collection, query: VectorQuery) -> dict[str, ob
     if vector is None:
         # Planning looks at it even where nothing is compared with it.
         vector = np.zeros(collection.dimension, np.float32)
-    check_vector(vector, collection, "The vector of a query")
+    check_vector(vector, collection)
     terms = _counting(query.terms or {})
     return {
         "collection": collection.name,

@@ -80,7 +80,7 @@ class QdrantVectorStore(ServedPort[Qdrant]):
         qdrant, name = self._qdrant, self._name(collection)
         check_batch(len(points), "points")
         for point in points:
-            check_vector(point.vector, collection, f"The vector of {point.id.coordinate}")
+            check_vector(point.vector, collection, point.id.coordinate)
         last = {point.id: point for point in points}
         if last:
             await qdrant.upsert(name, await _stored(last.values()))
@@ -118,7 +118,7 @@ class QdrantVectorStore(ServedPort[Qdrant]):
         check_batch(len(queries), "queries")
         for query in queries:
             if query.vector is not None:
-                check_vector(query.vector, collection, "The vector of a query")
+                check_vector(query.vector, collection)
         return await Searching(qdrant, name).answers(queries) if queries else []
 
     async def scroll(

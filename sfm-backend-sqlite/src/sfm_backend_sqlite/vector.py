@@ -189,7 +189,7 @@ class SqliteVectorStore(SqlitePort):
         groups: dict[str, list[int]] = {}
         for position, query in enumerate(queries):
             if query.vector is not None:
-                check_vector(query.vector, collection, "The vector of a query")
+                check_vector(query.vector, collection)
             groups.setdefault(query.namespace, []).append(position)
 
         def work() -> list[SearchResult]:
@@ -337,7 +337,7 @@ def _rows(points: Sequence[Point], collection: Collection) -> list[_Row]:
 
 
 def _row(point: Point, collection: Collection) -> _Row:
-    check_vector(point.vector, collection, f"The vector of {point.id.coordinate}")
+    check_vector(point.vector, collection, point.id.coordinate)
     return (
         point.id.namespace,
         point.id.coordinate.key,

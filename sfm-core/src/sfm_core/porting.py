@@ -216,20 +216,22 @@ def check_keys(commit: Commit) -> None:
         )
 
 
-def check_vector(vector: NDArray[np.float32], collection: Collection, what: str) -> None:
+def check_vector(
+    vector: NDArray[np.float32], collection: Collection, of: object = "a query"
+) -> None:
     """Refuse a vector that is not of the length of its collection.
 
     Args:
         vector: The vector of a point or of a query.
         collection: Where it is to be kept, or compared.
-        what: What it is, for the message, such as "The vector of a query".
+        of: Whose it is, for the message: the coordinate of a point.
 
     Raises:
         InvalidInputError: Its shape is another one.
     """
     if vector.shape != (collection.dimension,):
         raise InvalidInputError(
-            f"{what} has the shape {vector.shape}.",
+            f"The vector of {of} has the shape {vector.shape}.",
             field="vector",
             remedy=f"The collection takes {collection.dimension} numbers.",
         )

@@ -72,7 +72,7 @@ class LanceVectorStore(ServedPort[Database]):
     async def upsert(self, collection: port.Collection, points: Sequence[port.Point]) -> None:
         table = self._table(collection, points)
         for point in points:
-            check_vector(point.vector, collection, f"The vector of {point.id.coordinate}")
+            check_vector(point.vector, collection, point.id.coordinate)
         async with self._opened.turn:
             merge = table.rows.merge_insert("id")
             merge = merge.when_matched_update_all().when_not_matched_insert_all()
@@ -120,7 +120,7 @@ async def _answer(table: Table, query: port.VectorQuery) -> port.SearchResult:
     look = table.known.look(query)
     if query.vector is None:
         return look.result(None)
-    check_vector(query.vector, table.collection, "The vector of a query")
+    check_vector(query.vector, table.collection)
     quoted = query.namespace.replace("'", "''")
     allowed = f"namespace = '{quoted}'" if look.everything else _among(look.allowed)
     cosines: dict[port.PointId, float] = {}

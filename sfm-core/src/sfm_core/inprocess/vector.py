@@ -136,7 +136,7 @@ class InProcessVectorStore(InProcessBackend):
         answers: list[SearchResult] = []
         for query in queries:
             if query.vector is not None:
-                check_vector(query.vector, collection, "The vector of a query")
+                check_vector(query.vector, collection)
             everything = list(self._state.points(collection, query.namespace))
             chosen = [point for point in everything if _allowed(point, query)]
             answers.append(_answer(everything, chosen, query))
@@ -276,5 +276,5 @@ def _allowed(point: Point, query: VectorQuery) -> bool:
 
 
 def _copied(point: Point, collection: Collection) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    check_vector(point.vector, collection, f"The vector of {point.id.coordinate}")
+    check_vector(point.vector, collection, point.id.coordinate)
     return np.array(point.vector, dtype=np.float32)
