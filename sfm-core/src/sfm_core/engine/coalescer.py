@@ -98,10 +98,28 @@ class Coalescer(Generic[ItemT, ResultT]):
             ClosedError: The coalescer is closed.
             BaseException: What `process` gave for this item or raised for its batch.
         """
-        [result] = await self.submit_many([item])
-        if isinstance(result, BaseException):
-            raise result
+        [result] = await self.submit_all([item])
         return result
+
+    async def submit_all(self, items: Sequence[ItemT]) -> list[ResultT]:
+        """Have many items handled, in as few batches as possible, and raise the first error of any.
+
+        Args:
+            items: What to handle.
+
+        Returns:
+            Their results, in order.
+
+        Raises:
+            ClosedError: The coalescer is closed.
+            BaseException: What `process` gave for an item or raised for its batch.
+        """
+        results: list[ResultT] = []
+        for result in await self.submit_many(items):
+            if isinstance(result, BaseException):
+                raise result
+            results.append(result)
+        return results
 
     async def submit_many(self, items: Sequence[ItemT]) -> list[ResultT | BaseException]:
         """Have many items handled, in as few batches as possible.

@@ -116,12 +116,7 @@ class Committer:
             SfmError: What a plan refused with, or why the truth did not answer; others of the
                 changes may have happened.
         """
-        written: list[Written] = []
-        for result in await self._coalescer.submit_many(changes):
-            if isinstance(result, BaseException):
-                raise result
-            written.append(result)
-        return written
+        return await self._coalescer.submit_all(changes)
 
     def hand_in(self, changes: Sequence[Change]) -> asyncio.Future[list[Written | BaseException]]:
         """Make many changes happen, each by itself, and wait for it later or not at all.

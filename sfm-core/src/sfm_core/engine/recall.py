@@ -74,13 +74,7 @@ class Recalling:
         Raises:
             BackendError: A backend failed.
         """
-        results = await self._coalescer.submit_many([(namespace, query) for query in queries])
-        questions: list[Question] = []
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-            questions.append(result)
-        return questions
+        return await self._coalescer.submit_all([(namespace, query) for query in queries])
 
     async def warm_up(self) -> None:
         """Have an embedder of this process load its model; see `MemoryEngine.warm_up`."""
