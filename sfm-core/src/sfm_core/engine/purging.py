@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from sfm_core.engine.changes import Change
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.inputs import check_batch, check_expected, check_namespace
 from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.once import Once
-from sfm_core.engine.rounds import MAX_PLACES, Place, Rounds
+from sfm_core.engine.rounds import MAX_PLACES, Place, Rounds, Work
 from sfm_core.engine.scrubbing import Report
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import Truth
@@ -32,8 +32,6 @@ from sfm_core.model.report import Removed
 
 _KEPT: Final = 1_000
 """Purges whose reports are kept until somebody has heard them."""
-
-_Work: TypeAlias = asyncio.Future[list[Report | BaseException]]
 
 _LATER: Report = (
     StorePurge(
@@ -61,7 +59,7 @@ class Purging:
         self._forgetting = forgetting
         self._writer = writer
         self._rounds = rounds
-        self._unheard: OrderedDict[bytes, _Work] = OrderedDict()
+        self._unheard: OrderedDict[bytes, Work] = OrderedDict()
 
     async def purge(
         self,
@@ -174,7 +172,7 @@ class Purging:
         purged = [state.record.purged if state.record else 0 for state in states]
         return digest_of_request(namespace, *map(str, coordinates), *purged)
 
-    def _hand_in(self, asked: bytes, places: Sequence[Place]) -> _Work:
+    def _hand_in(self, asked: bytes, places: Sequence[Place]) -> Work:
         work = self._rounds.hand_in(places)
         self._unheard[asked] = work
         if len(self._unheard) > _KEPT:

@@ -18,6 +18,9 @@ from sfm_core.model.coordinate import Coordinate
 
 Place: TypeAlias = tuple[str, Coordinate]
 
+Work: TypeAlias = asyncio.Future[list[Report | BaseException]]
+"""What will hold a report, or an error, for each place that was handed in."""
+
 MAX_PLACES: Final = 5_000
 """Memories for which stores are gone over at once."""
 
@@ -33,7 +36,7 @@ class Rounds:
             self._round, max_batch=MAX_PLACES, name="purge", observer=stores.observer
         )
 
-    def hand_in(self, places: Sequence[Place]) -> asyncio.Future[list[Report | BaseException]]:
+    def hand_in(self, places: Sequence[Place]) -> Work:
         """Have the stores gone over for memories, and wait for it later or not at all.
 
         Args:

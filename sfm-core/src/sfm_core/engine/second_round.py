@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from sfm_core.engine.changes import Change, Planned, View
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.memory_commit import PURGE_PAUSE
-from sfm_core.engine.rounds import MAX_PLACES, Rounds
+from sfm_core.engine.rounds import MAX_PLACES, Rounds, Work
 from sfm_core.engine.scrubbing import Report
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import SfmError
@@ -24,8 +24,6 @@ from sfm_core.model.purge import PurgeState
 from sfm_core.protocols.kv import Commit, Write
 
 log = logging.getLogger(__name__)
-
-_Results: TypeAlias = list[Report | BaseException]
 
 PAGE: Final = 500
 _RENEWAL: Final = PURGE_PAUSE / 3
@@ -107,16 +105,14 @@ class SecondRound:
         finally:
             self._work = None
 
-    async def _keep_others_away(
-        self, taken: dict[str, list[bytes]], work: asyncio.Future[_Results]
-    ) -> None:
+    async def _keep_others_away(self, taken: dict[str, list[bytes]], work: Work) -> None:
         """Put off what a round is about again and again until it ends, however long it takes.
 
         Another engine would begin with the same, and what this one has done would not count.
         """
         while not work.done():
             pause = asyncio.ensure_future(self._stores.clock.sleep(_RENEWAL))
-            first: list[asyncio.Future[_Results] | asyncio.Future[None]] = [work, pause]
+            first: list[Work | asyncio.Future[None]] = [work, pause]
             try:
                 await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             finally:
