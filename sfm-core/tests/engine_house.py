@@ -319,6 +319,30 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
             await asyncio.sleep(0.0005)
 
 
+@dataclass(slots=True)
+class Turns:
+    """How many turns somebody else had on the event loop."""
+
+    taken: int = 0
+
+
+@asynccontextmanager
+async def turns_of_others() -> AsyncGenerator[Turns]:
+    """Have another task take every turn that it can get meanwhile."""
+    turns = Turns()
+
+    async def take() -> None:
+        while True:
+            turns.taken += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(take())
+    try:
+        yield turns
+    finally:
+        other.cancel()
+
+
 def at(*components: float) -> Coordinate:
     """Return a coordinate."""
     return Coordinate.of(components)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 
 import pytest
-from engine_house import NS, House, at, new, open_house
+from engine_house import NS, House, at, new, open_house, turns_of_others
 
 from sfm_core.engine.import_lines import MOST
 from sfm_core.engine.memory_engine import MemoryEngine
@@ -121,17 +120,6 @@ async def test_an_export_that_was_cut_short_before_another_one_is_noticed(
 async def test_lines_that_come_to_nothing_leave_others_their_turn(
     engine: MemoryEngine, line: bytes
 ) -> None:
-    turns = 0
-
-    async def take_turns() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    other = asyncio.create_task(take_turns())
-    try:
+    async with turns_of_others() as turns:
         await imported(engine, [line] * 10_000)
-    finally:
-        other.cancel()
-    assert turns >= 100
+    assert turns.taken >= 100

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from engine_house import NS, SETTINGS, Faults, House, at, new
+from engine_house import NS, SETTINGS, Faults, House, at, new, turns_of_others
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import (
@@ -280,17 +280,8 @@ async def test_namespaces_are_listed_in_order_and_keep_apart(house: House) -> No
 async def test_others_have_their_turn_while_many_values_are_checked(engine: MemoryEngine) -> None:
     wide = replace(new(at(1)), payload={"numbers": [1] * 100_000})
     bad = replace(new(at(2)), payload={"number": math.nan})
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    ticking = asyncio.create_task(others())
-    # It is refused for its last item, so that nothing but the check can have waited.
-    with pytest.raises(InvalidPayloadError):
-        await engine.store_many(NS, [*[wide] * 10, bad])
-    ticking.cancel()
-    assert turns >= 5
+    async with turns_of_others() as turns:
+        # It is refused for its last item, so that nothing but the check can have waited.
+        with pytest.raises(InvalidPayloadError):
+            await engine.store_many(NS, [*[wide] * 10, bad])
+    assert turns.taken >= 5

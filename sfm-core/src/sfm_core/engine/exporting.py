@@ -7,14 +7,13 @@ recognised.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
-from sfm_core.engine.apart import MAX_BYTES_INLINE, inline_or_apart
+from sfm_core.engine.apart import MAX_BYTES_INLINE, Turns, inline_or_apart
 from sfm_core.engine.portable import history_document, link_document, memory_document
 from sfm_core.engine.portions import Portion
 from sfm_core.engine.reading import Reading
@@ -101,13 +100,10 @@ class Exporting:
         keys += [access_key(one.coordinate) for one in living]
         entries = await self._stores.kv.get_many(namespace, keys)
         now_there, reads = entries[: len(living)], entries[len(living) :]
-        told = 0
+        turns = Turns()
         for one, present, read, old_ones in zip(living, now_there, reads, older, strict=True):
-            if told > MAX_BYTES_INLINE:
-                # Whoever takes the lines may wait for nothing in between.
-                await asyncio.sleep(0)
-                told = 0
-            told += len(one.entry.value) + sum(len(entry.value) for _, entry in old_ones)
+            # Whoever takes the lines may wait for nothing in between.
+            await turns.between()
             if self._gone(namespace, one, present):
                 continue
             access = self._truth.access(namespace, access_key(one.coordinate), read)
