@@ -89,6 +89,19 @@ async def test_a_start_that_slept_while_another_truth_took_over_does_not_finish(
     assert await town.content("b") == await town.content("c")
 
 
+@pytest.mark.parametrize(("place", "call"), [("a", "get_many"), ("b", "namespaces")])
+async def test_a_start_that_slept_amid_its_look_sees_what_another_one_has_done_since(
+    town: Town, place: str, call: str
+) -> None:
+    gate = town.faults[place].hold(call)
+    slow = asyncio.create_task(town.starting("b"))
+    await stand(town, gate, slow)
+    town.new_process()
+    done = await town.start("b")
+    gate.open()
+    assert (await town.while_time_passes(slow)).truth_id == done.truth_id
+
+
 async def test_a_start_that_slept_removes_nothing_that_was_written_since(town: Town) -> None:
     gate = town.faults["b"].hold("commit", nth=4, times=None)
     slow = asyncio.create_task(town.starting("b"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 from uuid import uuid4
 
 from sfm_core.clock import Clock
@@ -27,7 +28,10 @@ from sfm_core.engine.succession import (
 )
 from sfm_core.errors import BackendUnavailableError, ConfigurationError, SfmError
 from sfm_core.model.report import MigrationReport
+from sfm_core.protocols.kv import KeyValueStore
 from sfm_core.settings import EngineSettings
+
+ResultT = TypeVar("ResultT")
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +66,18 @@ class UpToDate:
 
     truth_id: str
     report: MigrationReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenTruth:
+    place: str
+    kv: KeyValueStore
+
+    async def look(self) -> KnownTruth:
+        manifest = await peek_manifest(self.kv)
+        replica = manifest is not None and manifest.replica
+        empty = replica or not await self.kv.namespaces(limit=1)
+        return KnownTruth(place=self.place, kv=self.kv, manifest=manifest, empty=empty)
 
 
 async def bring_up_to_date(
@@ -178,16 +194,20 @@ async def truths(
         ConfigurationError: Its URL cannot work.
     """
     async with AsyncExitStack() as stack:
-        truth = await _open(stack, maker, target)
-        tries = await asyncio.gather(*(_try(stack, maker, other) for other in others))
-        reached = [found for found in tries if isinstance(found, KnownTruth)]
+        chosen = await _open(stack, maker, target)
+        tries = [_if_reached(other.place, _open(stack, maker, other)) for other in others]
+        opened = await asyncio.gather(*tries)
+        further = [one for one in opened if one is not None]
+        truth, looks = await _look_at_all(chosen, further)
+        reached = [found for found in looks if found is not None]
         same = {None, truth.truth_id}
         distinct = {one.truth_id: one for one in reached if one.truth_id not in same}
         nameless = [one.place for one in reached if one.manifest is None and not one.empty]
         for place in nameless:
             log.warning("%s has lost its manifest: what it holds is not taken over", place)
-        unreachable = [one for one in tries if isinstance(one, str)]
-        yield truth, list(distinct.values()), [*unreachable, *nameless]
+        unreachable = [at.place for at, one in zip(others, opened, strict=True) if one is None]
+        silent = [at.place for at, look in zip(further, looks, strict=True) if look is None]
+        yield truth, list(distinct.values()), [*unreachable, *silent, *nameless]
 
 
 async def migrate(
@@ -227,8 +247,8 @@ async def migrate(
     """
     owner = str(uuid4())
     async with AsyncExitStack() as stack:
-        old = await _open(stack, maker, source)
-        new = await _open(stack, maker, target)
+        old = await (await _open(stack, maker, source)).look()
+        new = await (await _open(stack, maker, target)).look()
         refuse_replica(old)
         done = MigrationReport(source=old.place, target=new.place)
         if not replace and new.relation_to(old) is Relation.HOLDS_IT:
@@ -275,23 +295,36 @@ def _refuse_to_lose(old: KnownTruth, new: KnownTruth, *, replace: bool) -> None:
         )
 
 
-async def _try(stack: AsyncExitStack, maker: BackendMaker, at: TruthUrl) -> KnownTruth | str:
+async def _if_reached(place: str, work: Awaitable[ResultT]) -> ResultT | None:
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            return await _open(stack, maker, at)
+            return await work
     except TimeoutError:
-        log.warning("the truth at %s does not answer", at.place)
+        log.warning("the truth at %s does not answer", place)
     except SfmError as error:
-        log.warning("the truth at %s cannot be read: %s: %s", at.place, error.code, error)
-    return at.place
+        log.warning("the truth at %s cannot be read: %s: %s", place, error.code, error)
+    return None
 
 
-async def _open(stack: AsyncExitStack, maker: BackendMaker, at: TruthUrl) -> KnownTruth:
-    kv = await stack.enter_async_context(maker.kv(at.url))
-    manifest = await peek_manifest(kv)
-    replica = manifest is not None and manifest.replica
-    empty = replica or not await kv.namespaces(limit=1)
-    return KnownTruth(place=at.place, kv=kv, manifest=manifest, empty=empty)
+async def _open(stack: AsyncExitStack, maker: BackendMaker, at: TruthUrl) -> _OpenTruth:
+    return _OpenTruth(at.place, await stack.enter_async_context(maker.kv(at.url)))
+
+
+async def _look_at_all(
+    target: _OpenTruth, others: Sequence[_OpenTruth]
+) -> tuple[KnownTruth, list[KnownTruth | None]]:
+    """Look until two looks are alike: then all truths were as they are told at one moment.
+
+    Other workers start as well, and one truth may take over from another between the looks at
+    the two. Nothing comes back to what it was, since epochs grow.
+    """
+    before = None
+    while True:
+        tries = [_if_reached(other.place, other.look()) for other in others]
+        now = await target.look(), await asyncio.gather(*tries)
+        if now == before:
+            return now
+        before = now
 
 
 async def _refuse_if_in_use(source: KnownTruth, target: KnownTruth, clock: Clock) -> None:
