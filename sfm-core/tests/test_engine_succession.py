@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import suppress
 from datetime import timedelta
 
@@ -120,6 +121,21 @@ async def test_a_start_is_refused_while_the_newer_truth_cannot_be_reached(town: 
 
     with pytest.raises(ConfigurationError, match="have moved to another truth at b:"):
         await town.start("a")
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+async def test_a_start_whose_own_truth_stops_answering_fails_and_leaves_nothing_half_begun(
+    town: Town, nth: int
+) -> None:
+    async with town.server("a") as engine:
+        await furnish(engine)
+
+    town.faults["b"].fail("get_many", nth=nth)
+    with pytest.raises(BackendUnavailableError):
+        await town.start("b")
+
+    # What was made and never awaited warns only once it is collected, and a warning is an error.
+    gc.collect()
 
 
 async def test_nothing_is_copied_onto_a_truth_that_is_the_newest(town: Town) -> None:

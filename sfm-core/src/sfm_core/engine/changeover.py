@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 from uuid import uuid4
 
@@ -195,7 +196,7 @@ async def truths(
     """
     async with AsyncExitStack() as stack:
         chosen = await _open(stack, maker, target)
-        tries = [_if_reached(other.place, _open(stack, maker, other)) for other in others]
+        tries = [_if_reached(at.place, partial(_open, stack, maker, at)) for at in others]
         opened = await asyncio.gather(*tries)
         further = [one for one in opened if one is not None]
         truth, looks = await _look_at_all(chosen, further)
@@ -295,10 +296,10 @@ def _refuse_to_lose(old: KnownTruth, new: KnownTruth, *, replace: bool) -> None:
         )
 
 
-async def _if_reached(place: str, work: Awaitable[ResultT]) -> ResultT | None:
+async def _if_reached(place: str, work: Callable[[], Awaitable[ResultT]]) -> ResultT | None:
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            return await work
+            return await work()
     except TimeoutError:
         log.warning("the truth at %s does not answer", place)
     except SfmError as error:
@@ -320,8 +321,8 @@ async def _look_at_all(
     """
     before = None
     while True:
-        tries = [_if_reached(other.place, other.look()) for other in others]
-        now = await target.look(), await asyncio.gather(*tries)
+        found = await target.look()
+        now = found, await asyncio.gather(*(_if_reached(at.place, at.look) for at in others))
         if now == before:
             return now
         before = now
