@@ -15,7 +15,6 @@ import asyncio
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from benchmarks.corpus import Corpus
 from benchmarks.measuring import Results
 from benchmarks.over_http import Connection, post
 from benchmarks.services import Service, interruptible
+from sfm_core.testing.loopback import free_port
 
 SEEDED = 5000
 BULK = 500
@@ -272,9 +272,7 @@ def serving(folder: Path, variables: Mapping[str, str]) -> Generator[tuple[psuti
     Yields:
         Its process and port, once it is ready.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "sfm_server", "serve", "--port", str(port)]
     with subprocess.Popen(  # noqa: S603 - the command is the line above
         [*command, "--data", str(folder)],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import psutil
 
 from benchmarks.corpus import Corpus
 from benchmarks.measuring import Results, summary
+from sfm_core.testing.loopback import free_port
 
 CLIENTS = 64
 REQUESTS = 4000
@@ -113,9 +113,7 @@ def server(data: Path, embedder: str) -> Generator[tuple[subprocess.Popen[bytes]
     Yields:
         Its process, and the port that it will listen on.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "sfm_server", "serve", "--port", str(port)]
     with subprocess.Popen(  # noqa: S603 - the command is the line above
         [*command, "--data", str(data)],

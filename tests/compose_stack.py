@@ -19,9 +19,10 @@ from typing import Any, TypeAlias, cast
 import httpx
 import psycopg
 from kafka_brokers import ApacheKafka
-from postgres_server import PostgresServer, free_port, wheel_binaries
+from postgres_server import PostgresServer, wheel_binaries
 from redis_server import Server as RedisServer
 
+from sfm_core.testing.loopback import free_port
 from tests.compose_file import Model, rendered
 from tests.fix_modes import Qdrant
 from tests.image_tree import Container

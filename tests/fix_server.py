@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from sfm_core.model.payload import Payload
+from sfm_core.testing.loopback import free_port
 from tests.fix_modes import Stores
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -113,14 +113,6 @@ class ServerProcess:
         with process:
             process.send_signal(number)
             return process.wait(PATIENCE_SECONDS)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 MakeServer: TypeAlias = Callable[[], ServerProcess]

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from postgres_server import as_nobody, free_port
+from postgres_server import as_nobody
+
+from sfm_core.testing.loopback import free_port
 
 _START_SECONDS = 10
 _CONFIGURATION = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,8 @@ from uuid import uuid4
 import psutil
 import psycopg
 import pytest
+
+from sfm_core.testing.loopback import free_port
 
 
 def newest_binaries(folder: Path) -> Path:
@@ -178,13 +179,6 @@ def left_out(remedy: str) -> NoReturn:
     if os.environ.get("CI"):  # noqa: TID251 - a run in CI leaves nothing out
         pytest.fail(message)
     pytest.skip(message)
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def as_nobody() -> list[str]:

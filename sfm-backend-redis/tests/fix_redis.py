@@ -12,7 +12,9 @@ from uuid import uuid4
 
 import pytest
 from redis_helpers import with_options
-from redis_server import URL_VARIABLE, Server, free_port, secure_server, tell
+from redis_server import URL_VARIABLE, Server, secure_server, tell
+
+from sfm_core.testing.loopback import free_port
 
 # So that a machine that is busy with other tests does not fail these.
 PATIENT = "timeout_seconds=20&connect_timeout_seconds=20"

@@ -19,6 +19,8 @@ import pytest
 import trustme
 from redis.asyncio import Redis
 
+from sfm_core.testing.loopback import free_port
+
 URL_VARIABLE = "SFM_TEST_REDIS_URL"
 BINARY_VARIABLE = "SFM_TEST_REDIS_BINARY"
 _START_SECONDS = 10.0
@@ -55,13 +57,6 @@ def left_out(remedy: str) -> NoReturn:
     if os.environ.get("CI"):  # noqa: TID251 - whether a service may be left out
         pytest.fail(message)
     pytest.skip(message)
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def tell(url: str, *command: str | int) -> object:

@@ -13,10 +13,11 @@ import pytest
 import pytest_asyncio
 from fix_redis import form_cluster
 from redis_helpers import open_kv, put, with_options
-from redis_server import Server, free_port, tell
+from redis_server import Server, tell
 
 from sfm_core.errors import BackendUnavailableError
 from sfm_core.protocols.kv import Entry
+from sfm_core.testing.loopback import free_port
 
 Start = Callable[..., Server]
 PATIENCE = 60.0

@@ -18,7 +18,7 @@ from redis_helpers import (
     put,
     with_options,
 )
-from redis_server import Server, free_port, tell
+from redis_server import Server, tell
 
 from sfm_backend_redis.plugin import create_cache, create_graph, create_kv
 from sfm_core.errors import BackendError, ConfigurationError
@@ -26,6 +26,7 @@ from sfm_core.model.events import START
 from sfm_core.protocols.cache import Cached
 from sfm_core.protocols.graph import Edge, EdgeId
 from sfm_core.protocols.kv import Commit, Committed, Entry, Write
+from sfm_core.testing.loopback import free_port
 from sfm_core.testing.samples import HOSTILE_NAMES, coordinate, event_note
 
 Start = Callable[..., Server]

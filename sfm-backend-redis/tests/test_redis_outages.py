@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from redis_helpers import LEASE, open_cache, open_graph, open_kv, put, with_options
-from redis_server import Server, free_port, tell
+from redis_server import Server, tell
 
 from sfm_core.errors import (
     BackendUnavailableError,
@@ -20,6 +20,7 @@ from sfm_core.errors import (
 )
 from sfm_core.model.events import START
 from sfm_core.protocols.kv import Commit, Committed, Entry, Write
+from sfm_core.testing.loopback import free_port
 
 Start = Callable[..., Server]
 

@@ -10,7 +10,7 @@ import pytest
 import trustme
 from fix_redis import Secured
 from redis_helpers import put
-from redis_server import Server, free_port, secure_server, tell
+from redis_server import Server, secure_server, tell
 
 from sfm_backend_redis.plugin import create_cache, create_graph, create_kv
 from sfm_core.errors import BackendUnavailableError, ClosedError, ConfigurationError
@@ -18,6 +18,7 @@ from sfm_core.plugins import load_plugins
 from sfm_core.protocols.kv import Committed
 from sfm_core.protocols.lifecycle import Backend
 from sfm_core.registry import SECURE, BackendContext, PortName
+from sfm_core.testing.loopback import free_port
 from sfm_core.testing.proxy import TcpProxy
 
 LOGIN = {"REDIS_PASSWORD": "right"}

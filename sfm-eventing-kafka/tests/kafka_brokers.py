@@ -27,6 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from sfm_core.testing.loopback import free_port
+
 BOOTSTRAP_VARIABLE = "SFM_TEST_KAFKA_BOOTSTRAP"
 USER, PASSWORD = "writer", "right"
 _START_SECONDS = 90.0
@@ -42,13 +44,6 @@ def left_out(what: str, remedy: str) -> NoReturn:
     if os.environ.get("CI"):  # noqa: TID251 - whether a service may be left out
         pytest.fail(message)
     pytest.skip(message)
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(slots=True)

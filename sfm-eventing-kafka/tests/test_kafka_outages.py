@@ -7,11 +7,12 @@ import socket
 from collections.abc import Callable
 
 import pytest
-from kafka_brokers import ApacheKafka, Tansu, free_port
+from kafka_brokers import ApacheKafka, Tansu
 from kafka_helpers import open_sink, read_events
 
 from sfm_core.errors import BackendUnavailableError, ConfigurationError, DeadlineExceededError
 from sfm_core.model.events import Event
+from sfm_core.testing.loopback import free_port
 from sfm_core.testing.samples import coordinate, event
 from sfm_eventing_kafka.sink import KafkaEventSink
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-from fix_serving import free_port
 from folder_stream import FolderSink, install
 
 from sfm_core.model.cloudevents import cloudevent
 from sfm_core.model.events import Event
+from sfm_core.testing.loopback import free_port
 
 _PATIENCE_SECONDS = 60
 

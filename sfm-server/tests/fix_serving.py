@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from sfm_core.testing.loopback import free_port
 
 TOKEN = "a-token-for-tests"  # noqa: S105 - it guards nothing
 _PATIENCE_SECONDS = 60
@@ -38,13 +39,6 @@ class Server:
 
 
 Serve = Callable[..., Server]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def start(

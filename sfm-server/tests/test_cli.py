@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from fix_serving import TOKEN, Server, free_port
+from fix_serving import TOKEN, Server
 
+from sfm_core.testing.loopback import free_port
 from sfm_server.cli.exits import Exit
 from sfm_server.cli.main import COMMANDS, run
 

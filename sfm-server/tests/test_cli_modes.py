@@ -9,8 +9,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from fix_serving import free_port
 
+from sfm_core.testing.loopback import free_port
 from sfm_server.cli.exits import Exit
 from sfm_server.cli.main import run
 

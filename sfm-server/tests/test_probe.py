@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from fix_consuming import ConsumerProcess
-from fix_serving import Serve, free_port
+from fix_serving import Serve
+
+from sfm_core.testing.loopback import free_port
 
 
 def probe(port: int | None, *options: str, variable: str = "SFM_PORT") -> tuple[int, str]:

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
-from fix_serving import Serve, free_port, start
+from fix_serving import Serve, start
+
+from sfm_core.testing.loopback import free_port
 
 
 @pytest.mark.smoke

@@ -8,9 +8,11 @@ from collections.abc import Generator
 import httpx
 import pytest
 from fix_consuming import ConsumerProcess
-from fix_serving import Serve, Server, free_port
+from fix_serving import Serve, Server
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otlp_receiver import Receiver, receiving
+
+from sfm_core.testing.loopback import free_port
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,10 +11,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
 import pytest
 
+from sfm_core.testing.loopback import free_port
 from tests.readme_blocks import PATIENCE_SECONDS, README, blocks, run_block, walk
 
 BIN = Path(sys.executable).parent
@@ -27,12 +26,6 @@ def environment(data: Path) -> dict[str, str]:
     foreign = ("SFM_", "SOMA_", "MEMORY_MODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}  # noqa: TID251 - to pass on all but ours
     return {**kept, "SFM_DATA_FOLDER": str(data)}
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return cast(int, listener.getsockname()[1])
 
 
 def answers(port: int) -> bool:

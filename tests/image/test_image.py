@@ -6,8 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from postgres_server import free_port
 
+from sfm_core.testing.loopback import free_port
 from tests.image_tree import Container
 
 pytestmark = pytest.mark.timeout(900)
