@@ -26,6 +26,11 @@ class KeyValueTests(BackendContract[KeyValueStore]):
 
     lease: ClassVar[timedelta] = timedelta(seconds=30)
 
+    @property
+    def long_lease(self) -> timedelta:
+        """A lease that no test sees the end of, however slow the machine is."""
+        return 100 * self.lease
+
     @pytest_asyncio.fixture
     async def store(self, make: Callable[[], KeyValueStore]) -> AsyncIterator[KeyValueStore]:
         """Return an open, empty store."""
@@ -60,17 +65,24 @@ class KeyValueTests(BackendContract[KeyValueStore]):
         writes = tuple(Write(key, value, version) for key, value in values.items())
         await self.commit(store, Commit(namespace=namespace, writes=writes))
 
-    async def commit(self, store: KeyValueStore, commit: Commit) -> Committed:
+    async def commit(
+        self, store: KeyValueStore, commit: Commit, *, lease: timedelta | None = None
+    ) -> Committed:
         """Carry out one commit that must not conflict."""
-        [result] = await store.commit([commit], owner=OWNER, lease=self.lease)
+        [result] = await store.commit([commit], owner=OWNER, lease=lease or self.lease)
         assert isinstance(result, Committed)
         return result
 
     async def note(
-        self, store: KeyValueStore, namespace: str, *keys: bytes
+        self,
+        store: KeyValueStore,
+        namespace: str,
+        *keys: bytes,
+        lease: timedelta | None = None,
     ) -> tuple[DirtyNote, ...]:
         """Commit notes for some keys and return them."""
-        return (await self.commit(store, Commit(namespace=namespace, dirty=keys))).notes
+        commit = Commit(namespace=namespace, dirty=keys)
+        return (await self.commit(store, commit, lease=lease)).notes
 
     async def append(
         self, store: KeyValueStore, namespace: str, *notes: EventNote
@@ -80,10 +92,15 @@ class KeyValueTests(BackendContract[KeyValueStore]):
         return await store.read_events(after=START, limit=1000)
 
     async def claim(
-        self, store: KeyValueStore, *, owner: str = "another", limit: int = 1000
+        self,
+        store: KeyValueStore,
+        *,
+        owner: str = "another",
+        limit: int = 1000,
+        lease: timedelta | None = None,
     ) -> list[DirtyNote]:
-        """Claim notes under the usual lease."""
-        return await store.claim(owner=owner, limit=limit, lease=self.lease)
+        """Claim notes under a long lease, unless a test waits for its end."""
+        return await store.claim(owner=owner, limit=limit, lease=lease or self.long_lease)
 
     async def contents(self, store: KeyValueStore, namespace: str) -> list[tuple[bytes, Entry]]:
         """Return every entry of a namespace, in order."""

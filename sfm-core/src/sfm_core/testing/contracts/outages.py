@@ -117,7 +117,7 @@ class KeyValueOutageContract(OutageTests[KeyValueStore], KeyValueTests):
         await backend.release(notes, owner=OWNER, delay=timedelta())
         proxy.cut_answers(times=None)
         with pytest.raises(BackendUnavailableError):
-            await self.claim(backend, owner="lost")
+            await self.claim(backend, owner="lost", lease=self.lease)
         await proxy.pass_through()
         await clock.advance(self.lease * 1.5)
         await self.insist(backend.ping)
@@ -186,15 +186,15 @@ class CacheOutageContract(OutageTests[Cache], CacheTests):
     async def write(self, backend: Cache, number: int, *, again: bool) -> None:
         """Keep a copy, and count how often that was tried for the first time."""
         entry = Cached(1, b"%d" % number)
-        await backend.set_if_newer(_NAMESPACE, {b"%d" % number: entry}, ttl=self.ttl)
+        await backend.set_if_newer(_NAMESPACE, {b"%d" % number: entry}, ttl=self.long_ttl)
         if not again:
-            await backend.increment("first", 1, ttl=self.ttl)
+            await backend.increment("first", 1, ttl=self.long_ttl)
 
     async def check(self, backend: Cache, count: int) -> None:
         """Read the copies; of what was counted, some may have got lost."""
         values = [b"%d" % number for number in range(count)]
         assert await backend.get_many(_NAMESPACE, values) == [Cached(1, v) for v in values]
-        assert 1 <= await backend.increment("first", 0, ttl=self.ttl) <= count
+        assert 1 <= await backend.increment("first", 0, ttl=self.long_ttl) <= count
 
     async def test_an_increment_is_not_repeated_behind_the_callers_back(
         self, backend: Cache, beside: Cache, proxy: TcpProxy
@@ -203,10 +203,10 @@ class CacheOutageContract(OutageTests[Cache], CacheTests):
         for attempt in range(1, 4):
             proxy.cut_answers()
             with suppress(BackendUnavailableError):
-                await backend.increment("c", 1, ttl=self.ttl)
+                await backend.increment("c", 1, ttl=self.long_ttl)
             await proxy.pass_through()
             await self.insist(backend.ping)
-            assert await beside.increment("c", 0, ttl=self.ttl) <= attempt
+            assert await beside.increment("c", 0, ttl=self.long_ttl) <= attempt
 
     async def read(self, backend: Cache) -> object:
         """Read the copy."""
