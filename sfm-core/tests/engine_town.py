@@ -101,6 +101,7 @@ class Town:
             [url(other) for other in others if other != place],
             last_id=await self.truth_id(last) if last else None,
             last_place=url(last).place if last else "",
+            last_epoch=await self.epoch(last) if last else 0,
         )
 
     def new_process(self) -> Process:
@@ -139,6 +140,12 @@ class Town:
         async with self.kv(place) as kv:
             manifest = await peek_manifest(kv)
         return manifest.truth_id if manifest else None
+
+    async def epoch(self, place: str) -> int:
+        """Return the epoch of a truth."""
+        async with self.kv(place) as kv:
+            manifest = await peek_manifest(kv)
+        return manifest.epoch if manifest else 0
 
     async def content(self, place: str) -> dict[str, list[tuple[bytes, int, bytes]]]:
         """Return everything that a truth holds, the engine's own entries left out."""

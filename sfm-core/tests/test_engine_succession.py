@@ -123,6 +123,22 @@ async def test_a_start_is_refused_while_the_newer_truth_cannot_be_reached(town: 
         await town.start("a")
 
 
+async def test_a_start_is_refused_while_the_truth_that_was_gone_back_to_cannot_be_reached(
+    town: Town,
+) -> None:
+    for place in ("a", "b"):
+        async with town.server(place) as engine:
+            await engine.store(NS, new(A))
+    async with truths(town.maker(), url("a"), [url("b")]) as (truth, others, _):
+        await reclaim(truth, "a person", passing_over=others)
+    async with town.server("a", last="a") as engine:
+        await engine.store(NS, new(B))
+    town.stop("a")
+
+    with pytest.raises(ConfigurationError, match="were last in a:, which cannot be reached"):
+        await town.start("b", last="a")
+
+
 @pytest.mark.parametrize("nth", [1, 2])
 async def test_a_start_whose_own_truth_stops_answering_fails_and_leaves_nothing_half_begun(
     town: Town, nth: int

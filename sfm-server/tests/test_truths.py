@@ -100,6 +100,18 @@ def test_the_data_folder_remembers_which_truth_was_used_last(
     assert last.place == OLD
 
 
+def test_the_data_folder_remembers_that_a_truth_was_gone_back_to(
+    sfm: Callable[..., Call], folder: Path
+) -> None:
+    sfm(OLD)("store", "tea", "--coord", "1")
+    before = read_last(folder)
+    sfm(OLD)("truths", "--adopt")
+    after = read_last(folder)
+    assert before
+    assert after
+    assert after.epoch > before.epoch > 0
+
+
 def test_a_record_that_cannot_be_read_is_no_record(folder: Path) -> None:
     folder.mkdir()
     (folder / "truth.json").write_text("{")

@@ -33,10 +33,12 @@ class LastTruth(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         truth_id: Which truth.
         place: How its URL began, without credentials.
+        epoch: Its epoch then; 0 where an earlier release has not noted that.
     """
 
     truth_id: str
     place: str
+    epoch: int = 0
 
 
 async def follow_newest_truth(selection: Selection, progress: Progress | None = None) -> None:
@@ -62,6 +64,7 @@ async def follow_newest_truth(selection: Selection, progress: Progress | None = 
         other_truths(selection),
         last_id=last.truth_id if last else None,
         last_place=last.place if last else "",
+        last_epoch=last.epoch if last else 0,
         lease=selection.engine_settings().lease,
         progress=progress,
     )
@@ -72,7 +75,7 @@ async def follow_newest_truth(selection: Selection, progress: Progress | None = 
             result.report.source,
             result.report.verified.digest,
         )
-    await remember(selection, result.truth_id)
+    await remember(selection, result.truth_id, result.epoch)
 
 
 async def what_a_start_does(selection: Selection) -> Decision:
@@ -95,17 +98,19 @@ async def what_a_start_does(selection: Selection) -> Decision:
         other_truths(selection),
         last_id=last.truth_id if last else None,
         last_place=last.place if last else "",
+        last_epoch=last.epoch if last else 0,
     )
 
 
-async def remember(selection: Selection, truth_id: str) -> None:
+async def remember(selection: Selection, truth_id: str, epoch: int) -> None:
     """Remember a truth as the one that was used last, where the next start looks.
 
     Args:
         selection: What the settings choose.
         truth_id: The truth.
+        epoch: Its epoch.
     """
-    record = LastTruth(truth_id=truth_id, place=chosen_truth(selection).place)
+    record = LastTruth(truth_id=truth_id, place=chosen_truth(selection).place, epoch=epoch)
     folder = selection.settings.data_folder
     if await asyncio.to_thread(read_last, folder) != record:
         await asyncio.to_thread(_write_last, folder, record)

@@ -62,10 +62,12 @@ class UpToDate:
 
     Attributes:
         truth_id: Which truth it is.
+        epoch: Its epoch.
         report: What was taken over from an older one; `None` where nothing was.
     """
 
     truth_id: str
+    epoch: int
     report: MigrationReport | None = None
 
 
@@ -88,6 +90,7 @@ async def bring_up_to_date(
     *,
     last_id: str | None = None,
     last_place: str = "",
+    last_epoch: int = 0,
     lease: timedelta = LEASE,
     progress: Progress | None = None,
 ) -> UpToDate:
@@ -100,6 +103,7 @@ async def bring_up_to_date(
             left out, unless they are known to be newer.
         last_id: The truth that the installation ran on last, if it is known.
         last_place: How its URL began.
+        last_epoch: Its epoch then; 0 if that is not known.
         lease: How long others wait for this process where it is killed.
         progress: Told how many entries were dealt with.
 
@@ -121,6 +125,7 @@ async def bring_up_to_date(
                 unreachable=unreachable,
                 last_id=last_id,
                 last_place=last_place,
+                last_epoch=last_epoch,
             )
             decision = decide(truth, around)
             try:
@@ -134,7 +139,7 @@ async def bring_up_to_date(
                     await call_off(*decision.abandoned, maker.clock, owner, lease=lease)
                 else:
                     manifest = await read_manifest(truth.kv, owner)
-                    return UpToDate(truth_id=manifest.truth_id, report=report)
+                    return UpToDate(truth_id=manifest.truth_id, epoch=manifest.epoch, report=report)
             except OvertakenError as error:
                 log.info("looking at all truths again: %s", error.message)
     raise BackendUnavailableError(
@@ -151,6 +156,7 @@ async def foresee(
     *,
     last_id: str | None = None,
     last_place: str = "",
+    last_epoch: int = 0,
 ) -> Decision:
     """Tell what `bring_up_to_date` would do first, and change nothing.
 
@@ -160,6 +166,7 @@ async def foresee(
         others: Where other truths may be.
         last_id: The truth that the installation ran on last, if it is known.
         last_place: How its URL began.
+        last_epoch: Its epoch then; 0 if that is not known.
 
     Returns:
         What it would do; the truths in it are closed.
@@ -170,7 +177,11 @@ async def foresee(
     """
     async with truths(maker, target, others) as (truth, reached, unreachable):
         around = Surroundings(
-            others=reached, unreachable=unreachable, last_id=last_id, last_place=last_place
+            others=reached,
+            unreachable=unreachable,
+            last_id=last_id,
+            last_place=last_place,
+            last_epoch=last_epoch,
         )
         return decide(truth, around)
 

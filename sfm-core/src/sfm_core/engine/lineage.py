@@ -97,12 +97,14 @@ class Surroundings:
         unreachable: How the URLs of those begin that were not.
         last_id: The truth that the installation ran on last, if it is known.
         last_place: How its URL began.
+        last_epoch: Its epoch then; 0 if that is not known.
     """
 
     others: Sequence[KnownTruth] = ()
     unreachable: Sequence[str] = ()
     last_id: str | None = None
     last_place: str = ""
+    last_epoch: int = 0
 
     def find(self, truth_id: str | None) -> KnownTruth | None:
         """Return the truth with an id, if it was reached."""
@@ -242,14 +244,16 @@ def _refuse_to_leave_the_last(target: KnownTruth, newest: KnownTruth, around: Su
 
 
 def _refuse_without_the_last(target: KnownTruth, newest: KnownTruth, around: Surroundings) -> None:
-    if newest.manifest and around.last_id in newest.manifest.lineage:
+    held = newest.manifest.lineage if newest.manifest else {}
+    # What was taken over before the last truth began to go on by itself lacks what came then.
+    if held.get(around.last_id or "", -1) >= around.last_epoch:
         return
     if around.last_place == target.place:
         log.warning("%s is not the truth any more that it was at the last start", target.place)
         return
     raise ConfigurationError(
         f"The memories of this installation were last in {around.last_place}, which cannot be "
-        f"reached, and {newest.place} never had them.",
+        f"reached, and {newest.place} never had all of them.",
         setting="MEMORY_MODE",
         remedy="Make it reachable, or name its URL in SFM_FORMER_KV_URLS. If it is not "
         "wanted any more, `sfm truths --adopt` goes on without it.",

@@ -120,7 +120,7 @@ async def _adopt(selection: Selection) -> None:
     found = open_truths(truth_maker(selection), chosen_truth(selection), other_truths(selection))
     async with found as (chosen, others, _):
         manifest = await reclaim(chosen, "sfm truths --adopt", passing_over=others)
-    await remember(selection, manifest.truth_id)
+    await remember(selection, manifest.truth_id, manifest.epoch)
 
 
 def compare(target: Target, other: str) -> int:
