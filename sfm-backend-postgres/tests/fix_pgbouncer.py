@@ -16,7 +16,7 @@ from postgres_server import as_nobody
 
 from sfm_core.testing.loopback import free_port
 
-_START_SECONDS = 10
+_START_SECONDS = 60
 _CONFIGURATION = """
 [databases]
 * = host={host} port={server}

@@ -27,7 +27,7 @@ def newest_binaries(folder: Path) -> Path:
 
 DISTRIBUTION_BINARIES = newest_binaries(Path("/usr/lib/postgresql"))
 _NOBODY = "65534"
-_START_SECONDS = 30
+_START_SECONDS = 90
 
 
 class PostgresServer:

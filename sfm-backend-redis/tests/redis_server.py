@@ -23,7 +23,7 @@ from sfm_core.testing.loopback import free_port
 
 URL_VARIABLE = "SFM_TEST_REDIS_URL"
 BINARY_VARIABLE = "SFM_TEST_REDIS_BINARY"
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 
 
 class Commands(Protocol):

@@ -18,12 +18,12 @@ from sfm_core.testing.contracts import (
     KeyValueOutageContract,
 )
 
-DEADLINE = timedelta(seconds=10)
+DEADLINE = timedelta(seconds=30)
 
 
 @pytest.fixture
 def impatient_url(redis_url: str) -> str:
-    return with_options(redis_url, "timeout_seconds=0.6&connect_timeout_seconds=0.6")
+    return with_options(redis_url, "timeout_seconds=2&connect_timeout_seconds=2")
 
 
 class TestRedisKeyValueStoreInOutages(KeyValueOutageContract):

@@ -21,7 +21,7 @@ from sfm_core.testing.faults import FaultPlan, faulty
 from sfm_core.testing.samples import coordinate, event
 
 NS = "house"
-PATIENCE = 10.0
+PATIENCE = 60.0
 LONG = timedelta(seconds=30)
 """No pause between two tries is longer."""
 

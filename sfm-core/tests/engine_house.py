@@ -47,7 +47,7 @@ EVENTED = replace(SETTINGS, indexing=Indexing.EVENTED)
 EMBEDDERS = ("memory", "small", "tiny")
 INTERVAL = SETTINGS.sweep_interval
 LEASE = SETTINGS.lease
-PATIENCE = 10.0
+PATIENCE = 60.0
 TURNS = 100
 STEP = timedelta(milliseconds=100)
 

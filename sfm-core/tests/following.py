@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
 
-from engine_house import NS, House, let_others_work
+from engine_house import NS, PATIENCE, House, let_others_work
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.model.events import EventPage
@@ -21,7 +21,7 @@ def told(*pages: EventPage) -> list[tuple[str, int]]:
 
 
 async def page(pages: AsyncGenerator[EventPage]) -> EventPage:
-    return await asyncio.wait_for(anext(pages), 10)
+    return await asyncio.wait_for(anext(pages), PATIENCE)
 
 
 async def next_page(house: House, pages: AsyncGenerator[EventPage]) -> EventPage:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 import pytest
-from engine_house import LEASE, NS, SETTINGS, Faults, House, ask, at, new, open_house
+from engine_house import LEASE, NS, PATIENCE, SETTINGS, Faults, House, ask, at, new, open_house
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -83,7 +83,7 @@ class Engines(RuleBasedStateMachine):
 
     def do(self, work: Coroutine[object, object, ResultT]) -> ResultT:
         async def bounded() -> ResultT:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 return await work
 
         return self.runner.run(bounded())

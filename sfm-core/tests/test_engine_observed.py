@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 import pytest
-from engine_house import NS, Faults, House, ask, at, new
+from engine_house import NS, PATIENCE, Faults, House, ask, at, new
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.engine.observed import observed
@@ -104,7 +104,7 @@ async def engine(house: House, notebook: Notebook, faults: Faults) -> AsyncItera
 
 async def events_of(engine: MemoryEngine) -> list[Event]:
     pages = engine.follow_events(None, after="start", limit=100)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         async for page in pages:
             if page.events:
                 return [placed.event for placed in page.events]
@@ -194,7 +194,7 @@ async def test_what_is_published_is_told_with_its_origins(
 ) -> None:
     with being_at(1) as here:
         await engine.store(NS, new(A))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not notebook.counts[Figure.EVENTS_PUBLISHED]:
             await house.sweep()
     assert ("publish", [here]) in notebook.groups

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias, TypeVar
 
-from engine_house import NS, at, new
+from engine_house import NS, PATIENCE, at, new
 from engine_town import PLACES, TICK, Town, url
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -76,7 +76,7 @@ class Servers(RuleBasedStateMachine):
 
     def do(self, work: Coroutine[object, object, ResultT]) -> ResultT:
         async def bounded() -> ResultT:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 return await work
 
         return self.runner.run(bounded())

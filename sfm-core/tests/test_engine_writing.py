@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from engine_house import NS, SETTINGS, Faults, House, at, new, turns_of_others
+from engine_house import NS, PATIENCE, SETTINGS, Faults, House, at, new, turns_of_others
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import (
@@ -68,7 +68,7 @@ async def test_deleting_twice_tells_that_there_was_nothing_left(house: House) ->
 
 
 async def test_many_refusals_one_after_the_other_all_come_back(house: House) -> None:
-    async with house.open() as engine, asyncio.timeout(5):
+    async with house.open() as engine, asyncio.timeout(PATIENCE):
         for _ in range(20):
             assert not await engine.delete(NS, HERE)
 
@@ -78,7 +78,7 @@ async def test_concurrent_callers_in_a_chain_of_refusals_all_come_back(house: Ho
         for _ in range(20):
             await engine.delete(NS, HERE)
 
-    async with house.open() as engine, asyncio.timeout(5):
+    async with house.open() as engine, asyncio.timeout(PATIENCE):
         await asyncio.gather(*(chain(engine) for _ in range(5)))
 
 

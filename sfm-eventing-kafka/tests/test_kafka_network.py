@@ -30,12 +30,12 @@ from sfm_eventing_kafka.source import KafkaEventSource
 class BehindProxy(OutageTests[BackendT]):
     """Brokers tell their clients where to go on, which has to be the proxy as well."""
 
-    deadline = timedelta(seconds=15)
+    deadline = timedelta(seconds=40)
 
     @pytest.fixture(autouse=True)
     def place(self, apache_kafka: ApacheKafka, topic: str) -> None:
         self.broker, self.topic = apache_kafka, topic
-        options = f"partitions=1&timeout_seconds=2&group={topic}&session_timeout_seconds=2"
+        options = f"partitions=1&timeout_seconds=5&group={topic}&session_timeout_seconds=2"
         self.url = f"kafka://{apache_kafka.address}/{topic}?{options}"
 
     @pytest.fixture

@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from sfm_server.app import MemoryApp
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ class ConsumerProcess:
     def get(self, path: str) -> httpx.Response:
         """Ask a status page; status 599 where nobody answers."""
         with suppress(httpx.TransportError):
-            return httpx.get(self.url + path, timeout=10, trust_env=False)
+            return httpx.get(self.url + path, timeout=60, trust_env=False)
         return httpx.Response(599)
 
     def figure(self, name: str) -> float:

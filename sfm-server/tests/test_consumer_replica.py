@@ -84,7 +84,7 @@ def test_a_replica_becomes_the_truth_when_that_is_lost(
     consumer.start()
     for number in range(10):
         body = {"coord": f"{number}", "payload": {"text": f"fact {number}"}}
-        assert httpx.post(f"{server.url}/store", json=body).is_success
+        assert httpx.post(f"{server.url}/store", json=body, timeout=30).is_success
     until(lambda: consumer.figure("sfm_consumer_handled_total") == 10, consumer)
     assert consumer.end() == 0
     server.stop(signal.SIGKILL)
@@ -96,11 +96,11 @@ def test_a_replica_becomes_the_truth_when_that_is_lost(
     listed = json.loads(consumer.sfm("truths", "--adopt", "--json").stdout)
     assert listed[0]["state"] == "this one"
     again = serve("again", SFM_KV_URL=f"sqlite:{replica}", SFM_EMBEDDER_URL="hashing:")
-    assert httpx.get(f"{again.url}/stats").json()["total_memories"] == 10
+    assert httpx.get(f"{again.url}/stats", timeout=30).json()["total_memories"] == 10
     report = httpx.post(f"{again.url}/check", json={}, timeout=30).json()
     assert report["memories"] == 10
     body = {"coord": "1", "payload": {"text": "a new one"}}
-    assert httpx.post(f"{again.url}/store", json=body).json()["version"] == 2
+    assert httpx.post(f"{again.url}/store", json=body, timeout=30).json()["version"] == 2
 
 
 def test_the_indexer_wakes_up_with_the_events_of_a_server(
@@ -110,7 +110,7 @@ def test_the_indexer_wakes_up_with_the_events_of_a_server(
     consumer.start(SFM_CONSUMER_HANDLERS="indexer:", SFM_EMBEDDER_URL="hashing:")
     for number in range(10):
         body = {"coord": f"{number}", "payload": {"text": f"fact {number}"}}
-        assert httpx.post(f"{server.url}/store", json=body).is_success
+        assert httpx.post(f"{server.url}/store", json=body, timeout=30).is_success
     until(lambda: consumer.figure("sfm_consumer_handled_total") == 10, consumer)
     assert consumer.end() == 0
     assert "Traceback" not in consumer.log

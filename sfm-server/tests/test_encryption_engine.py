@@ -161,7 +161,7 @@ async def test_a_server_goes_over_the_stores_where_nobody_else_did(tmp_path: Pat
     context = BackendContext(data_folder=tmp_path)
     async with load_plugins().registry.create_kv("sqlite:", context) as raw:
         await clear_away(raw, GONE, now=datetime(2020, 1, 1, tzinfo=UTC))
-        async with engine_with(tmp_path, ONE, GONE), asyncio.timeout(20):
+        async with engine_with(tmp_path, ONE, GONE), asyncio.timeout(60):
             # Upkeep tells nobody when it is done.
             while await raw.scan("tenant", [KeyRange(b"", None)], limit=10) != [[]]:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)

@@ -221,6 +221,6 @@ class TestUpkeep:
         await store.maintain()
         await clock.advance(self.LET_GO)
         await store.maintain()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await store.__aexit__(None, None, None)
             await store.__aenter__()

@@ -177,7 +177,7 @@ async def test_a_stop_ends_streams_and_waiting(app: MemoryApp, api: httpx.AsyncC
             await asyncio.sleep(0)
         app.state.closing.set()
         assert await stream.body() == b""
-        answer = await asyncio.wait_for(waiting, 10)
+        answer = await asyncio.wait_for(waiting, 30)
     assert (answer.status_code, answer.json()["events"]) == (200, [])
 
 

@@ -15,13 +15,13 @@ import pytest
 from event_streams import Told, messages
 from fix_serving import TOKEN, Serve, Server
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def in_flight(server: Server) -> float:
     [line] = [
         line
-        for line in httpx.get(f"{server.url}/metrics").text.splitlines()
+        for line in httpx.get(f"{server.url}/metrics", timeout=30).text.splitlines()
         if line.startswith("sfm_http_requests_in_flight ")
     ]
     return float(line.split()[1])
@@ -95,9 +95,9 @@ async def test_a_client_that_does_not_read_holds_up_nobody_and_misses_nothing(
 
 def test_a_stream_needs_the_token(server: Server) -> None:
     for path in ("/events", "/events/page"):
-        assert httpx.get(f"{server.url}{path}").status_code == 401
+        assert httpx.get(f"{server.url}{path}", timeout=30).status_code == 401
     authorized = {"Authorization": f"Bearer {TOKEN}"}
-    assert httpx.get(f"{server.url}/events/page", headers=authorized).is_success
+    assert httpx.get(f"{server.url}/events/page", headers=authorized, timeout=30).is_success
 
 
 @pytest.mark.long

@@ -97,7 +97,7 @@ def test_a_consumer_that_is_killed_costs_freshness_and_nothing_else(pair: Pair) 
     began = time.monotonic()
     late = pair.recall(7, positions[7])
     assert late["stale"] is True
-    assert time.monotonic() - began < WAIT_SECONDS + 5
+    assert time.monotonic() - began < WAIT_SECONDS + 30
     assert pair.health()["status"] == "degraded"
     assert "sfm consumer" in str(pair.health()["hint"])
     pair.consumer.start()

@@ -263,7 +263,7 @@ def test_four_workers_on_one_folder_let_through_what_one_would(serve: Serve) -> 
 def test_a_proxy_that_is_trusted_says_who_asks(serve: Serve) -> None:
     server = serve(SFM_TRUSTED_PROXIES="127.0.0.1", SOMA_RATE_LIMIT_MAX="1", MEMORY_MODE="test")
     statuses = [
-        httpx.get(f"{server.url}/", headers={"X-Forwarded-For": address}).status_code
+        httpx.get(f"{server.url}/", headers={"X-Forwarded-For": address}, timeout=30).status_code
         for address in ("10.0.0.1", "10.0.0.2", "10.0.0.1", "6.6.6.6, 10.0.0.2")
     ]
     assert statuses == [200, 200, 429, 429]

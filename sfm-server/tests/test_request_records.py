@@ -124,7 +124,7 @@ def test_a_text_line_is_one_line_whoever_chose_the_words() -> None:
 
 def test_every_line_of_a_server_is_json_where_that_is_asked_for(serve: Serve) -> None:
     server = serve(SFM_LOG_FORMAT="json", MEMORY_MODE="test")
-    httpx.get(f"{server.url}/stats", headers={"X-Request-ID": "mine"})
+    httpx.get(f"{server.url}/stats", headers={"X-Request-ID": "mine"}, timeout=30)
     lines = [json.loads(line) for line in server.stop().splitlines()]
     assert {"uvicorn.error", LOGGER} <= {line["logger"] for line in lines}
     [request] = [line for line in lines if line.get("request_id") == "mine"]

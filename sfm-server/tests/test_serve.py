@@ -19,10 +19,10 @@ def test_acknowledged_memories_survive_a_kill(serve: Serve) -> None:
     first = serve()
     for number in range(20):
         body = {"coord": f"{number}", "payload": {"text": f"fact {number}"}}
-        assert httpx.post(f"{first.url}/store", json=body).is_success
+        assert httpx.post(f"{first.url}/store", json=body, timeout=30).is_success
     first.stop(signal.SIGKILL)
     again = serve()
-    assert httpx.get(f"{again.url}/stats").json()["total_memories"] == 20
+    assert httpx.get(f"{again.url}/stats", timeout=30).json()["total_memories"] == 20
     report = httpx.post(f"{again.url}/check", json={}, timeout=30).json()
     assert report["memories"] == 20
 
@@ -34,7 +34,10 @@ def test_a_stop_answers_what_is_in_hand_and_closes_the_memory(serve: Serve) -> N
     port = urlsplit(server.url).port
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(head + body[:10])
-        while "sfm_http_requests_in_flight 2.0" not in httpx.get(f"{server.url}/metrics").text:
+        while (
+            "sfm_http_requests_in_flight 2.0"
+            not in httpx.get(f"{server.url}/metrics", timeout=30).text
+        ):
             pass
         server.process.send_signal(signal.SIGTERM)
         connection.sendall(body[10:])
@@ -43,7 +46,7 @@ def test_a_stop_answers_what_is_in_hand_and_closes_the_memory(serve: Serve) -> N
     assert answer.startswith(b"HTTP/1.1 200")
     assert "the memory is closed" in log
     assert "Traceback" not in log
-    assert httpx.get(f"{serve().url}/stats").json()["total_memories"] == 1
+    assert httpx.get(f"{serve().url}/stats", timeout=30).json()["total_memories"] == 1
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,10 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes(serve: Serve) -> Non
     server = serve(SFM_MAX_BODY_BYTES="2000", MEMORY_MODE="test")
     body = json.dumps({"coord": "1", "payload": {"text": "x" * 5000}}).encode()
     answer = httpx.post(
-        f"{server.url}/store", content=body, headers={"Content-Type": "application/json"}
+        f"{server.url}/store",
+        content=body,
+        headers={"Content-Type": "application/json"},
+        timeout=30,
     )
     assert (answer.status_code, answer.headers["connection"]) == (413, "close")
-    assert httpx.get(f"{server.url}/stats").json()["total_memories"] == 0
+    assert httpx.get(f"{server.url}/stats", timeout=30).json()["total_memories"] == 0

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from sfm_server.limiting.patience import PatientProtocol
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:

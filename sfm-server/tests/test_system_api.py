@@ -209,7 +209,7 @@ async def test_metrics_tell_what_was_published_and_what_waits(tmp_path: Path) ->
     settings = Settings(memory_mode="test", data_folder=tmp_path, eventing_enabled=True)
     async with serving(create_app(settings)) as api:
         await api.post("/store", json={"coord": "1", "payload": {"text": "told"}})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             text = ""
             # Notes are let go of a moment after the write is answered.
             while not {"sfm_events_published_total 1.0", "sfm_outbox_depth 0.0"} <= {

@@ -295,7 +295,7 @@ def test_a_running_server_keeps_up_with_the_file(serve: Serve, tmp_path: Path) -
     )
 
     def ask(headers: dict[str, str]) -> httpx.Response:
-        return httpx.get(f"{server.url}/stats", headers=headers)
+        return httpx.get(f"{server.url}/stats", headers=headers, timeout=30)
 
     assert ask(header).is_success
     second = issue(file, "second", grant("reader", "default"))
@@ -308,11 +308,11 @@ def test_a_running_server_keeps_up_with_the_file(serve: Serve, tmp_path: Path) -
         while ask(second).is_success:
             pass
         body: dict[str, object] = {"coord": "1", "payload": {}}
-        assert httpx.post(f"{server.url}/store", json=body, headers=root).is_success
+        assert httpx.post(f"{server.url}/store", json=body, headers=root, timeout=30).is_success
         assert "memory.stored" not in "".join(told)
     assert is_refused(ask(header), 401)
-    ready = httpx.get(f"{server.url}/readyz").json()
-    health = httpx.get(f"{server.url}/health").json()
+    ready = httpx.get(f"{server.url}/readyz", timeout=30).json()
+    health = httpx.get(f"{server.url}/health", timeout=30).json()
     assert (ready["status"], health["status"]) == ("degraded", "degraded")
     assert "gone" in ready["hint"]
     assert str(tmp_path) not in str((ready, health))

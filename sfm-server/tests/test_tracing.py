@@ -41,7 +41,9 @@ def store(server: Server, coord: str, **headers: str) -> httpx.Response:
 
 def begin(server: Server, receiver: Receiver) -> None:
     """Wait until the server has found the collector."""
-    receiver.until(lambda: httpx.get(f"{server.url}/healthz").is_success and bool(receiver.spans))
+    receiver.until(
+        lambda: httpx.get(f"{server.url}/healthz", timeout=30).is_success and bool(receiver.spans)
+    )
 
 
 def of_trace(receiver: Receiver) -> dict[str, Span]:
@@ -91,7 +93,7 @@ def test_without_a_collector_nothing_is_said_and_nobody_waits(serve: Serve) -> N
     server = serve(
         OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}", MEMORY_MODE="test"
     )
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=30) as client:
         for _ in range(100):
             assert client.get("/stats").is_success
     begun = time.monotonic()
@@ -105,7 +107,7 @@ def test_a_collector_that_goes_away_is_not_news(serve: Serve) -> None:
     with receiving() as receiver:
         server = serve(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, MEMORY_MODE="test", **SOON)
         begin(server, receiver)
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=30) as client:
         for _ in range(50):
             assert client.get("/stats").is_success
     begun = time.monotonic()

@@ -31,7 +31,7 @@ class TestSealedRedisStoreInOutages(KeyValueOutageContract):
 
     @pytest.fixture
     def server_url(self, redis_url: str) -> str:
-        return with_options(redis_url, "timeout_seconds=0.6&connect_timeout_seconds=0.6")
+        return with_options(redis_url, "timeout_seconds=2&connect_timeout_seconds=2")
 
     @pytest.fixture
     def connect(self) -> Callable[[str], EncryptedKeyValueStore]:

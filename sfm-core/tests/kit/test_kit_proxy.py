@@ -96,7 +96,7 @@ async def connect(proxy: TcpProxy) -> Client:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.001)
 
