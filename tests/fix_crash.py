@@ -23,7 +23,7 @@ CHILD = Path(__file__).parent / "crash" / "crash_child.py"
 TASKS = 8
 KEYS = 4
 SHARED_KEYS = 3
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Mortal:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

@@ -31,7 +31,7 @@ from sfm_core.testing.loopback import free_port
 
 BOOTSTRAP_VARIABLE = "SFM_TEST_KAFKA_BOOTSTRAP"
 USER, PASSWORD = "writer", "right"
-_START_SECONDS = 90.0
+_START_SECONDS = 240.0
 # A request of its own length, for what the broker speaks; the answer begins with its length.
 _WHICH_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 0, -1)
 _POM = Path(__file__).with_name("apache_kafka") / "pom.xml"

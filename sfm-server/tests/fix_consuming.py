@@ -20,7 +20,7 @@ from sfm_core.model.cloudevents import cloudevent
 from sfm_core.model.events import Event
 from sfm_core.testing.loopback import free_port
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
 
 
 class ConsumerProcess:

@@ -18,7 +18,7 @@ import pytest
 from sfm_core.testing.loopback import free_port
 
 TOKEN = "a-token-for-tests"  # noqa: S105 - it guards nothing
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,6 @@ def test_tail_of_a_position_of_another_truth_is_one_line(
     assert capfd.readouterr().err.startswith("sfm: The position is of another truth")
 
 
-@pytest.mark.timeout(60)
 def test_tail_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
     data = ["--data", str(tmp_path / "data")]
     run(["store", "before", "--coord", "1", *data])
@@ -103,7 +102,7 @@ def test_tail_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
             run(["store", "meanwhile", "--coord", "2", *data])
             assert b"meanwhile" in process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130

@@ -18,7 +18,7 @@ from fix_serving import Serve, Server
 
 CLIENTS = 3
 WORD = "xylocarpous"
-_PATIENCE_SECONDS = 50
+_PATIENCE_SECONDS = 120
 
 
 class Encrypted:

@@ -44,7 +44,6 @@ async def remember(client: httpx.AsyncClient) -> httpx.Response:
     return await client.post("/remember", json=body, headers=KEY)
 
 
-@pytest.mark.timeout(120)
 async def test_many_clients_with_one_key_make_one_memory_and_one_event(serve: Serve) -> None:
     server = serve(UVICORN_WORKERS="4")
     async with client_of(server) as client:
@@ -65,7 +64,6 @@ async def test_many_clients_with_one_key_make_one_memory_and_one_event(serve: Se
         assert (await client.post("/check", json={})).json()["consistent"] is True
 
 
-@pytest.mark.timeout(120)
 async def test_an_import_that_is_killed_goes_on_with_its_key(serve: Serve) -> None:
     server = serve()
 

@@ -41,7 +41,6 @@ async def kill_half_way(server: Server, client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("mode", ["lines", "atomic"])
 async def test_an_import_that_is_killed_is_completed_by_the_same_request(
     serve: Serve, mode: str
@@ -68,7 +67,6 @@ async def test_an_import_that_is_killed_is_completed_by_the_same_request(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 async def test_an_import_of_all_or_nothing_that_is_cut_off_has_stored_nothing(
     serve: Serve,
 ) -> None:
@@ -86,7 +84,6 @@ async def test_an_import_of_all_or_nothing_that_is_cut_off_has_stored_nothing(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 async def test_many_lines_take_a_server_no_more_memory_than_few(serve: Serve) -> None:
     server = serve(**CHEAP)
     process = psutil.Process(server.process.pid)
@@ -109,7 +106,6 @@ async def test_many_lines_take_a_server_no_more_memory_than_few(serve: Serve) ->
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 async def test_every_export_while_others_write_is_one_that_an_import_takes(serve: Serve) -> None:
     server = serve(**CHEAP)
     exporting = True

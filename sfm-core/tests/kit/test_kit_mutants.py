@@ -18,7 +18,7 @@ from mutants_small import CACHE_MUTANTS, EMBEDDER_MUTANTS, SINK_MUTANTS
 from mutants_vector import VECTOR_MUTANTS
 
 # All of them run in one go, with the first test.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 MUTANTS = (
     *ENTRY_MUTANTS,
@@ -52,7 +52,7 @@ ORIGINALS = (
 def noticed() -> dict[str, str | None]:
     program = Path(__file__).parent.parent / "mutant_run.py"
     run = subprocess.run(
-        [sys.executable, str(program)], capture_output=True, text=True, check=False, timeout=390
+        [sys.executable, str(program)], capture_output=True, text=True, check=False, timeout=880
     )
     assert run.returncode == 0, run.stdout + run.stderr
     result: dict[str, str | None] = json.loads(run.stdout.splitlines()[-1])
