@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from tenant_tokens import grant, issue
 from sfm_core.errors import BackendUnavailableError
 from sfm_core.testing.clock import ManualClock
 from sfm_server.app import create_app
-from sfm_server.limiting.ledger import ALONE_FOR, Ledger
+from sfm_server.limiting.ledger import ALONE_FOR, PATIENCE, Ledger
 from sfm_server.limiting.shared_file import FileCounter
 from sfm_server.settings import Settings
 
@@ -139,7 +140,7 @@ class TestLedger:
         for caller in range(200):
             assert (await one.take(f"caller {caller}", "GET /x")).allowed
         assert store.asked == 1
-        assert asyncio.get_running_loop().time() - began < 2
+        assert asyncio.get_running_loop().time() - began < 100 * PATIENCE.total_seconds()
 
     async def test_any_number_of_addresses_takes_bounded_room(
         self, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
@@ -247,16 +248,23 @@ class TestOverHttp:
 def test_four_workers_on_one_folder_let_through_what_one_would(serve: Serve) -> None:
     server = serve(UVICORN_WORKERS="4", SOMA_RATE_LIMIT_MAX="40")
 
-    def ask(_number: int) -> int:
+    def ask(path: str) -> int:
         # A new connection each time, so that every worker gets some.
-        return httpx.get(f"{server.url}/", timeout=30).status_code
+        return httpx.get(f"{server.url}{path}", timeout=30).status_code
 
-    with ThreadPoolExecutor(4) as pool:
-        while datetime.now(UTC).second > 40:
-            # Not across the end of a minute, where counting begins anew.
-            pass
-        statuses = Counter(pool.map(ask, range(100)))
-    assert "counts requests alone" not in server.log.read_text()
+    def told(words: str) -> int:
+        return server.log.read_text().count(words)
+
+    # Each path has a count of its own, for the next try where a slow machine has spoilt one:
+    # a new minute has begun, or somebody has waited too long for the file.
+    for path in ("/", "/openapi.json", "/stats"):
+        while told("counted over all workers again") < told("counts requests alone"):
+            ask("/namespaces")
+        slow, minute = told("counts requests alone"), int(time.time() // 60)
+        with ThreadPoolExecutor(4) as pool:
+            statuses = Counter(pool.map(ask, [path] * 100))
+        if (told("counts requests alone"), int(time.time() // 60)) == (slow, minute):
+            break
     assert statuses == {200: 40, 429: 60}
 
 
