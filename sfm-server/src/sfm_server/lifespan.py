@@ -22,6 +22,7 @@ from sfm_server.files import FileWorker
 from sfm_server.limiting.counting import counting_in
 from sfm_server.observing.collector import traced
 from sfm_server.partials import remove_all_abandoned
+from sfm_server.replacing import replace_file
 from sfm_server.selection import Selection
 from sfm_server.settings import Settings
 
@@ -151,7 +152,7 @@ async def write_openapi(app: MemoryApp, files: FileWorker) -> None:
     path = settings.openapi_path or settings.data_folder / "openapi.json"
 
     def write() -> None:
-        _replace(path, msgspec.json.format(msgspec.json.encode(app.openapi()), indent=2))
+        replace_file(path, msgspec.json.format(msgspec.json.encode(app.openapi()), indent=2))
 
     try:
         await files.run(write)
@@ -164,9 +165,3 @@ async def _write_openapi_soon(app: MemoryApp, files: FileWorker) -> None:
     # Making the document takes a good part of a second, which the first requests need more.
     await asyncio.sleep(_OPENAPI_DELAY.total_seconds())
     await write_openapi(app, files)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)

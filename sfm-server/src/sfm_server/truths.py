@@ -19,6 +19,7 @@ from sfm_core.model.urls import scheme_of
 from sfm_core.registry import FLEETING, BackendContext, PortName
 from sfm_core.resilience import Policy
 from sfm_server.masking import mask
+from sfm_server.replacing import replace_file
 from sfm_server.selection import Selection
 
 RECORD = "truth.json"
@@ -207,10 +208,8 @@ def read_last(folder: Path) -> LastTruth | None:
 
 
 def _write_last(folder: Path, record: LastTruth) -> None:
-    partial = folder / f".{RECORD}.partial"
     try:
-        partial.write_bytes(msgspec.json.encode(record))
-        partial.replace(folder / RECORD)
+        replace_file(folder / RECORD, msgspec.json.encode(record))
     except OSError as error:
         # Only a change of mode to a truth that cannot be reached would have needed it.
         log.warning("%s is not written: %s", folder / RECORD, error.strerror)
