@@ -36,7 +36,7 @@ def test_whoever_reads_finds_one_whole_file_while_many_replace_it(folder: Path) 
         return found
 
     with ThreadPoolExecutor(WRITERS) as threads:
-        found = set().union(*threads.map(replace_often, contents))
+        found = {read for some in threads.map(replace_often, contents) for read in some}
 
     assert found <= set(contents)
     assert list(folder.iterdir()) == [path]

@@ -24,6 +24,7 @@ from sfm_server.access.authority import Authority
 from sfm_server.access.endpoints import RULES
 from sfm_server.access.rules import Rule
 from sfm_server.auth import OPEN_PATHS, may_see_details
+from sfm_server.closing import StoppedEarlyError
 from sfm_server.limiting.ledger import Ledger
 from sfm_server.limiting.waiting import PATIENCE, Patience
 from sfm_server.loading import load_settings
@@ -79,7 +80,10 @@ class MemoryApp(FastAPI):
     """The application, with errors and documentation as this project has them."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve; a start that fails is told in one line instead of a stack trace."""
+        """Serve; a start that fails is told in one line instead of a stack trace.
+
+        One that was given up because the server was told to stop is no fault at all.
+        """
         if scope["type"] == "http":
             await self.state.recorder(scope, receive, send)
             return
@@ -90,6 +94,8 @@ class MemoryApp(FastAPI):
         async def send_briefly(message: Message) -> None:
             if message["type"] == "lifespan.startup.failed" and self.state.failure:
                 message = {"type": message["type"], "message": str(self.state.failure)}
+            elif message["type"] == "lifespan.startup.failed" and self.state.stopped_early:
+                message = {"type": message["type"], "message": ""}
             await send(message)
 
         await super().__call__(scope, receive, send_briefly)
@@ -152,6 +158,7 @@ def create_app(
     app.state.engine = None
     app.state.keys = None
     app.state.failure = None
+    app.state.stopped_early = False
     app.state.quarantined = []
     app.state.closing = asyncio.Event()
     for module in _ROUTES:
@@ -184,6 +191,10 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
             yield {PATIENCE: Patience.of(app.state.settings)}
     except SfmError as error:
         app.state.failure = error
+        raise
+    except StoppedEarlyError:
+        app.state.stopped_early = True
+        log.info("told to stop before the memory was open")
         raise
 
 

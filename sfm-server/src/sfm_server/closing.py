@@ -9,14 +9,19 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar, cast
 
 ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 _Handler = Callable[[int, FrameType | None], object]
+
+
+class StoppedEarlyError(Exception):
+    """The server was told to stop before it had started."""
 
 
 @contextmanager
@@ -44,6 +49,32 @@ def heard_in(closing: asyncio.Event) -> Generator[None]:
         for number, (theirs, mine) in ours.items():
             if signal.getsignal(number) is mine:
                 signal.signal(number, theirs)
+
+
+async def unless_told(closing: asyncio.Event, work: Coroutine[object, object, ResultT]) -> ResultT:
+    """Do what a start takes, which may be long, and give it up when the server is told to stop.
+
+    Args:
+        closing: Set when it is.
+        work: What to do; cancelled then.
+
+    Returns:
+        What it returned.
+
+    Raises:
+        StoppedEarlyError: The server was told to stop first.
+    """
+    told = asyncio.ensure_future(closing.wait())
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({doing, told}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            return doing.result()
+        raise StoppedEarlyError
+    finally:
+        told.cancel()
+        doing.cancel()
+        await asyncio.gather(doing, return_exceptions=True)
 
 
 async def until(closing: asyncio.Event, items: AsyncGenerator[ItemT]) -> AsyncGenerator[ItemT]:

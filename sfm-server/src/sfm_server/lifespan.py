@@ -16,7 +16,7 @@ import msgspec
 
 from sfm_core.plugins import PluginState
 from sfm_server.assembly import open_memory
-from sfm_server.closing import heard_in
+from sfm_server.closing import heard_in, unless_told
 from sfm_server.export_folder import check_folder
 from sfm_server.files import FileWorker
 from sfm_server.limiting.counting import counting_in
@@ -46,11 +46,14 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
 
     Raises:
         SfmError: The engine cannot be opened; nothing was started.
+        StoppedEarlyError: The process was told to stop before that was done.
     """
     settings: Settings = app.state.settings
     options: Mapping[str, str] = app.state.options
     extra: Mapping[str, object] = app.state.extra_plugins
     async with AsyncExitStack() as stack:
+        stack.enter_context(heard_in(app.state.closing))
+        _stop_with_the_parent(stack)
         if settings.traces_exporter != "none":
             tracing = traced(
                 app.state.observer, app.state.metrics, settings.otlp_endpoint, app.version
@@ -60,7 +63,7 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
         stack.callback(files.close)
         await files.run(lambda: _look_after_exports(settings.export_folder))
         await stack.enter_async_context(app.state.authority.watching())
-        memory = await stack.enter_async_context(
+        opening = stack.enter_async_context(
             open_memory(
                 settings,
                 options=options,
@@ -68,6 +71,8 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
                 observer=app.state.observer,
             )
         )
+        # It may take over all of another truth, or wait for others.
+        memory = await unless_told(app.state.closing, opening)
         app.state.files = files
         app.state.engine = memory.engine
         app.state.keys = memory.selection.keys
@@ -84,8 +89,6 @@ async def run(app: MemoryApp) -> AsyncGenerator[None]:
         if settings.openapi_path is not None or memory.selection.mode.lasting:
             task = asyncio.create_task(_write_openapi_soon(app, files))
             stack.push_async_callback(_cancel, task)
-        stack.enter_context(heard_in(app.state.closing))
-        _stop_with_the_parent(stack)
         yield
     log.info("the memory is closed")
 

@@ -64,11 +64,10 @@ def serve(
 
 def _serve_alone(loaded: LoadedSettings) -> int:
     # They are slow to import, and no other command needs them.
-    import uvicorn  # noqa: PLC0415
-
     from sfm_server.app import create_app  # noqa: PLC0415
+    from sfm_server.cli.server import StoppableServer  # noqa: PLC0415
 
-    class Server(uvicorn.Server):
+    class Server(StoppableServer):
         async def startup(self, sockets: list[socket] | None = None) -> None:
             await super().startup(sockets)
             gc.freeze()

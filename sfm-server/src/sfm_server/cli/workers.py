@@ -6,8 +6,10 @@ Those that a server begins with have to; one that takes the place of another is 
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from socket import socket
+from threading import Thread
 
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
@@ -15,11 +17,17 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from sfm_core.errors import SfmError
 from sfm_server.cli.exits import Exit, exit_of
+from sfm_server.cli.server import StoppableServer
 
 _FAILURES = 64
 """What is added to the status of a worker that could not start, so that it means nothing else."""
 
 _TURN_SECONDS = 1.0
+
+_LOOK_SECONDS = 0.1
+"""Between two looks at a worker that starts."""
+
+_STOPS = frozenset({signal.SIGINT, signal.SIGTERM})
 
 _PAUSE_SECONDS = 5.0
 """Between two tries to replace a worker that died."""
@@ -39,26 +47,16 @@ class Worker(Process):
         Raises:
             SystemExit: It could not start; the status says why.
         """
+        # Before there is a second thread that would make one of its own.
+        self._server = server = StoppableServer(self.config)
+        Thread(target=self.always_pong, daemon=True).start()
+        # As long as nothing is open, a signal may end the process at once.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
-            super().target(sockets)
+            self.config.load()
+            server.run(sockets)
         except SystemExit:
             raise SystemExit(_FAILURES + _reason(self.config)) from None
-
-    def is_alive(self, timeout: float = 5) -> bool:
-        """Tell whether the worker answers.
-
-        Args:
-            timeout: Seconds after which one that does not answer counts as dead.
-
-        Returns:
-            Whether it does.
-        """
-        # In short turns: who ends while it is asked never answers, and nothing tells of that.
-        deadline = time.monotonic() + timeout
-        while super().is_alive(min(timeout, _TURN_SECONDS)) is False:
-            if not self.process.is_alive() or time.monotonic() >= deadline:
-                return False
-        return True
 
     @property
     def exitcode(self) -> int | None:
@@ -83,9 +81,8 @@ class _Workers(Multiprocess):
         self._first.update(self.processes)
 
     def keep_subprocess_alive(self) -> None:
-        patience = self.config.timeout_worker_healthcheck
         for index, worker in enumerate(self.processes):
-            if self.should_exit.is_set() or worker.is_alive(patience):
+            if self.should_exit.is_set() or self._answers(worker):
                 continue
             if worker not in self._ended:
                 worker.kill()
@@ -100,6 +97,47 @@ class _Workers(Multiprocess):
                 log.info("Child process [%s] died", worker.pid)
                 del self._ended[worker]
                 self.processes[index] = self._begun()
+
+    def restart_all(self) -> None:
+        for index, old in enumerate(tuple(self.processes)):
+            if self._told_to_stop():
+                return
+            new = self._begun()
+            if self._comes_up(new):
+                old.terminate()
+                old.join()
+                self.processes[index] = new
+            elif self._told_to_stop():
+                # It is told as well, and waited for.
+                self.processes.append(new)
+            else:
+                new.kill()
+                new.join()
+                log.error("Child process [%s] is not ready, keeping [%s].", new.pid, old.pid)
+                return
+
+    def _answers(self, worker: Process) -> bool:
+        deadline = time.monotonic() + self.config.timeout_worker_healthcheck
+        # In short turns: who ends while it is asked never answers, and a signal is not to wait.
+        while worker.process.is_alive():
+            if worker.ping(_TURN_SECONDS) or self.signal_queue:
+                return True
+            if time.monotonic() >= deadline:
+                return False
+        return False
+
+    def _comes_up(self, worker: Process) -> bool:
+        deadline = time.monotonic() + self.config.timeout_worker_healthcheck
+        while worker.process.is_alive() and time.monotonic() < deadline:
+            if self._told_to_stop():
+                return False
+            if worker.is_ready(_TURN_SECONDS):
+                return True
+            time.sleep(_LOOK_SECONDS)
+        return False
+
+    def _told_to_stop(self) -> bool:
+        return not _STOPS.isdisjoint(self.signal_queue)
 
     def _begun(self) -> Worker:
         worker = Worker(self.config, self.sockets)
