@@ -333,6 +333,20 @@ async def test_a_truth_can_be_told_to_go_on_without_another(town: Town) -> None:
         await town.start("a", last="b")
 
 
+async def test_an_empty_truth_that_was_told_to_go_on_follows_what_can_be_reached_later(
+    town: Town,
+) -> None:
+    async with town.server("a") as engine:
+        await engine.store(NS, new(A))
+    town.stop("a")
+    async with truths(town.maker(), url("b"), [url("a")]) as (truth, others, _):
+        await reclaim(truth, "a person", passing_over=others)
+    town.resume("a")
+
+    async with town.server("b", last="b") as engine:
+        assert (await engine.get(NS, A)).version == 1
+
+
 async def test_a_migration_refuses_to_lose_what_only_the_new_truth_has(town: Town) -> None:
     for place in ("a", "b"):
         async with town.engine(place) as engine:

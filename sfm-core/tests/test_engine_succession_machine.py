@@ -198,7 +198,9 @@ class Servers(RuleBasedStateMachine):
     def adopt(self, place: str) -> None:
         if place not in self.down and not self.do(self.half_copied(place)):
             self.do(self._adopt(place))
-            self.allowed = {self.do(self.content(place))}
+            content = self.do(self.content(place))
+            # One that holds nothing still follows what could not be reached by then.
+            self.allowed = {content} if content else {content, *self.allowed}
             self.last = place
 
     @rule(place=where, coordinate=which)
