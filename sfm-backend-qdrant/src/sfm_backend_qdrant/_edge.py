@@ -85,11 +85,13 @@ class EdgeQdrant:
 
     async def create(self, name: str, dimension: int) -> None:
         """Make a collection; see `Qdrant.create`."""
-        await self._ask(messages.Create(name, dimension, EDGE_INDEXES), type(None))
+        call = messages.Create(name, dimension, EDGE_INDEXES)
+        await self._ask(call, type(None), parts=1 + len(EDGE_INDEXES))
 
     async def complete(self, name: str) -> int | None:
         """Make the indexes that a collection lacks; see `Qdrant.complete`."""
-        return await self._ask(messages.Complete(name, EDGE_INDEXES), int)
+        call = messages.Complete(name, EDGE_INDEXES)
+        return await self._ask(call, int, parts=1 + len(EDGE_INDEXES))
 
     async def dimension(self, name: str) -> int | None:
         """Return the dimension of a collection; see `Qdrant.dimension`."""
@@ -151,9 +153,11 @@ class EdgeQdrant:
         """Write everything to the disk; see `SupportsMaintenance`."""
         await self._ask(messages.Maintain(), type(None))
 
-    async def _ask(self, call: Call, answer: type[AnswerT]) -> AnswerT:
-        with translated(self._settings):
-            async with asyncio.timeout(self._settings.timeout.total_seconds()):
+    async def _ask(self, call: Call, answer: type[AnswerT], *, parts: int = 1) -> AnswerT:
+        # As on a server, which is asked for each part by itself: the disk may be busy for each.
+        limit = parts * self._settings.timeout
+        with translated(self._settings, limit):
+            async with asyncio.timeout(limit.total_seconds()):
                 worker = await self._started()
                 return await worker.ask(call, answer)
 

@@ -202,6 +202,17 @@ class TestDeadline:
 
         assert cut.is_set()
 
+    async def test_a_call_that_makes_a_collection_has_more_time(
+        self, clock: RecordingClock
+    ) -> None:
+        async def hang() -> None:
+            await asyncio.Event().wait()
+
+        policy = Policy(deadline=LONG, setup_deadline=INSTANT)
+        with pytest.raises(DeadlineExceededError):
+            await guard(clock, policy).call(hang, Repetition.ALWAYS, sets_up=True)
+        assert Policy().setup_deadline > Policy().deadline
+
     async def test_it_spans_the_pauses_and_names_the_failure_before_them(self) -> None:
         failure = unavailable()
         standing = ManualClock()
@@ -257,7 +268,16 @@ class TestCancellation:
 
 
 @pytest.mark.parametrize(
-    "name", ["deadline", "backoff", "backoff_limit", "open_for", "attempts", "failures_to_open"]
+    "name",
+    [
+        "deadline",
+        "setup_deadline",
+        "backoff",
+        "backoff_limit",
+        "open_for",
+        "attempts",
+        "failures_to_open",
+    ],
 )
 def test_a_policy_names_the_value_that_is_not_above_zero(name: str) -> None:
     zero: object = 0 if name in {"attempts", "failures_to_open"} else timedelta(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +13,7 @@ import pytest
 from sfm_core.errors import BackendError, BackendUnavailableError, DeadlineExceededError
 from sfm_core.inprocess.graph import InProcessGraphStore
 from sfm_core.inprocess.kv import InProcessKeyValueStore
+from sfm_core.inprocess.vector import InProcessVectorStore
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.events import START, Position
 from sfm_core.protocols.cache import Cache
@@ -226,6 +228,17 @@ class WithPaths(InProcessGraphStore):
     ) -> list[EdgeId] | None:
         assert (namespace, link_type, max_nodes) == (NS, None, 9)
         return [EdgeId(source=source, type="t", target=target)]
+
+
+async def test_a_collection_that_is_made_has_more_time_than_other_calls() -> None:
+    class Slow(InProcessVectorStore):
+        async def ensure(self, collection: Collection) -> None:
+            del collection
+            await asyncio.Event().wait()
+
+    policy = Policy(deadline=timedelta(hours=1), setup_deadline=timedelta(microseconds=1))
+    with pytest.raises(DeadlineExceededError):
+        await ResilientVectorStore(Slow(), policy=policy).ensure(COLLECTION)
 
 
 class TestOptionalProtocols:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 from sfm_backend_qdrant._errors import AlreadyExistsError
@@ -42,11 +43,12 @@ _FAILURES: Final[Mapping[str, tuple[type[BackendError], str, str]]] = {
 
 
 @contextmanager
-def translated(settings: QdrantSettings) -> Generator[None]:
+def translated(settings: QdrantSettings, limit: timedelta | None = None) -> Generator[None]:
     """Turn what goes wrong with a worker inside the block into our errors.
 
     Args:
         settings: What is at work, for the messages.
+        limit: How long it is waited for; `None` is as long as for any answer.
 
     Raises:
         SfmError: What the worker says, in our words.
@@ -58,7 +60,7 @@ def translated(settings: QdrantSettings) -> Generator[None]:
     try:
         yield
     except TimeoutError as error:
-        seconds = settings.timeout.total_seconds()
+        seconds = (limit or settings.timeout).total_seconds()
         raise DeadlineExceededError(
             f"{place} did not answer within {seconds:g} s.",
             backend=scheme,

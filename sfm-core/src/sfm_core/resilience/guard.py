@@ -37,13 +37,18 @@ class Guard:
         self.breaker = Breaker(scheme, policy, clock)
 
     async def call(
-        self, operation: Callable[[], Awaitable[ResultT]], repetition: Repetition
+        self,
+        operation: Callable[[], Awaitable[ResultT]],
+        repetition: Repetition,
+        *,
+        sets_up: bool = False,
     ) -> ResultT:
         """Make a call.
 
         Args:
             operation: The call.
             repetition: Whether it may be repeated.
+            sets_up: Whether it makes a collection, for which there is more time.
 
         Returns:
             What the call returns.
@@ -53,7 +58,8 @@ class Guard:
             BackendUnavailableError: It was not reached, or is being left alone.
             BackendError: The call failed in another way, and so did its repetitions.
         """
-        async with Deadline(self._scheme, self._policy.deadline) as deadline:
+        limit = self._policy.setup_deadline if sets_up else self._policy.deadline
+        async with Deadline(self._scheme, limit) as deadline:
             try:
                 return await self._attempt(operation, deadline)
             except BackendError as error:

@@ -14,6 +14,8 @@ class Policy:
 
     Attributes:
         deadline: Longest that one call may take, repetitions and pauses included.
+        setup_deadline: The same for a call that makes a collection, since a busy disk
+            may take long over each of its indexes.
         attempts: How often a call whose repetition is safe is tried; 1 never repeats.
         backoff: Longest pause before the first repetition; it doubles with each.
             The real pause is drawn evenly from zero to that, so that callers
@@ -27,6 +29,7 @@ class Policy:
     """
 
     deadline: timedelta = timedelta(seconds=10)
+    setup_deadline: timedelta = timedelta(minutes=2)
     attempts: int = 3
     backoff: timedelta = timedelta(milliseconds=50)
     backoff_limit: timedelta = timedelta(seconds=2)
@@ -34,7 +37,7 @@ class Policy:
     open_for: timedelta = timedelta(seconds=5)
 
     def __post_init__(self) -> None:
-        for name in ("deadline", "backoff", "backoff_limit", "open_for"):
+        for name in ("deadline", "setup_deadline", "backoff", "backoff_limit", "open_for"):
             if getattr(self, name) <= timedelta(0):
                 raise _not_positive(name)
         for name in ("attempts", "failures_to_open"):

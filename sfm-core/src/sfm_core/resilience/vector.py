@@ -23,7 +23,9 @@ class ResilientVectorStore(ResilientBackend[VectorStore]):
 
     async def ensure(self, collection: Collection) -> None:
         """Make sure that a collection exists; repeated, because a second time changes nothing."""
-        await self.guard.call(lambda: self.inner.ensure(collection), Repetition.ALWAYS)
+        await self.guard.call(
+            lambda: self.inner.ensure(collection), Repetition.ALWAYS, sets_up=True
+        )
 
     async def upsert(self, collection: Collection, points: Sequence[Point]) -> None:
         """Write points; repeated, but not after a time-out.
