@@ -115,7 +115,7 @@ def watched(start_server: Start, tmp_path: Path) -> Iterator[tuple[Server, Serve
     config = folder / "sentinel.conf"
     config.write_text(
         f"sentinel monitor truth 127.0.0.1 {master.port} 1\n"
-        "sentinel down-after-milliseconds truth 300\n"
+        "sentinel down-after-milliseconds truth 2000\n"
         "sentinel failover-timeout truth 2000\n"
     )
     sentinel = Server(folder, (str(config), "--sentinel"), free_port())
@@ -128,14 +128,17 @@ async def test_sentinels_name_the_master_also_after_a_failover(
     watched: tuple[Server, Server, str],
 ) -> None:
     master, replica, url = watched
-    async with open_kv(with_options(url, "timeout_seconds=1")) as store:
+    async with open_kv(with_options(url, "timeout_seconds=3")) as store:
         while "'up'" not in str(await tell(replica.url, "INFO", "replication")):  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.05)
         # The sentinel learns of a replica from the master, every ten seconds.
         while not await knows_replica(url):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.1)
         await put(store, b"before")
-        await asyncio.sleep(0)
+        # It is acknowledged before the replica has it.
+        keys = await tell(master.url, "DBSIZE")
+        while await tell(replica.url, "DBSIZE") != keys:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
         master.kill()
         while True:
             try:

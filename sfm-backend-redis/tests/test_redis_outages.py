@@ -133,7 +133,7 @@ async def test_a_replica_reads_but_takes_no_commits(start_server: Start) -> None
 
 
 async def test_a_commit_that_no_replica_has_is_not_acknowledged(start_server: Start) -> None:
-    url = with_options(start_server().url, "durability=replicas&timeout_seconds=1")
+    url = with_options(start_server().url, "durability=replicas&timeout_seconds=3")
     async with open_kv(url) as store:
         with pytest.raises(BackendUnavailableError, match="durable"):
             await put(store, b"k")

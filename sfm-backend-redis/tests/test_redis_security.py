@@ -76,7 +76,7 @@ async def test_a_wrong_password_is_refused(secured: Secured) -> None:
 async def test_a_server_that_falls_silent_keeps_nobody_from_closing(secured: Secured) -> None:
     async with TcpProxy("localhost", secured.port) as proxy:
         options = by_host(secured) | {"REDIS_PORT": str(proxy.port)}
-        store = create_kv("redis:?connect_timeout_seconds=1", context(options))
+        store = create_kv("redis:?connect_timeout_seconds=3", context(options))
         async with store:
             await store.ping()
             proxy.black_hole()
