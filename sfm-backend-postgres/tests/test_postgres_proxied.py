@@ -22,7 +22,9 @@ from sfm_core.testing.contracts import (
 )
 
 # The driver has no time-out of its own for an answer: as in the engine, the wrapper has.
-POLICY = Policy(deadline=timedelta(seconds=1), failures_to_open=1000)
+POLICY = Policy(
+    deadline=timedelta(seconds=1), setup_deadline=timedelta(seconds=1), failures_to_open=1000
+)
 
 
 @pytest.fixture
