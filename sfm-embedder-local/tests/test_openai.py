@@ -155,7 +155,7 @@ async def test_a_silent_service_runs_into_the_timeout(
     settings: OpenAiSettings, clock: PatientClock, service: Service
 ) -> None:
     service.plan = [Reply(status=None)] * MAX_ATTEMPTS
-    hasty = replace(settings, timeout=timedelta(seconds=0.05))
+    hasty = replace(settings, timeout=timedelta(seconds=1))
 
     async with OpenAiEmbedder(hasty, clock) as embedder:
         with pytest.raises(DeadlineExceededError, match="in time"):

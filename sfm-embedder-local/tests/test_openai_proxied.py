@@ -14,6 +14,8 @@ from sfm_embedder_local.settings import OpenAiSettings
 
 
 class TestOpenAiEmbedderInOutages(EmbedderOutageContract):
+    deadline = timedelta(seconds=30)
+
     @pytest.fixture
     def server_url(self, service: Service) -> str:
         return service.url
@@ -21,7 +23,7 @@ class TestOpenAiEmbedderInOutages(EmbedderOutageContract):
     @pytest.fixture
     def connect(self) -> Callable[[str], OpenAiEmbedder]:
         def make(url: str) -> OpenAiEmbedder:
-            timeout = timedelta(seconds=0.4)
+            timeout = timedelta(seconds=2)
             settings = OpenAiSettings(
                 endpoint=url, model="m", dimension=DIMENSION, timeout=timeout, revision="1"
             )

@@ -114,7 +114,7 @@ async def test_of_one_whose_process_was_killed_before_it_went_over_the_stores(
     )
     assert died.returncode == -signal.SIGKILL
     assert files_with(tmp_path, word)[word]
-    async with open_embedded(tmp_path, clock=Later()), asyncio.timeout(20):
+    async with open_embedded(tmp_path, clock=Later()), asyncio.timeout(60):
         # Upkeep tells nobody when it is done.
         while files_with(tmp_path, word)[word]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
