@@ -194,6 +194,16 @@ async def test_a_start_is_refused_on_what_was_not_used_last_and_never_had_it(tow
         await town.start("b", last="a")
 
 
+@pytest.mark.parametrize("times", [2, 4])
+async def test_a_truth_that_does_not_answer_for_a_moment_is_tried_again_before_a_refusal(
+    town: Town, times: int
+) -> None:
+    before = await town.content("a")
+    town.faults["a"].fail("get_many", times=times)
+    await town.start("b", last="a")
+    assert await town.content("b") == before
+
+
 async def test_an_older_truth_does_not_follow_one_that_was_passed_over(town: Town) -> None:
     for place in ("b", "c"):
         async with town.server(place) as engine:

@@ -41,6 +41,9 @@ PATIENCE = timedelta(seconds=5)
 
 LEASE = EngineSettings().lease
 _ROUNDS = 10
+_LOOKS = 3
+"""How often truths that do not answer are tried before a start is refused for the lack of one."""
+_PAUSE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +121,7 @@ async def bring_up_to_date(
     """
     owner = str(uuid4())
     report: MigrationReport | None = None
-    for _ in range(_ROUNDS):
+    for turn in range(_ROUNDS):
         async with truths(maker, target, others) as (truth, reached, unreachable):
             around = Surroundings(
                 others=reached,
@@ -127,7 +130,10 @@ async def bring_up_to_date(
                 last_place=last_place,
                 last_epoch=last_epoch,
             )
-            decision = decide(truth, around)
+            decision = _decided(truth, around, last_look=turn + 1 >= _LOOKS)
+            if decision is None:
+                await maker.clock.sleep(_PAUSE)
+                continue
             try:
                 if decision.source is not None:
                     await _refuse_if_in_use(decision.source, truth, maker.clock)
@@ -278,6 +284,20 @@ async def migrate(
         if replace:
             old = dataclasses.replace(old, manifest=await reclaim(old, owner))
         return await take_over(old, new, maker.clock, owner, lease=lease, progress=progress)
+
+
+def _decided(truth: KnownTruth, around: Surroundings, *, last_look: bool) -> Decision | None:
+    """Decide, unless one more look may spare a refusal: others may have been slow only this once.
+
+    Their server may be only just starting, or this process short of time.
+    """
+    try:
+        return decide(truth, around)
+    except ConfigurationError as error:
+        if last_look or not around.unreachable:
+            raise
+        log.warning("looking at all truths once more: %s", error)
+        return None
 
 
 def _refuse_to_lose(old: KnownTruth, new: KnownTruth, *, replace: bool) -> None:
