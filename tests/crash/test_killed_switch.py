@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -14,27 +15,27 @@ CHILD = Path(__file__).parent / "switch_child.py"
 EMBEDDERS = ("hashing:", "static:")
 ROUNDS = 5
 ROOM = 10_000
-LONGEST = 2.0
+SHORTEST, LONGEST = 0.4, 1.6
+"""When processes are killed, in the time that one takes by itself to store something."""
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_whatever_was_stored_is_found_after_switches_that_were_killed(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     chances = random.Random(pytestconfig.getoption("--crash-seed"))
-    stored: set[int] = set()
+    stored, pace = begun(start(tmp_path, EMBEDDERS[0], str(2 * ROUNDS * ROOM)))
     for life in range(ROUNDS):
         children = [
             start(tmp_path, embedder, str((2 * life + place) * ROOM))
             for place, embedder in enumerate(chances.sample(EMBEDDERS, 2))
         ]
         for child in chances.sample(children, 2):
-            stored |= killed(child, chances.uniform(0.6, LONGEST))
-    assert stored
+            stored |= killed(child, pace * chances.uniform(SHORTEST, LONGEST))
 
     for embedder in (*EMBEDDERS, EMBEDDERS[0]):
-        out, err = start(tmp_path, embedder, "settle").communicate(timeout=100)
+        out, err = start(tmp_path, embedder, "settle").communicate(timeout=300)
         assert not err, err.decode()
         answer = json.loads(out)
         found = set(answer.pop("found"))
@@ -47,9 +48,20 @@ def test_whatever_was_stored_is_found_after_switches_that_were_killed(
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, str(CHILD), str(folder), *arguments],
+        # Nothing that was read ahead is kept from `communicate`.
+        bufsize=0,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+def begun(child: subprocess.Popen[bytes]) -> tuple[set[int], float]:
+    """Kill a process once it has stored something; return what, and how long that took."""
+    started = monotonic()
+    assert child.stdout
+    first = int(child.stdout.readline())
+    pace = monotonic() - started
+    return {first} | killed(child, 0), pace
 
 
 def killed(child: subprocess.Popen[bytes], after: float) -> set[int]:
