@@ -186,9 +186,10 @@ class Servers(RuleBasedStateMachine):
     @precondition(lambda self: not self.servers and not self.paused)
     @rule(old=where, to=where, moment=st.none() | moments)
     def replace(self, old: str, to: str, moment: Moment | None) -> None:
-        if old == to or self.do(self.half_copied(old)):
+        content = self.do(self.content(old))
+        if old == to or not content or self.do(self.half_copied(old)):
             return
-        self.allowed.add(self.do(self.content(old)))
+        self.allowed.add(content)
         self._plan_crash(moment)
         with suppress(BackendError, ConfigurationError):
             self.do(self._migrate(old, to, replace=True))
@@ -196,11 +197,12 @@ class Servers(RuleBasedStateMachine):
     @precondition(lambda self: not self.servers and not self.paused)
     @rule(place=where)
     def adopt(self, place: str) -> None:
-        if place not in self.down and not self.do(self.half_copied(place)):
+        if place in self.down or self.do(self.half_copied(place)):
+            return
+        # One that holds nothing follows others, whatever a person says.
+        if content := self.do(self.content(place)):
             self.do(self._adopt(place))
-            content = self.do(self.content(place))
-            # One that holds nothing still follows what could not be reached by then.
-            self.allowed = {content} if content else {content, *self.allowed}
+            self.allowed = {content}
             self.last = place
 
     @rule(place=where, coordinate=which)
