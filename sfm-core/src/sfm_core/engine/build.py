@@ -108,14 +108,17 @@ class Builder:
         await self._stores.vector.ensure(index.collection)
         total = await self._count()
         while True:
-            began = self._stores.clock.monotonic()
+            began, misses = self._stores.clock.monotonic(), self._indexes.misses
             self._indexes.tell(done=0, total=total)
             await self._go_through(record, index)
             known = self._indexes.followed_by_all(record)
-            if began >= known:
+            missed = misses != self._indexes.misses
+            if began >= known and not missed:
                 break
-            # What was written meanwhile by engines that did not know of this collection yet is
-            # found by going through once more.
+            # What was written meanwhile by engines that did not know of this collection yet, or
+            # could not have it follow, is found by going through once more.
+            if missed:
+                await self._indexes.looked()
             await self._wait_until(known)
         if await self._indexes.finish(record):
             log.info("%s is complete, with %d memories, and serves", record.name, total)

@@ -150,6 +150,8 @@ class Indexer:
     async def _finish(self, unfinished: Unfinished, *, hurry: bool) -> Followed:
         if hurry:
             everywhere = await self._finishing.finish(unfinished)
+            if unfinished.view.shared and unfinished.view.responsible and not everywhere:
+                self._indexes.misses += 1
         else:
             await self._finishing.finish_later(unfinished)
             everywhere = unfinished.view.responsible

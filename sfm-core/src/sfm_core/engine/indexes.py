@@ -92,10 +92,17 @@ class _Pulse(NamedTuple):
 
 
 class Indexes:
-    """One engine's share in the collections of a truth."""
+    """One engine's share in the collections of a truth.
+
+    Attributes:
+        misses: How many changes this engine could have followed in what it searches, but not
+            in everything else. Whoever builds a collection finds them there by a comparison
+            that begins afterwards.
+    """
 
     def __init__(self, stores: Stores, opener: IndexOpener) -> None:
         """Work for the engine that has `stores`; call `begin` first."""
+        self.misses = 0
         self._stores = stores
         self._opener = opener
         self._lock = asyncio.Lock()
