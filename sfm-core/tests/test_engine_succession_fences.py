@@ -128,6 +128,24 @@ async def test_half_a_copy_never_counts_because_another_one_was_begun(town: Town
     assert await town.content("b") == before
 
 
+async def test_of_two_migrations_at_once_the_second_finds_it_done(town: Town) -> None:
+    before = await town.content("a")
+    copying = town.faults["b"].hold("commit", nth=4)
+    first = asyncio.create_task(migrate(town.maker(), url("a"), url("b")))
+    await stand(town, copying, first)
+    town.new_process()
+    # It has looked at both by the time that it asks for the lock.
+    asking = town.faults["b"].hold("get_many", nth=2)
+    second = asyncio.create_task(migrate(town.maker(), url("a"), url("b")))
+    await stand(town, asking, second)
+
+    copying.open()
+    assert (await town.while_time_passes(first)).verified is not None
+    asking.open()
+    assert (await town.while_time_passes(second)).verified is None
+    assert await town.content("b") == before
+
+
 async def test_half_a_copy_is_not_migrated(town: Town) -> None:
     with crashing(town, "b", 6), suppress(BackendError):
         await town.start("b")

@@ -148,11 +148,7 @@ async def bring_up_to_date(
                     return UpToDate(truth_id=manifest.truth_id, epoch=manifest.epoch, report=report)
             except OvertakenError as error:
                 log.info("looking at all truths again: %s", error.message)
-    raise BackendUnavailableError(
-        f"Other processes change which truth is the newest as fast as {target.place} follows.",
-        backend=target.place,
-        remedy="Start the servers of one mode only.",
-    )
+    raise _ever_changing(target.place)
 
 
 async def foresee(
@@ -242,7 +238,7 @@ async def migrate(
 
     Servers that run on the source take no more writes from then on. A migration
     that was interrupted goes on when it is called again; one that is done does
-    nothing.
+    nothing, be it that another process did it while this one waited.
 
     Args:
         maker: Opens the stores.
@@ -261,29 +257,52 @@ async def migrate(
         ConfigurationError: Both URLs are one truth, or memories would be lost
             that `replace` does not allow to lose. Nothing was changed.
         CorruptDataError: The copy is not equal to the original.
+        OvertakenError: One of the truths was changed meanwhile, and `replace` was said of
+            what it was before.
         BackendError: A truth failed.
     """
     owner = str(uuid4())
     async with AsyncExitStack() as stack:
-        old = await (await _open(stack, maker, source)).look()
-        new = await (await _open(stack, maker, target)).look()
-        refuse_replica(old)
-        done = MigrationReport(source=old.place, target=new.place)
-        if not replace and new.relation_to(old) is Relation.HOLDS_IT:
-            return done
-        _refuse_to_lose(old, new, replace=replace)
-        if dry_run:
-            copied = await count_differences(old.kv, new.kv, progress)
-            return MigrationReport(
-                source=old.place,
-                target=new.place,
-                written=copied.written,
-                removed=copied.removed,
-                unchanged=copied.unchanged,
-            )
-        if replace:
-            old = dataclasses.replace(old, manifest=await reclaim(old, owner))
-        return await take_over(old, new, maker.clock, owner, lease=lease, progress=progress)
+        places = await _open(stack, maker, source), await _open(stack, maker, target)
+        for _ in range(_ROUNDS):
+            old, new = [await place.look() for place in places]
+            done = MigrationReport(source=old.place, target=new.place)
+            refuse_replica(old)
+            if not replace and new.relation_to(old) is Relation.HOLDS_IT:
+                return done
+            _refuse_to_lose(old, new, replace=replace)
+            if dry_run:
+                return await _foreseen(done, old, new, progress)
+            if replace:
+                old = dataclasses.replace(old, manifest=await reclaim(old, owner))
+            try:
+                return await take_over(old, new, maker.clock, owner, lease=lease, progress=progress)
+            except OvertakenError as error:
+                # What is to be replaced has to be what it was when a person said so.
+                if replace:
+                    raise
+                log.info("looking at both truths again: %s", error.message)
+    raise _ever_changing(target.place)
+
+
+async def _foreseen(
+    nothing: MigrationReport, old: KnownTruth, new: KnownTruth, progress: Progress | None
+) -> MigrationReport:
+    copied = await count_differences(old.kv, new.kv, progress)
+    return dataclasses.replace(
+        nothing,
+        written=copied.written,
+        removed=copied.removed,
+        unchanged=copied.unchanged,
+    )
+
+
+def _ever_changing(place: str) -> BackendUnavailableError:
+    return BackendUnavailableError(
+        f"Other processes change which truth is the newest as fast as {place} follows.",
+        backend=place,
+        remedy="Start the servers of one mode only.",
+    )
 
 
 def _decided(truth: KnownTruth, around: Surroundings, *, last_look: bool) -> Decision | None:
