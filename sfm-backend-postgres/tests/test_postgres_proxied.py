@@ -23,7 +23,7 @@ from sfm_core.testing.contracts import (
 
 # The driver has no time-out of its own for an answer: as in the engine, the wrapper has.
 POLICY = Policy(
-    deadline=timedelta(seconds=1), setup_deadline=timedelta(seconds=1), failures_to_open=1000
+    deadline=timedelta(seconds=3), setup_deadline=timedelta(seconds=3), failures_to_open=1000
 )
 
 
@@ -33,6 +33,7 @@ def impatient_url(database_url: str) -> str:
 
 
 class TestPostgresKeyValueStoreInOutages(KeyValueOutageContract):
+    deadline = timedelta(seconds=30)
     lease = timedelta(seconds=0.6)
 
     @pytest.fixture
@@ -49,6 +50,8 @@ class TestPostgresKeyValueStoreInOutages(KeyValueOutageContract):
 
 
 class TestPostgresGraphStoreInOutages(GraphOutageContract):
+    deadline = timedelta(seconds=30)
+
     @pytest.fixture
     def server_url(self, impatient_url: str) -> str:
         return impatient_url
@@ -59,6 +62,8 @@ class TestPostgresGraphStoreInOutages(GraphOutageContract):
 
 
 class TestPostgresVectorStoreInOutages(VectorOutageContract):
+    deadline = timedelta(seconds=30)
+
     @pytest.fixture
     def server_url(self, impatient_url: str) -> str:
         return impatient_url

@@ -19,10 +19,11 @@ from tests.sealed_stores import sealed
 pytestmark = pytest.mark.long
 
 # The driver has no time-out of its own for an answer: as in the engine, the wrapper has.
-POLICY = Policy(deadline=timedelta(seconds=1), failures_to_open=1000)
+POLICY = Policy(deadline=timedelta(seconds=3), failures_to_open=1000)
 
 
 class TestSealedRedisStoreInOutages(KeyValueOutageContract):
+    deadline = timedelta(seconds=30)
     lease = timedelta(seconds=0.6)
 
     @pytest.fixture
@@ -39,6 +40,7 @@ class TestSealedRedisStoreInOutages(KeyValueOutageContract):
 
 
 class TestSealedPostgresStoreInOutages(KeyValueOutageContract):
+    deadline = timedelta(seconds=30)
     lease = timedelta(seconds=0.6)
 
     @pytest.fixture
