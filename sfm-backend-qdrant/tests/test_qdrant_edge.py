@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -23,7 +21,6 @@ from qdrant_client import models
 from qdrant_helpers import COLLECTION, WatchedEdgeStore, numbered, open_edge
 
 from sfm_backend_qdrant import _edge
-from sfm_backend_qdrant._collections import INDEXES
 from sfm_backend_qdrant._urls import parse_url
 from sfm_backend_qdrant.edge.copying import copy_folder
 from sfm_backend_qdrant.edge.errors import WorkerRefusedError
@@ -35,7 +32,6 @@ from sfm_core.errors import (
     BackendUnavailableError,
     ConfigurationError,
     CorruptDataError,
-    DeadlineExceededError,
     ReadOnlyStorageError,
     StorageFullError,
 )
@@ -110,36 +106,6 @@ async def test_a_call_that_the_worker_did_not_survive_says_so(store: WatchedEdge
         await call
     await store.upsert(COLLECTION, numbered(0, 10))
     assert store.worker != first
-
-
-async def test_a_worker_that_does_not_answer_is_given_up_in_time(fast_folder: Path) -> None:
-    async with open_edge(fast_folder, query="?timeout_seconds=3") as store:
-        await store.ensure(COLLECTION)
-        os.kill(store.worker, signal.SIGSTOP)
-        try:
-            with pytest.raises(DeadlineExceededError, match="within 3 s"):
-                await store.ping()
-        finally:
-            os.kill(store.worker, signal.SIGCONT)
-        await store.ping()
-
-
-async def test_making_a_collection_may_take_long_for_each_of_its_indexes(
-    fast_folder: Path,
-) -> None:
-    settings = parse_url("qdrant+edge:points", fast_folder, {})
-    edge = _edge.EdgeQdrant(replace(settings, timeout=timedelta(milliseconds=10)))
-    await edge.open()
-    worker = edge.worker_id
-    assert worker is not None
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        limit = 0.01 * (1 + len(INDEXES))
-        with pytest.raises(DeadlineExceededError, match=f"within {limit:g} s"):
-            await edge.create("c", 4)
-    finally:
-        os.kill(worker, signal.SIGCONT)
-        await edge.close()
 
 
 async def test_a_caller_who_goes_away_takes_nobody_else_along(store: WatchedEdgeStore) -> None:
