@@ -255,6 +255,7 @@ def test_four_workers_on_one_folder_let_through_what_one_would(serve: Serve) -> 
     def told(words: str) -> int:
         return server.log.read_text().count(words)
 
+    statuses = Counter[int]()
     # Each path has a count of its own, for the next try where a slow machine has spoilt one:
     # a new minute has begun, or somebody has waited too long for the file.
     for path in ("/", "/openapi.json", "/stats"):

@@ -35,7 +35,7 @@ def free_port() -> int:
     ports = [*range(_FIRST, first), *range(last + 1, _LAST + 1)]
     for _ in range(_TRIES if ports else 0):
         # Not by `random`: where tests run side by side, all draw with the same seed.
-        port = secrets.choice(ports)
+        port: int = secrets.choice(ports)
         if port not in _handed_out and _is_free(port):
             _handed_out.add(port)
             return port
