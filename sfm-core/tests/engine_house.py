@@ -222,7 +222,14 @@ class House:
         # Each engine waits for its next round, and each relay for something to do; the one
         # at work also waits for when it has to renew its lock.
         at_work = self.relays > 0
-        await eventually(lambda: self.clock.sleepers >= self.engines + self.relays + at_work)
+
+        def all_rest() -> bool:
+            return self.clock.sleepers >= self.engines + self.relays + at_work
+
+        await eventually(all_rest)
+        # A second round of purges sleeps, too, between two looks at how far it is.
+        await let_others_work()
+        await eventually(all_rest)
 
     def _registry(self, faults: Faults, installed: Sequence[str]) -> Registry:
         registry = Registry()
