@@ -154,6 +154,23 @@ async def test_a_second_round_that_one_engine_has_begun_is_left_to_it_however_lo
         assert sum(faults.vector.calls["scrub"] for faults in both) == before + 1
 
 
+async def test_nothing_is_taken_up_twice_however_long_it_takes_to_take_it_up(
+    house: House, engine: MemoryEngine, faults: Faults
+) -> None:
+    await engine.store(NS, new(HERE))
+    await engine.purge(NS, HERE)
+    for _ in range(PURGE_PAUSE // INTERVAL - 1):
+        await house.clock.advance(INTERVAL)
+        await let_others_work()
+    # The first commit of a round of upkeep says that the engine lives.
+    putting_off = faults.kv.hold("commit", nth=2)
+    await house.clock.advance(INTERVAL)
+    await putting_off.reached()
+    await house.clock.advance(LONG)
+    putting_off.open()
+    await eventually(partial(nothing_is_noted, house))
+
+
 async def test_what_was_purged_twice_is_gone_over_together(
     house: House, engine: MemoryEngine
 ) -> None:

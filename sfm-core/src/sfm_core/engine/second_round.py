@@ -52,11 +52,12 @@ class SecondRound:
         Raises:
             BackendError: The truth did not answer; what is to be done stays noted.
         """
+        # As it was at first: what is put off must not be due again before all is taken up.
+        now = self._stores.clock.now()
         while self._work is None:
             room = MAX_PLACES - sum(map(len, self._taken.values()))
             if room <= 0:
                 return
-            now = self._stores.clock.now()
             limit = min(PAGE, room)
             [page] = await self._stores.kv.scan(namespace, [due_purges(now)], limit=limit)
             if not page:
