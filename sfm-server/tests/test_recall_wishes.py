@@ -36,10 +36,10 @@ async def test_a_deadline_holds_for_the_writes_that_are_waited_for_too(
     whale: httpx.AsyncClient,
 ) -> None:
     stored = await whale.post("/store", json={"coord": "2", "payload": {"text": "a fox"}})
-    body = {"query": "fox", "deadline_ms": 5000, "min_position": stored.json()["position"]}
+    body = {"query": "fox", "deadline_ms": 30_000, "min_position": stored.json()["position"]}
     begun = time.monotonic()
     answer = (await whale.post("/recall", json=body)).json()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     assert (answer["stale"], answer["left_out"]) == (False, {})
 
 
