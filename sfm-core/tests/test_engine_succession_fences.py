@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
-from engine_house import NS, at, new
+from engine_house import NS, at, found, new
 from engine_town import TICK, Town, crashing, url
 
 from sfm_core.engine.changeover import LEASE, foresee, migrate
@@ -100,6 +100,21 @@ async def test_a_start_that_slept_amid_its_look_sees_what_another_one_has_done_s
     done = await town.start("b")
     gate.open()
     assert (await town.while_time_passes(slow)).truth_id == done.truth_id
+
+
+async def test_an_engine_that_slept_while_it_opened_searches_what_was_copied_meanwhile(
+    town: Town,
+) -> None:
+    async with AsyncExitStack() as stack:
+        gate = town.faults["b"].hold_reply("namespaces")
+        opening = asyncio.create_task(stack.enter_async_context(town.engine("b")))
+        await stand(town, gate, opening)
+        town.new_process()
+        await town.while_time_passes(migrate(town.maker(), url("a"), url("b")))
+        gate.open()
+        engine = await town.while_time_passes(opening)
+        assert (await engine.check()).consistent
+        assert await found(engine, "of a") == [A]
 
 
 async def test_a_start_that_slept_removes_nothing_that_was_written_since(town: Town) -> None:

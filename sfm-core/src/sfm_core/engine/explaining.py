@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from math import inf
 
-from sfm_core.engine.indexes import View
 from sfm_core.engine.past import Past
 from sfm_core.engine.questions import Question
 from sfm_core.engine.ranking import Score, score
@@ -14,6 +13,7 @@ from sfm_core.engine.recall import Recalling
 from sfm_core.engine.searching import Searching
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
+from sfm_core.engine.view import View
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.filter_forms import failing_part, filter_json
 from sfm_core.model.query import RecallQuery

@@ -16,9 +16,9 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from sfm_core.engine.follow_memories import Applied
-from sfm_core.engine.indexes import View
 from sfm_core.engine.repairing import Repairing
 from sfm_core.engine.stores import Stores
+from sfm_core.engine.view import View
 from sfm_core.errors import BackendError, SfmError
 from sfm_core.protocols.kv import DirtyNote
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sfm_core.engine.indexes import View
 from sfm_core.engine.lag import event_lag
 from sfm_core.engine.presence import Presence
 from sfm_core.engine.stores import Stores
+from sfm_core.engine.view import View
 from sfm_core.errors import SfmError
 from sfm_core.model.report import CollectionState, EventLag, Health, PortHealth
 from sfm_core.protocols.lifecycle import Backend

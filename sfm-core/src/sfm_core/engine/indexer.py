@@ -19,8 +19,9 @@ from sfm_core.engine.drafts import Draft
 from sfm_core.engine.finishing import Finishing, Unfinished
 from sfm_core.engine.follow_memories import Applied, OwnWrite
 from sfm_core.engine.index import Index
-from sfm_core.engine.indexes import Indexes, View
+from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.repairing import Repairing
+from sfm_core.engine.view import View
 from sfm_core.errors import BackendError, ClosedError
 from sfm_core.protocols.kv import DirtyNote, Entry
 from sfm_core.protocols.observer import UNOBSERVED, Observer

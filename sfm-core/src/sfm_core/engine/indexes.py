@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from sfm_core.engine.catalog import (
     CollectionRecord,
     Role,
     change_catalog,
+    distrusted,
     read_catalog,
 )
 from sfm_core.engine.index import Index, WordIndex
@@ -28,6 +29,7 @@ from sfm_core.engine.index_opener import IndexOpener
 from sfm_core.engine.presence import alone
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.switching import Progress, Start
+from sfm_core.engine.view import View
 
 HORIZON = timedelta(seconds=10)
 """How old an engine's knowledge of the catalog may be."""
@@ -36,51 +38,6 @@ SILENCE = timedelta(seconds=30)
 """How long nobody must have given a sign of life to be taken for dead."""
 
 Change = Callable[[Catalog], Catalog]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What one engine does, by one look at the catalog.
-
-    Attributes:
-        catalog: What it saw.
-        searched: The index that is searched.
-        filler: A collection whose keyword arm finds what `searched` may lack.
-        followed: The indexes that it keeps current, the searched one first.
-        responsible: Whether these are all that anybody needs. If not, others
-            have to follow a change too before it counts as followed.
-    """
-
-    catalog: Catalog
-    searched: Index
-    filler: WordIndex | None
-    followed: tuple[Index, ...]
-    responsible: bool
-
-    @property
-    def shared(self) -> bool:
-        """Whether a recall may search another index that this engine keeps current.
-
-        A collection that was being built at this look may serve others by now,
-        and this engine from its next look on.
-        """
-        return len(self.followed) > 1
-
-    @property
-    def incomplete(self) -> bool:
-        """Whether what is searched may lack memories: it is being built or compared with the truth.
-
-        What another collection finds beside it helps, but it is not complete either.
-        """
-        record = self.catalog.find(self.searched.name)
-        return record is None or not record.complete
-
-    @property
-    def rebuilding(self) -> bool:
-        """Whether a derived store is being built or compared with the truth."""
-        awaited = {Role.SERVING, Role.BUILDING}
-        incomplete = any(r.role in awaited and not r.complete for r in self.catalog.active)
-        return incomplete or not self.catalog.edges_complete
 
 
 class _Pulse(NamedTuple):
@@ -157,6 +114,9 @@ class Indexes:
             now=self._now(),
         )
         await self._change(lambda c: switching.started(c, start))
+        if start.empty and await stores.kv.namespaces(limit=1):
+            # Something came in between, where this engine was asleep even all of another truth.
+            await self._change(distrusted)
         await self.look()
 
     async def current(self) -> View:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from sfm_core.engine.apart import inline_or_apart
 from sfm_core.engine.corrections import Corrections
 from sfm_core.engine.index import Index, WordIndex
-from sfm_core.engine.indexes import Indexes, View
+from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.past import Past
 from sfm_core.engine.questions import Candidate, Living, Question, unfitting
 from sfm_core.engine.ranking import fuse, score
 from sfm_core.engine.stores import Stores
 from sfm_core.engine.truth import MemoryState, Truth
+from sfm_core.engine.view import View
 from sfm_core.errors import SfmError
 from sfm_core.model.coordinate import Coordinate
 from sfm_core.model.keys import memory_key

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import NamedTuple
 
-from sfm_core.engine.indexes import View
 from sfm_core.engine.questions import Question
 from sfm_core.engine.recall import MAX_BATCH, Recalling
 from sfm_core.engine.searching import Searching
+from sfm_core.engine.view import View
 from sfm_core.errors import (
     BackendError,
     DeadlineExceededError,
