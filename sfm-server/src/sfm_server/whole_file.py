@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sfm_core.errors import ConfigurationError
+from sfm_server.replacing import replace_file
 
 MAX_BYTES = 16 * 1024 * 1024
 Signature = tuple[int, int, int, int]
@@ -106,17 +106,7 @@ class WholeFile:
             content: What is to be in it.
         """
         # A link is followed, so that what it leads to is replaced and not the link.
-        target = self.path.resolve()
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with open(handle, "wb") as file:  # noqa: PTH123 - an open descriptor
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        replace_file(self.path.resolve(), content, mode=0o600)
 
     def _need_plain(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
