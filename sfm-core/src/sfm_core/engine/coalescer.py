@@ -114,12 +114,7 @@ class Coalescer(Generic[ItemT, ResultT]):
             ClosedError: The coalescer is closed.
             BaseException: What `process` gave for an item or raised for its batch.
         """
-        results: list[ResultT] = []
-        for result in await self.submit_many(items):
-            if isinstance(result, BaseException):
-                raise result
-            results.append(result)
-        return results
+        return all_or_raise(await self.submit_many(items))
 
     async def submit_many(self, items: Sequence[ItemT]) -> list[ResultT | BaseException]:
         """Have many items handled, in as few batches as possible.
@@ -211,3 +206,23 @@ class Coalescer(Generic[ItemT, ResultT]):
             if not one.lot.future.done():
                 batch.append(one)
         return batch
+
+
+def all_or_raise(results: Sequence[ResultT | BaseException]) -> list[ResultT]:
+    """Return the results of many items, where none of them is an error.
+
+    Args:
+        results: What there is for each.
+
+    Returns:
+        The same.
+
+    Raises:
+        BaseException: The first error among them.
+    """
+    found: list[ResultT] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        found.append(result)
+    return found

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sfm_core.engine.changes import Change
+from sfm_core.engine.coalescer import all_or_raise
 from sfm_core.engine.forget import Forgetting
 from sfm_core.engine.inputs import check_batch, check_expected, check_namespace
 from sfm_core.engine.memory_commit import PURGE_PAUSE
@@ -159,11 +160,7 @@ class Purging:
         if self._unheard.get(asked) is work:
             del self._unheard[asked]
         # Those of one batch share their report.
-        reports: dict[int, Report] = {}
-        for result in work.result():
-            if isinstance(result, BaseException):
-                raise result
-            reports[id(result)] = result
+        reports = {id(report): report for report in all_or_raise(work.result())}
         return least_far(reports.values())
 
     async def _asked(self, namespace: str, coordinates: Sequence[Coordinate]) -> bytes:

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from sfm_core.engine.changes import Change, Planned, View
+from sfm_core.engine.coalescer import all_or_raise
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.memory_commit import PURGE_PAUSE
 from sfm_core.engine.rounds import MAX_PLACES, Rounds, Work
-from sfm_core.engine.scrubbing import Report
 from sfm_core.engine.stores import Stores
 from sfm_core.errors import SfmError
 from sfm_core.model.keys import due_purges, purge_key, purged_coordinate
@@ -90,11 +90,11 @@ class SecondRound:
             ]
             work = self._rounds.hand_in(places)
             await self._keep_others_away(taken, work)
-            results = work.result()
+            reports = all_or_raise(work.result())
             left = {
                 namespace
-                for (namespace, _), result in zip(places, results, strict=True)
-                if not _is_done(result)
+                for (namespace, _), report in zip(places, reports, strict=True)
+                if any(store.state is PurgeState.PENDING for store in report)
             }
             done = {name: keys for name, keys in taken.items() if name not in left}
             changes = [_replacing(namespace, keys, []) for namespace, keys in done.items()]
@@ -149,9 +149,3 @@ def _replacing(namespace: str, old: Sequence[bytes], new: Sequence[bytes]) -> Ch
         return Planned(commit=Commit(namespace=namespace, writes=writes), version=1)
 
     return Change(namespace=namespace, keys=tuple(old), plan=plan)
-
-
-def _is_done(result: Report | BaseException) -> bool:
-    if isinstance(result, BaseException):
-        raise result
-    return not any(store.state is PurgeState.PENDING for store in result)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
 from sfm_core.engine.changes import Change, Written
+from sfm_core.engine.coalescer import all_or_raise
 from sfm_core.engine.committer import Committer
 from sfm_core.engine.indexer import Followed, Task
 from sfm_core.engine.positions import Positions
@@ -91,12 +92,7 @@ class Writer:
             SfmError: What a plan refused with, or why the truth did not answer; others of the
                 changes may have happened.
         """
-        outcomes: list[Outcome] = []
-        for result in await self.write_many(changes):
-            if isinstance(result, BaseException):
-                raise result
-            outcomes.append(result)
-        return outcomes
+        return all_or_raise(await self.write_many(changes))
 
     async def write_many(self, changes: Sequence[Change]) -> list[Outcome | BaseException]:
         """Make many changes happen, each by itself.
