@@ -31,7 +31,7 @@ class Batch(Protocol):
     def append(
         self,
         *,
-        timestamp: None,
+        timestamp: int | None,
         key: bytes | None,
         value: bytes | None,
         headers: Sequence[Header],
@@ -188,9 +188,9 @@ def partition_of(key: bytes, partitions: list[int]) -> int:
 
 def append(batch: Batch, record: Record) -> bool:
     """Put a record into a batch; tell whether there was room. The first always has."""
-    # The time is that of publishing: the broker forgets by it, and an old event that is
-    # published again would be forgotten at once. Its own time is among its attributes.
-    added = batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers)
+    added = batch.append(
+        timestamp=record.timestamp, key=record.key, value=record.value, headers=record.headers
+    )
     return added is not None
 
 

@@ -2,7 +2,8 @@
 
 Its key is the place that it names, and its value and first headers are those
 that lay in the stream. Ours are the last ones, always as many; so headers that
-came along may be called like ours. A record without a value lets a letter go.
+came along may be called like ours. Its time is when it was set aside, however
+long it took to get here. A record without a value lets a letter go.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from sfm_core.errors import CorruptDataError
+from sfm_core.porting import to_microseconds
 from sfm_core.protocols.source import DeadLetter, Rejection
 from sfm_eventing_kafka._record import Addressed, Header, Received, Record
 
@@ -47,7 +49,8 @@ def letter(place: str, rejection: Rejection, at: datetime, record: Record) -> Re
         (_AT, at.isoformat().encode()),
         (_EMPTY, b"1" if record.value is None else b""),
     ]
-    return Record(place.encode(), record.value or b"", [*record.headers, *ours])
+    headers = [*record.headers, *ours]
+    return Record(place.encode(), record.value or b"", headers, to_microseconds(at) // 1000)
 
 
 def farewell(place: str) -> Record:

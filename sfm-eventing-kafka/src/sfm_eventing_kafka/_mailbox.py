@@ -77,7 +77,8 @@ class Mailbox:
                     found.append(read_letter(record))
                 except CorruptDataError as error:
                     log.warning("%s It is left out.", error.message)
-        return found
+        # The topic tells their age to the millisecond.
+        return sorted(found, key=lambda one: one.at)
 
     async def retry(self, places: Sequence[str]) -> int:
         """Publish letters to where they lay, and let them go.

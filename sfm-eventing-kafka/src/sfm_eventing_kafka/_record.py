@@ -9,11 +9,19 @@ Header: TypeAlias = tuple[str, bytes | None]
 
 
 class Record(NamedTuple):
-    """What is sent."""
+    """What is sent.
+
+    Attributes:
+        key: Its key.
+        value: Its value.
+        headers: Its headers.
+        timestamp: Its time, in milliseconds since 1970; `None` for that of publishing.
+    """
 
     key: bytes | None
     value: bytes | None
     headers: list[Header]
+    timestamp: int | None = None
 
 
 class Addressed(NamedTuple):
@@ -50,7 +58,7 @@ class Received(Protocol):
 
     @property
     def timestamp(self) -> int:
-        """When it was published, in milliseconds since 1970."""
+        """Its time, in milliseconds since 1970."""
         ...
 
     @property

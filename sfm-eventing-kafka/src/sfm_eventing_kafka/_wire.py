@@ -67,6 +67,8 @@ def record_of(event: Event) -> Record:
     headers += [
         (header, str(document[name]).encode()) for name, header in _HEADERS if name in document
     ]
+    # The record's time is that of publishing: the broker forgets by it, and an old event that is
+    # published again would be forgotten at once. Its own time is among its attributes.
     return Record(key_of(event), _encode(document), headers)
 
 
