@@ -118,12 +118,13 @@ async def test_who_does_not_finish_in_time_may_still_acknowledge_what_it_got_bac
         in_hand = await receive_all(first, len(PLACES))
         async with open_source(url) as second:
             taken = await receive_any(second)
+            # Each partition may come by itself.
+            taken += await receive_all(second, await second.lag() - len(taken))
             assert taken
             await first.acknowledge(in_hand)
-        left = await first.lag()
     # The second has handed nothing back but what it had.
     async with open_source(url) as third:
-        again = await receive_all(third, left)
+        again = await receive_all(third, len(taken))
     assert {one.place for one in again} == {one.place for one in taken}
 
 
