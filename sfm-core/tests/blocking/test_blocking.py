@@ -195,13 +195,24 @@ class TestOpeningAndClosing:
         assert engine_threads() == []
 
     def test_closing_finishes_the_calls_of_other_threads(self, make: Make) -> None:
-        with ThreadPoolExecutor(8) as pool:
-            with make() as memory:
-                started = [pool.submit(memory.store_many, NS, [new(n)]) for n in range(50)]
-                started[-1].result()
-            outcomes = [future.exception() for future in started]
+        begun = threading.Semaphore(0)
 
-        assert [error for error in outcomes if error is not None] == []
+        def lines(name: int) -> Iterator[bytes]:
+            begun.release()
+            for number in range(300):
+                yield f'{{"coord": "{name},{number}", "payload": {{"text": "x"}}}}'.encode()
+
+        with ThreadPoolExecutor(4) as pool:
+            with make() as memory:
+                calls = [
+                    pool.submit(memory.import_lines, lines(name), default_namespace=NS)
+                    for name in range(4)
+                ]
+                for _ in calls:
+                    begun.acquire()
+            reports = [call.result() for call in calls]
+
+        assert [report.imported for report in reports] == [300] * 4
 
     def test_what_keeps_it_from_opening_is_raised_and_leaves_nothing_behind(
         self, tmp_path: Path
