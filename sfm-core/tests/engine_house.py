@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threads_at_work import threads_at_work, watch_threads
 
 from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.memory_engine import MemoryEngine
@@ -134,6 +135,7 @@ class House:
         observer: Observer = UNOBSERVED,
     ) -> AsyncGenerator[MemoryEngine]:
         """Open an engine whose first round of upkeep is done, and its builds unless told not to."""
+        watch_threads()
         self.interval = settings.sweep_interval
         async with open_engine(
             slots=Slots(
@@ -302,11 +304,14 @@ async def let_others_work() -> None:
 
 
 async def in_time(house: House, work: Awaitable[ResultT]) -> ResultT:
-    """Let time pass in small steps until something is done."""
+    """Let time pass in small steps until something is done; it stands still for threads."""
     task = asyncio.ensure_future(work)
     await let_others_work()
     while not task.done():
-        await house.clock.advance(STEP)
+        if threads_at_work():
+            await asyncio.sleep(0.0005)
+        else:
+            await house.clock.advance(STEP)
         await let_others_work()
     return task.result()
 
