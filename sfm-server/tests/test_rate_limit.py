@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
-from fix_serving import Serve
+from fix_serving import Serve, Server
 from tenant_tokens import grant, issue
 
 from sfm_core.errors import BackendUnavailableError
@@ -155,7 +157,11 @@ class TestLedger:
 
 
 class TestFileCounter:
-    async def test_counters_of_several_processes_are_one(self, tmp_path: Path) -> None:
+    async def test_counters_of_several_processes_are_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Nobody gives up waiting for the others here, however slow the machine is.
+        monkeypatch.setattr("sfm_server.limiting.shared_file._BUSY_SECONDS", 120)
         workers = [FileCounter(tmp_path / "counts") for _ in range(4)]
         await asyncio.gather(
             *(one.increment("a", 2, ttl=MINUTE) for one in workers for _ in range(25))
@@ -191,8 +197,17 @@ class TestOverHttp:
         return issue(tokens, "one", grant("reader", prefixes=[""]))
 
     @pytest.fixture
-    def settings(self, tmp_path: Path, tokens: Path, header: Mapping[str, str]) -> Settings:
+    def settings(
+        self,
+        tmp_path: Path,
+        tokens: Path,
+        header: Mapping[str, str],
+        clock: ManualClock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> Settings:
         del header
+        # No other minute begins meanwhile.
+        monkeypatch.setattr("sfm_server.limiting.ledger.SystemClock", lambda: clock)
         return Settings(
             memory_mode="test", data_folder=tmp_path, tokens_file=tokens, rate_limit_max=5
         )
@@ -245,34 +260,45 @@ class TestOverHttp:
         assert "ratelimit-limit" not in answer.headers
 
 
-def test_four_workers_on_one_folder_let_through_what_one_would(serve: Serve) -> None:
-    server = serve(UVICORN_WORKERS="4", SOMA_RATE_LIMIT_MAX="40")
+def ask(server: Server, path: str, address: str) -> int:
+    # A new connection each time, so that every worker gets some.
+    headers = {"X-Forwarded-For": address}
+    return httpx.get(f"{server.url}{path}", headers=headers, timeout=30).status_code
 
-    def ask(path: str) -> int:
-        # A new connection each time, so that every worker gets some.
-        return httpx.get(f"{server.url}{path}", timeout=30).status_code
+
+def minute() -> int:
+    return int(time.time() // 60)
+
+
+def test_four_workers_on_one_folder_let_through_what_one_would(serve: Serve) -> None:
+    server = serve(UVICORN_WORKERS="4", SOMA_RATE_LIMIT_MAX="40", SFM_TRUSTED_PROXIES="127.0.0.1")
+    callers = (f"10.0.{number}.1" for number in itertools.count())
 
     def told(words: str) -> int:
         return server.log.read_text().count(words)
 
-    statuses = Counter[int]()
-    # Each path has a count of its own, for the next try where a slow machine has spoilt one:
+    # Each caller has a count of its own, for the next try where a slow machine has spoilt one:
     # a new minute has begun, or somebody has waited too long for the file.
-    for path in ("/", "/openapi.json", "/stats"):
+    for caller in callers:
         while told("counted over all workers again") < told("counts requests alone"):
-            ask("/namespaces")
-        slow, minute = told("counts requests alone"), int(time.time() // 60)
+            ask(server, "/namespaces", next(callers))
+        before = told("counts requests alone"), minute()
         with ThreadPoolExecutor(4) as pool:
-            statuses = Counter(pool.map(ask, [path] * 100))
-        if (told("counts requests alone"), int(time.time() // 60)) == (slow, minute):
+            statuses = Counter(pool.map(partial(ask, server, "/"), [caller] * 100))
+        if (told("counts requests alone"), minute()) == before:
             break
     assert statuses == {200: 40, 429: 60}
 
 
 def test_a_proxy_that_is_trusted_says_who_asks(serve: Serve) -> None:
     server = serve(SFM_TRUSTED_PROXIES="127.0.0.1", SOMA_RATE_LIMIT_MAX="1", MEMORY_MODE="test")
-    statuses = [
-        httpx.get(f"{server.url}/", headers={"X-Forwarded-For": address}, timeout=30).status_code
-        for address in ("10.0.0.1", "10.0.0.2", "10.0.0.1", "6.6.6.6, 10.0.0.2")
-    ]
+    # Others ask in the next try, where a new minute has begun in this one.
+    for number in itertools.count():
+        one, other = f"10.0.{number}.1", f"10.0.{number}.2"
+        before = minute()
+        statuses = [
+            ask(server, "/", addresses) for addresses in (one, other, one, f"6.6.6.6, {other}")
+        ]
+        if minute() == before:
+            break
     assert statuses == [200, 200, 429, 429]
