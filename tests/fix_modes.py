@@ -13,7 +13,7 @@ import pytest
 from fix_qdrant import Server as QdrantServer
 from kafka_brokers import PASSWORD as KAFKA_PASSWORD
 from kafka_brokers import USER as KAFKA_USER
-from kafka_brokers import ApacheKafka, Tansu
+from kafka_brokers import ApacheKafka, Tansu, give_time
 from postgres_server import make_database
 from redis_helpers import with_options
 
@@ -52,9 +52,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give Java the time that it takes to start on a busy machine."""
-    for item in items:
-        if "stores" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.timeout(400))
+    give_time(items, "stores")
 
 
 class Qdrant:

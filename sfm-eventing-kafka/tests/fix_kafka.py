@@ -8,14 +8,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from kafka_brokers import BOOTSTRAP_VARIABLE, ApacheKafka, Tansu
+from kafka_brokers import BOOTSTRAP_VARIABLE, ApacheKafka, Tansu, give_time
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give Java the time that it takes to start on a busy machine."""
-    for item in items:
-        if {"apache_kafka", "bootstrap"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.timeout(400))
+    give_time(items, "apache_kafka", "bootstrap")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
@@ -32,6 +33,7 @@ from sfm_core.testing.loopback import free_port
 BOOTSTRAP_VARIABLE = "SFM_TEST_KAFKA_BOOTSTRAP"
 USER, PASSWORD = "writer", "right"
 _START_SECONDS = 240.0
+_LEAST_SECONDS = 400
 # A request of its own length, for what the broker speaks; the answer begins with its length.
 _WHICH_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 0, -1)
 _POM = Path(__file__).with_name("apache_kafka") / "pom.xml"
@@ -107,6 +109,15 @@ class Broker(ABC):
         self._process.send_signal(how)
         self._process.wait(timeout=_START_SECONDS)
         self._process = None
+
+
+def give_time(items: Iterable[pytest.Item], *fixtures: str) -> None:
+    """Give tests the time that Java takes to start on a busy machine, if they have less."""
+    for item in items:
+        given = item.get_closest_marker("timeout")
+        patient = given is not None and given.args[0] >= _LEAST_SECONDS
+        if not patient and not set(fixtures).isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.timeout(_LEAST_SECONDS), append=False)
 
 
 def wait_a_little(process: subprocess.Popen[bytes]) -> None:
