@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,7 +15,10 @@ from sfm_core.engine.assembly import open_engine
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.plugins import load_plugins
 from sfm_core.registry import BackendContext, Registry
-from sfm_core.settings import Slots
+from sfm_core.settings import EngineSettings, Slots
+
+# Where several write at once, a busy disk takes longer over an index than a caller would wait.
+PATIENT = EngineSettings(index_wait=timedelta(seconds=120))
 
 OpenEmbedded: TypeAlias = Callable[..., AbstractAsyncContextManager[MemoryEngine]]
 
@@ -37,6 +41,7 @@ def open_embedded(registry: Registry) -> OpenEmbedded:
             ),
             registry=registry,
             context=BackendContext(data_folder=folder, clock=clock or SystemClock()),
+            settings=PATIENT,
         )
 
     return opener

@@ -84,7 +84,8 @@ class Stores:
 
     def variables(self, mode: str) -> Variables:
         """Return the environment of a server in a mode, with new and empty stores."""
-        chosen = {"MEMORY_MODE": mode}
+        # On a busy machine an index may follow later than a request would wait for it.
+        chosen = {"MEMORY_MODE": mode, "SFM_INDEX_WAIT_SECONDS": "60"}
         match mode:
             case "development":
                 served = self.redis() | self.plain_kafka()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from sfm_core.engine.assembly import open_engine
@@ -21,11 +22,13 @@ from sfm_core.model.memory import NewMemory
 from sfm_core.model.query import RecallQuery
 from sfm_core.plugins import load_plugins
 from sfm_core.registry import BackendContext
-from sfm_core.settings import Slots
+from sfm_core.settings import EngineSettings, Slots
 
 SPACE = "together"
 TASKS = 4
 SLOTS = Slots(kv="sqlite:", vector="sqlite:", graph="sqlite:", cache="memory:", embedder="hashing:")
+# What is said to be written, the others find: so long a store waits until it is indexed.
+SETTINGS = EngineSettings(index_wait=timedelta(seconds=120))
 
 
 def text_of(writer: int, place: int) -> str:
@@ -56,7 +59,10 @@ async def work(folder: Path, writer: int, writers: int, writes: int) -> None:
     """Write, wait for the others, and recall."""
     registry = load_plugins().registry
     async with open_engine(
-        slots=SLOTS, registry=registry, context=BackendContext(data_folder=folder)
+        slots=SLOTS,
+        registry=registry,
+        context=BackendContext(data_folder=folder),
+        settings=SETTINGS,
     ) as engine:
         async with asyncio.TaskGroup() as group:
             for task in range(TASKS):

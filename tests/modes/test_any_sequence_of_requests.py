@@ -28,7 +28,7 @@ async def test_no_sequence_of_requests_gets_what_the_document_does_not_say(
     server: ServerProcess, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     seconds = cast(int, pytestconfig.getoption("--api-seconds"))
-    server.variables["SOMA_RATE_LIMIT_MAX"] = "100000000"
+    server.variables |= {"SOMA_RATE_LIMIT_MAX": "100000000", "SFM_INDEX_WAIT_SECONDS": "10"}
     await server.start()
     command = [
         str(SCRIPTS / "st"),
