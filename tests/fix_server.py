@@ -128,6 +128,12 @@ async def look(client: httpx.AsyncClient, path: str, **parameters: str) -> dict[
     return _answer(await client.get(path, params=parameters))
 
 
+async def health_of(client: httpx.AsyncClient) -> dict[str, Json]:
+    """Read how it is; a store that takes two seconds for an answer counts as down meanwhile."""
+    health: dict[str, Json] = (await client.get("/health")).json()
+    return health
+
+
 def _answer(response: httpx.Response) -> dict[str, Json]:
     assert response.status_code == 200, f"{response.request.url}: {response.text}"
     answer: dict[str, Json] = response.json()

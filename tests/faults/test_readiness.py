@@ -45,9 +45,14 @@ async def test_without_the_cache_the_service_is_degraded_and_answers(
     client: httpx.AsyncClient, redis: redis_server.Server
 ) -> None:
     await asyncio.to_thread(redis.kill)
-    ready = await client.get("/readyz")
-    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
-    assert ready.json()["down"] == ["cache"]
+
+    async def nothing_else_is_down() -> bool:
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        return bool(ready.json()["down"] == ["cache"])
+
+    # Another one that takes two seconds to answer counts as down, too, until the next time.
+    await settled(nothing_else_is_down)
     await ask(client, "/store", {"coord": "1", "payload": {"text": "a whale"}})
     found = await ask(client, "/recall", {"query": "whale"})
     assert found["matches"] == [{"text": "a whale"}]
@@ -64,9 +69,14 @@ async def test_without_the_truth_the_service_is_unusable_and_the_process_lives(
     client: httpx.AsyncClient, redis: redis_server.Server
 ) -> None:
     await asyncio.to_thread(redis.kill)
-    ready = await client.get("/readyz")
-    assert (ready.status_code, ready.json()["type"]) == (503, "urn:sfm:error:backend-unavailable")
-    assert "Down: kv." in ready.json()["detail"]
+
+    async def nothing_else_is_down() -> bool:
+        ready = await client.get("/readyz")
+        said = ready.status_code, ready.json()["type"]
+        assert said == (503, "urn:sfm:error:backend-unavailable")
+        return "Down: kv." in ready.json()["detail"]
+
+    await settled(nothing_else_is_down)
     assert (await client.get("/healthz")).json() == {"status": "ok"}
     assert (await client.get("/metrics")).is_success
     await asyncio.to_thread(redis.start)

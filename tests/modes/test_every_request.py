@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from sfm_core.model.payload import Payload
-from tests.fix_server import Json, ServerProcess, ask, look, settled
+from tests.fix_server import Json, ServerProcess, ask, health_of, look, settled
 
 NOTES = {
     "1,1": "the kettle in the kitchen is broken",
@@ -165,9 +165,10 @@ async def test_many_are_stored_and_deleted_in_one_request(client: httpx.AsyncCli
 
 
 async def test_a_memory_that_has_expired_is_not_shown(client: httpx.AsyncClient) -> None:
-    brief: Payload = {"coord": "5,5", "payload": {"text": "a very brief note"}, "ttl_seconds": 1.5}
-    await ask(client, "/store", brief)
+    brief: Payload = {"coord": "5,5", "payload": {"text": "a very brief note"}}
+    await ask(client, "/store", {**brief, "ttl_seconds": 86_400})
     assert await status(client, "5,5") == 200
+    await ask(client, "/store", {**brief, "ttl_seconds": 0.5})
 
     async def gone() -> bool:
         return await status(client, "5,5") == 404
@@ -223,10 +224,13 @@ async def test_the_derived_stores_are_remade_from_the_truth(client: httpx.AsyncC
 
 
 async def test_every_backend_tells_how_it_does(client: httpx.AsyncClient) -> None:
-    health = await look(client, "/health")
-
     flags = ("kv_store", "vector_store", "graph_store", "cache", "embedder")
-    assert {flag: health[flag] for flag in flags} == dict.fromkeys(flags, True)
+
+    async def well() -> bool:
+        health = await health_of(client)
+        return {flag: health[flag] for flag in flags} == dict.fromkeys(flags, True)
+
+    await settled(well)
 
 
 def objects(value: Json) -> list[dict[str, Json]]:

@@ -6,7 +6,7 @@ import json
 import subprocess
 from uuid import uuid4
 
-from tests.fix_server import ServerProcess, ask, look
+from tests.fix_server import Json, ServerProcess, ask, health_of, look, settled
 
 TRUTHS = {
     "embedded": "sqlite",
@@ -27,8 +27,13 @@ async def test_a_server_stores_and_recalls_in_the_mode_that_it_was_told(
         assert await ask(client, "/recall", {"query": "whale"}) == {
             "matches": [{"text": "a whale"}]
         }
-        health = await look(client, "/health")
-        assert health["status"] == "ok"
+        health: dict[str, Json] = {}
+
+        async def well() -> bool:
+            health.update(await health_of(client))
+            return health["status"] == "ok"
+
+        await settled(well)
         assert isinstance(health["ports"], dict)
         assert isinstance(health["ports"]["kv"], dict)
         assert health["ports"]["kv"]["scheme"] == TRUTHS[mode]

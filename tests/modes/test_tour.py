@@ -14,7 +14,7 @@ import pytest
 from sfm_core.model.payload import Payload
 from tests import sample_conversation
 from tests.fix_modes import Stores, Variables
-from tests.fix_server import Json, ServerProcess, ask, look, settled
+from tests.fix_server import Json, ServerProcess, ask, health_of, look, settled
 
 TOUR = (
     "embedded",
@@ -75,7 +75,7 @@ class Tourist:
         async with server.client() as client:
 
             async def complete() -> bool:
-                health = await look(client, "/health")
+                health = await health_of(client)
                 return health["rebuilding"] is False and health["outbox_depth"] == 0
 
             async def consistent() -> bool:
