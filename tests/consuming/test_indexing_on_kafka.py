@@ -28,10 +28,10 @@ def variables(stores: Stores) -> Variables:
         "SFM_VECTOR_URL": "postgresql:",
         "SFM_EMBEDDER_URL": "hashing:",
         "SFM_INDEXING": "evented",
-        "SFM_INDEX_WAIT_SECONDS": "30",
+        "SFM_INDEX_WAIT_SECONDS": "100",
         # So that it is the event that wakes the consumer.
-        "SFM_SWEEP_INTERVAL_SECONDS": "60",
-        "SFM_LEASE_SECONDS": "120",
+        "SFM_SWEEP_INTERVAL_SECONDS": "600",
+        "SFM_LEASE_SECONDS": "1800",
     }
 
 

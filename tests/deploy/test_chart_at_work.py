@@ -35,7 +35,8 @@ def run(command: list[str], folder: Path, environ: Mapping[str, str]) -> tuple[i
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        # The job waits until a server has shown that it runs, and five seconds from try to try.
+        timeout=240,
     )
     return done.returncode, done.stderr if done.returncode else done.stdout
 
