@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,12 @@ def store_in(folder: Path, kind: str) -> Generator[RawStore]:
 
 def files_with(folder: Path, *words: str) -> dict[str, list[str]]:
     """Return the files in a folder that have a word in their bytes, by word."""
-    files = {path: written_in(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    files: dict[Path, bytes] = {}
+    for path in sorted(folder.rglob("*")):
+        # A store that runs makes and removes files meanwhile.
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                files[path] = written_in(path)
     assert files
     return {
         word: [str(path.relative_to(folder)) for path in files if word.encode() in files[path]]

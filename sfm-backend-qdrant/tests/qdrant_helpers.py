@@ -66,11 +66,12 @@ def written_in(path: Path) -> bytes:
         while at < size:
             try:
                 begin = os.lseek(file.fileno(), at, os.SEEK_DATA)
+                at = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
             except OSError as error:
+                # Nothing more is written, or the file was cut off meanwhile.
                 if error.errno != errno.ENXIO:
                     raise
                 break
-            at = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
             file.seek(begin)
             found.append(file.read(at - begin))
     return b"".join(found)
