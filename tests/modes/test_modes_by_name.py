@@ -49,7 +49,7 @@ def test_the_doctor_reaches_every_slot_and_shows_no_secret(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
         env=variables,
     )
 

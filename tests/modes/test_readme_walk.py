@@ -14,7 +14,7 @@ from tests.sample_conversation import LINES, QUESTIONS, write_lines
 
 def run(server: ServerProcess, *arguments: str) -> dict[str, object]:
     command = server.command(*arguments, "--url", server.url, "--json")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={})
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env={})
     assert done.returncode == 0, done.stderr
     answer: dict[str, object] = json.loads(done.stdout)
     return answer

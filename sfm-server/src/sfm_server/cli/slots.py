@@ -19,8 +19,8 @@ from sfm_server.masking import mask, show_option
 from sfm_server.modes import urls_of
 from sfm_server.selection import Selection
 
-PATIENCE = timedelta(seconds=10)
-"""How long a backend may take to open and to answer."""
+PATIENCE = timedelta(seconds=30)
+"""How long a backend may take to open, which may be to make its tables, and to answer."""
 
 
 class Verdict(StrEnum):
