@@ -22,7 +22,7 @@ from tests.fix_modes import Stores
 
 PROGRAMS = Path(__file__).parent / "stream"
 MOMENTS = ("before", "halfway", "after")
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 
 
 class Stream:
