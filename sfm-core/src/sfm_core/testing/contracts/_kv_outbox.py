@@ -165,9 +165,9 @@ class OutboxTests(KeyValueTests):
     ) -> None:
         """Nobody claims it before."""
         short, long = await self.note(store, namespace, b"short", b"long")
+        begun = clock.now()
         await store.release([short], owner=OWNER, delay=self.lease * 2)
         await store.release([long], owner=OWNER, delay=self.long_lease)
-        begun = clock.now()
         await clock.advance(self.lease * 1.5)
         early = await self.claim(store)
         assert early == [] or clock.now() - begun >= self.lease * 2
