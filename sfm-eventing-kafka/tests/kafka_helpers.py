@@ -76,6 +76,7 @@ class _Admin(Protocol):
     ) -> Awaitable[Sequence[Mapping[str, Sequence[Mapping[str, int]]]]]: ...
     async def list_consumer_groups(self) -> Sequence[tuple[str, str]]: ...
     async def create_topics(self, topics: Sequence[object]) -> object: ...
+    async def list_topics(self) -> Sequence[str]: ...
     async def delete_records(self, records: Mapping[object, object]) -> object: ...
 
 
@@ -128,11 +129,14 @@ async def produce(address: str, topic: str, *records: Record) -> None:
 
 
 async def create_topic(address: str, topic: str, partitions: int, **configs: str) -> None:
-    """Make a topic past our own code."""
+    """Make a topic past our own code, and wait until the broker has heard of it."""
     make = cast(Callable[..., object], NewTopic)
     named = {name.replace("_", "."): value for name, value in configs.items()}
     async with admin_of(address) as admin:
         await admin.create_topics([make(topic, partitions, -1, {}, named)])
+        # The controller makes it, and a broker hears of that a moment later.
+        while topic not in await admin.list_topics():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.05)
 
 
 async def forget(address: str, topic: str, before: int) -> None:

@@ -10,6 +10,9 @@ from kafka_helpers import admin_of, open_sink, warnings_of
 
 from sfm_core.errors import ConfigurationError
 from sfm_core.testing.samples import coordinate, event
+from sfm_eventing_kafka._admin import Admin
+from sfm_eventing_kafka._topic import ensure_topic, events_topic
+from sfm_eventing_kafka.settings import KafkaSettings
 
 ONE = event("n", coordinate(1.0), 1)
 
@@ -58,6 +61,32 @@ async def test_a_difference_is_seen_without_its_configuration(
         async with open_sink(f"{url}&partitions=5") as sink:
             await sink.ping()
     assert "partitions is 2 instead of 5" in caplog.text
+
+
+class Behind(Admin):
+    """Asks a broker that hears of a topic later than others do."""
+
+    _deaf = 2
+
+    async def has(self, topic: str) -> bool:
+        if self._deaf:
+            self._deaf -= 1
+            return False
+        return await super().has(topic)
+
+    async def shape(self, topic: str) -> tuple[int, int]:
+        return (0, 0) if self._deaf else await super().shape(topic)
+
+
+async def test_a_topic_that_another_made_a_moment_ago_is_looked_at_once_it_is_known(
+    tansu: Tansu, topic: str
+) -> None:
+    async with open_sink(f"kafka://{tansu.address}/{topic}?idempotence=off&partitions=2") as sink:
+        await sink.ping()
+    asked = KafkaSettings(servers=()).with_url(f"kafka://{tansu.address}/{topic}?partitions=5")
+    async with Behind(asked, None) as admin:
+        differences = await ensure_topic(admin, events_topic(asked), may_make=True)
+    assert differences == {"its partitions is 2 instead of 5"}
 
 
 async def test_a_topic_that_may_not_be_made_is_missed(tansu: Tansu, topic: str) -> None:

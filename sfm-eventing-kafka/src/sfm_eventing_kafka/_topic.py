@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from sfm_eventing_kafka.variables import TOPIC_OPTION
 
 log = logging.getLogger(__name__)
 
+_PAUSE_SECONDS = 0.05
 _MILLISECOND = timedelta(milliseconds=1)
 _RETENTION = "retention.ms"
 _LARGEST = "max.message.bytes"
@@ -149,6 +151,9 @@ async def _made(admin: Admin, topic: Topic, *, may_make: bool) -> bool:
             "&max_message_bytes=, or make it yourself.",
         )
     if answer is errors.TopicAlreadyExistsError:
+        # Somebody made it a moment ago, and the broker that was asked has yet to hear of it.
+        while not await admin.has(topic.name):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(_PAUSE_SECONDS)
         return False
     if answer is not errors.NoError:
         raise answer(said)
