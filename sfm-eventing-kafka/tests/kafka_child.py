@@ -19,12 +19,13 @@ async def main(url: str) -> None:
         acknowledges = True
         while True:
             found = await source.receive(limit=20, wait=timedelta(seconds=1))
-            if found and acknowledges:
-                await source.acknowledge(found)
-            acknowledges = not acknowledges
+            # First, so that nothing is acknowledged of which nobody has heard.
             for delivery in found:
                 assert delivery.event is not None
                 print(delivery.event.subject, delivery.event.version, flush=True)  # noqa: T201 - read by the test
+            if found and acknowledges:
+                await source.acknowledge(found)
+            acknowledges = not acknowledges
 
 
 if __name__ == "__main__":
