@@ -90,6 +90,18 @@ class TestKafkaEventSource(BehindProxy[EventSource], EventSourceOutageContract):
         assert {one.subject for one in events} == {str(here)}
         assert [*dict.fromkeys(one.version for one in events)] == [*range(1, 101)]
 
+    async def test_who_leaves_while_brokers_are_slow_to_answer_is_followed_at_once(
+        self, proxy: TcpProxy
+    ) -> None:
+        """It tells them before it goes, or the group would wait for the end of its session."""
+        url = self.url.replace("session_timeout_seconds=2", "session_timeout_seconds=60")
+        await self.publish([event("kit", coordinate(2.0), 1)])
+        async with open_source(proxy.rewritten(url)) as first:
+            await received(first, 1)
+            proxy.delay(answer=timedelta(seconds=1.2))
+        async with open_source(url) as second:
+            await received(second, 1)
+
     async def test_an_acknowledgement_that_arrives_late_does_not_set_the_group_back(
         self, backend: EventSource, beside: EventSource, proxy: TcpProxy
     ) -> None:

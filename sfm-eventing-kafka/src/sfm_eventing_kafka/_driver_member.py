@@ -26,6 +26,9 @@ from sfm_eventing_kafka.settings import KafkaSettings
 _FOREVER_MILLISECONDS = 2**31 - 1
 _HEARTBEATS_PER_SESSION = 5
 _REBALANCE_SESSIONS = 3
+# Brokers that are busy are worth more patience here than at the other steps of an end: without
+# its word, the others wait for the end of its session.
+_LEAVING_SECONDS = 4.0
 
 
 class MemberReader(Reader):
@@ -38,7 +41,7 @@ class MemberReader(Reader):
             # It may be waiting for an answer that takes as long as the group does.
             coordinator._coordination_task.cancel()
             await ended(coordinator._coordination_task)
-            await within(self._leave(coordinator))
+            await within(self._leave(coordinator), _LEAVING_SECONDS)
             coordinator.reset_generation()
         await super().end()
 

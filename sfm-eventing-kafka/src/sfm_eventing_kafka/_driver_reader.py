@@ -160,10 +160,12 @@ def _by_partition(offsets: Mapping[_Place, int]) -> dict[int, int]:
     return {place.partition: offset for place, offset in offsets.items()}
 
 
-async def within(parting: Coroutine[object, object, object]) -> None:
+async def within(
+    parting: Coroutine[object, object, object], seconds: float = _PARTING_SECONDS
+) -> None:
     """Do one step of an end, for a short time; what fails cannot be mended any more."""
     task = asyncio.create_task(parting)
-    done, _ = await asyncio.wait([task], timeout=_PARTING_SECONDS)
+    done, _ = await asyncio.wait([task], timeout=seconds)
     if not done:
         task.cancel()
     # The driver lets its own cancellations through, which is why it has a task of its own.
