@@ -277,6 +277,7 @@ def test_four_workers_on_one_folder_let_through_what_one_would(serve: Serve) -> 
     def told(words: str) -> int:
         return server.log.read_text().count(words)
 
+    statuses = Counter[int]()
     # Each caller has a count of its own, for the next try where a slow machine has spoilt one:
     # a new minute has begun, or somebody has waited too long for the file.
     for caller in callers:
@@ -292,6 +293,7 @@ def test_four_workers_on_one_folder_let_through_what_one_would(serve: Serve) -> 
 
 def test_a_proxy_that_is_trusted_says_who_asks(serve: Serve) -> None:
     server = serve(SFM_TRUSTED_PROXIES="127.0.0.1", SOMA_RATE_LIMIT_MAX="1", MEMORY_MODE="test")
+    statuses: list[int] = []
     # Others ask in the next try, where a new minute has begun in this one.
     for number in itertools.count():
         one, other = f"10.0.{number}.1", f"10.0.{number}.2"
