@@ -238,6 +238,24 @@ class TestKeepingUp:
         await clock.advance(timedelta(seconds=10))
         assert await self.name_of(authority, short) == ""
 
+    @pytest.fixture
+    def coarse(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Files on a disk that notes times in whole minutes."""
+
+        def signature(found: os.stat_result) -> tuple[int, int, int, int]:
+            minutes = int(found.st_mtime // 60), int(found.st_ctime // 60)
+            return found.st_ino, found.st_size, *minutes
+
+        monkeypatch.setattr("sfm_server.whole_file._signature", signature)
+
+    @pytest.mark.usefixtures("coarse")
+    async def test_a_change_that_follows_at_once_on_another_is_seen_whatever_its_time(
+        self, authority: Authority, file: Path, header: dict[str, str]
+    ) -> None:
+        rewrite(file, lambda content: content.replace(b'"first"', b'"other"'))
+        authority.look()
+        assert await self.name_of(authority, header) == "other"
+
     async def test_who_was_known_is_known_no_longer_when_the_token_is_changed(
         self, authority: Authority, file: Path, header: dict[str, str]
     ) -> None:
@@ -261,7 +279,7 @@ async def test_a_pipe_in_its_place_holds_nothing_up(tmp_path: Path) -> None:
 def test_a_start_without_the_file_is_refused_in_one_line(tmp_path: Path) -> None:
     environ = {"SFM_TOKENS_FILE": str(tmp_path / "none.json"), "MEMORY_MODE": "test"}
     server = start(tmp_path / "here", environ=environ, wait=False)
-    assert server.process.wait(60) == 6
+    assert server.process.wait(120) == 6
     log = server.log.read_text()
     assert log.count("There is no file of tokens") == 1
     assert "Traceback" not in log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from sfm_server.replacing import replace_file
 
 MAX_BYTES = 16 * 1024 * 1024
 Signature = tuple[int, int, int, int]
-"""Changes whenever the file does."""
+"""Changes whenever the file does, unless that follows at once on another change."""
+_OF_NO_FILE: Signature = (0, 0, 0, 0)
+_AT_ONCE_NS = 1_000_000_000
+"""How far apart changes are at least that every file system gives different times."""
 
 
 class Read(NamedTuple):
@@ -24,7 +28,8 @@ class Read(NamedTuple):
 
     Attributes:
         content: What is in the file.
-        signature: Its signature.
+        signature: Its signature; that of no file where it was changed so recently that the next
+            change could leave it as it is.
         mode: Who may read and write it.
         owner: The user whose it is.
     """
@@ -63,7 +68,7 @@ class WholeFile:
             # A pipe would otherwise be waited for.
             handle = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(handle, "rb") as file:  # noqa: PTH123 - an open descriptor
-                found = os.fstat(handle)
+                found, now = os.fstat(handle), time.time_ns()
                 self._need_plain(found)
                 content = file.read(MAX_BYTES + 1)
         except FileNotFoundError:
@@ -78,7 +83,9 @@ class WholeFile:
             raise ConfigurationError(
                 f"The {self.what} has more than {MAX_BYTES} bytes.", setting=self.setting
             )
-        return Read(content, _signature(found), found.st_mode, found.st_uid)
+        settled = now - found.st_ctime_ns > _AT_ONCE_NS
+        signature = _signature(found) if settled else _OF_NO_FILE
+        return Read(content, signature, found.st_mode, found.st_uid)
 
     def signature(self) -> Signature | None:
         """Return the signature of the file that is there now; `None` where none is."""
