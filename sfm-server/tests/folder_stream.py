@@ -57,6 +57,18 @@ class Folder(Port):
             db.executescript(_TABLES)
             return db.execute(statement, values).fetchall()
 
+    def done(self) -> int:
+        """Return the number of the last event that was acknowledged."""
+        [[number]] = self.run("SELECT coalesce(max(number), 0) FROM done")
+        assert isinstance(number, int)
+        return number
+
+    def left(self) -> int:
+        """Return how many events were not acknowledged."""
+        [[number]] = self.run("SELECT coalesce(max(number), 0) FROM events")
+        assert isinstance(number, int)
+        return number - self.done()
+
     async def ping(self) -> None:
         self._check_open()
         if (self.path / "down").exists():
@@ -103,11 +115,6 @@ class FolderSource(Folder):
             self._handed = self.done()
         return True
 
-    def done(self) -> int:
-        [[number]] = self.run("SELECT coalesce(max(number), 0) FROM done")
-        assert isinstance(number, int)
-        return number
-
     async def receive(self, *, limit: int, wait: timedelta) -> list[Delivery]:
         check_limit(limit)
         for _ in range(max(1, int(wait / timedelta(milliseconds=20)))):
@@ -143,11 +150,7 @@ class FolderSource(Folder):
 
     async def lag(self) -> int:
         await self.ping()
-        if self._lock is None:
-            return 0
-        [[number]] = self.run("SELECT coalesce(max(number), 0) FROM events")
-        assert isinstance(number, int)
-        return number - self.done()
+        return 0 if self._lock is None else self.left()
 
     async def dead_letters(self, *, limit: int) -> list[DeadLetter]:
         await self.ping()
