@@ -60,6 +60,9 @@ def test_one_store_is_one_trace_from_the_request_to_the_consumer(
     consumer.start()
     server = serve(SFM_EVENTS_URL=stream, EVENTING_ENABLED="true", **shared)
     begin(server, receiver)
+    # Each process looks for the collector by itself.
+    words = "traces go to"
+    receiver.until(lambda: words in server.log.read_text() and words in consumer.log)
     store(server, "1,2", **PARENT)
     stages = {
         "POST /store",
