@@ -69,7 +69,7 @@ schema = schemathesis.openapi.from_dict(create_app(Settings(memory_mode="test"))
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 def test_any_request_gets_an_answer_of_the_document(case: Case, victim: Server) -> None:
-    response = case.call(base_url=victim.url, timeout=20)
+    response = case.call(base_url=victim.url, timeout=60)
     case.validate_response(
         response,
         checks=[

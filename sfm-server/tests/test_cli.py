@@ -232,7 +232,7 @@ def test_the_installed_program_runs(tmp_path: Path) -> None:
         [sys.executable, "-m", "sfm_server", "stats", "--json", "--data", str(tmp_path)],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     assert json.loads(done.stdout)["total_memories"] == 0
     assert done.stderr == b""
@@ -241,7 +241,7 @@ def test_the_installed_program_runs(tmp_path: Path) -> None:
 def test_what_the_program_keeps_only_its_user_can_read(tmp_path: Path) -> None:
     where = ["--data", str(tmp_path / "data")]
     command = [sys.executable, "-m", "sfm_server", "store", "a secret", *where]
-    subprocess.run(command, capture_output=True, check=True, timeout=60)
+    subprocess.run(command, capture_output=True, check=True, timeout=120)
     made = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
     assert any(path.suffix == ".db" for path in made)
     assert [path for path in made if path.stat().st_mode & 0o077] == []

@@ -102,7 +102,7 @@ def test_tail_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
             run(["store", "meanwhile", "--coord", "2", *data])
             assert b"meanwhile" in process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=120)
         finally:
             process.kill()
     assert process.returncode == 130

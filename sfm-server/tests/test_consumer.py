@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import threading
-import time
 from random import Random
 
 import pytest
@@ -103,11 +102,10 @@ def test_trouble_makes_it_unready_until_it_is_over(
 def test_a_stop_does_not_wait_for_what_does_not_work(consumer: ConsumerProcess) -> None:
     (consumer.folder / "down").touch()
     consumer.publish(*events_of(1, versions=1))
-    consumer.start(wait=False)
+    # Nobody waits for that long.
+    consumer.start(wait=False, UVICORN_TIMEOUT_GRACEFUL="3600")
     until(lambda: "notebook fails" in consumer.log, consumer)
-    began = time.monotonic()
     assert consumer.end(signal.SIGINT) == 0
-    assert time.monotonic() - began < 20
     (consumer.folder / "down").unlink()
     consumer.start()
     until(lambda: consumer.book == [("1", 1)], consumer)

@@ -23,14 +23,14 @@ def kill(server: Server) -> None:
     processes = [psutil.Process(pid) for pid in family]
     for process in processes:
         process.kill()
-    psutil.wait_procs(processes[1:], timeout=30)
-    server.process.wait(30)
+    psutil.wait_procs(processes[1:], timeout=120)
+    server.process.wait(120)
 
 
 def client_of(server: Server) -> httpx.AsyncClient:
     # A connection for each request, so that they are spread over the workers.
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(base_url=server.url, timeout=60, limits=limits, trust_env=False)
+    return httpx.AsyncClient(base_url=server.url, timeout=250, limits=limits, trust_env=False)
 
 
 async def something_is_stored(server: Server) -> None:

@@ -86,7 +86,7 @@ def test_no_command_tells_a_secret(environ: dict[str, str], tmp_path: Path, comm
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.stdout + done.stderr

@@ -10,6 +10,7 @@ import httpx
 import psutil
 import pytest
 from fix_serving import Serve, start
+from test_workers import until
 
 from sfm_core.testing.loopback import free_port
 
@@ -70,7 +71,7 @@ def test_a_start_that_cannot_work_ends_with_one_clear_line(
     tmp_path: Path, environ: dict[str, str], message: str
 ) -> None:
     server = start(tmp_path, environ=environ, wait=False)
-    status = server.process.wait(60)
+    status = server.process.wait(120)
     log = server.log.read_text()
     assert status == 6
     assert sum(message in line for line in log.splitlines()) == 1
@@ -84,9 +85,9 @@ def test_a_start_without_the_store_ends_soon_and_says_that_it_was_the_store(
     nowhere = f"127.0.0.1:{free_port()}"
     away = {"SFM_KV_URL": f"redis://{nowhere}", "UVICORN_WORKERS": workers}
     server = start(tmp_path, environ=away, wait=False)
+    until(lambda: f"{nowhere} could not be reached" in server.log.read_text())
     # A supervisor, or whoever typed it, waits for that.
-    status = server.process.wait(50)
-    assert (status, f"{nowhere} could not be reached" in server.log.read_text()) == (5, True)
+    assert server.process.wait(50) == 5
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -95,7 +96,7 @@ def test_a_port_that_is_taken_is_no_success(tmp_path: Path, workers: str) -> Non
         environ = {"MEMORY_MODE": "embedded", "UVICORN_WORKERS": workers}
         port = taken.getsockname()[1]
         server = start(tmp_path, environ=environ, port=port, wait=False)
-        status = server.process.wait(60)
+        status = server.process.wait(120)
     said = server.log.read_text().lower()
     assert (status, "address already in use" in said) == (7, True)
 
@@ -118,7 +119,7 @@ def test_workers_stop_when_their_parent_is_killed(serve: Serve) -> None:
 
     server.stop(signal.SIGKILL)
 
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    _, alive = psutil.wait_procs(workers, timeout=120)
     assert not alive
 
 

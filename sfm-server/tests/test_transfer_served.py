@@ -22,7 +22,7 @@ CHEAP = {"SFM_EMBEDDER_URL": "hashing:"}
 
 
 def client_of(server: Server) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False)
+    return httpx.AsyncClient(base_url=server.url, timeout=250, trust_env=False)
 
 
 async def total(client: httpx.AsyncClient) -> int:
@@ -37,7 +37,7 @@ async def kill_half_way(server: Server, client: httpx.AsyncClient) -> None:
             break
         await asyncio.sleep(0)
     psutil.Process(server.process.pid).kill()
-    server.process.wait(30)
+    server.process.wait(120)
 
 
 @pytest.mark.long

@@ -78,7 +78,7 @@ def webhook(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that a server in this loop brings about."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 - nobody here is told
             await asyncio.sleep(0.001)
 
