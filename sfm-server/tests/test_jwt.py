@@ -287,7 +287,9 @@ class _Answer(BaseHTTPRequestHandler):
 
 class TestPublishedKeys:
     @pytest.fixture
-    def publisher(self) -> Generator[Publisher]:
+    def publisher(self, monkeypatch: pytest.MonkeyPatch) -> Generator[Publisher]:
+        # It answers from this process, which may be slow.
+        monkeypatch.setattr("sfm_server.access.jwt_keys.DEADLINE", timedelta(minutes=1))
         with Publisher() as made:
             thread = threading.Thread(target=made.serve_forever)
             thread.start()
