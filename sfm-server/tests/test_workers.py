@@ -71,7 +71,7 @@ class Load:
 
     async def run(self, disturb: Callable[[Load], None], *, after: int, more: int) -> None:
         """Store until `more` writes were acknowledged after the disturbance."""
-        async with asyncio.timeout(_PATIENCE_SECONDS), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(2 * _PATIENCE_SECONDS), asyncio.TaskGroup() as group:
             for _ in range(self._clients):
                 group.create_task(self._client())
             await self._acknowledged(after)
