@@ -112,23 +112,6 @@ async def test_a_write_does_not_wait_for_a_new_collection_that_cannot_follow(hou
         assert (await points_of(house, engine, "small"))[A] == 2
 
 
-async def test_what_could_be_found_is_found_when_a_collection_serves_that_did_not_follow(
-    house: House,
-) -> None:
-    faults = Faults()
-    gate = faults.vector.hold_reply("upsert")
-    async with house.open(embedder="small", faults=faults, settled=False) as engine:
-        await gate.reached()
-        faults.other.fail("embed")
-        assert (await engine.store(NS, new(at(99), "a new shark"))).indexed
-        assert await found(engine, "shark", 1) == [at(99)]
-        faults.kv.fail("claim", times=None)
-        gate.open()
-        await house.settle(engine)
-        assert await found(engine, "shark", 1) == [at(99)]
-        assert await house.outbox_depth() == 1
-
-
 async def test_health_tells_how_far_a_build_is_and_why_it_failed(house: House) -> None:
     faults = stuck()
     async with house.open(embedder="small", faults=faults, settled=False) as engine:

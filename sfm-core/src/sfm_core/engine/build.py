@@ -11,6 +11,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from datetime import timedelta
+from typing import Final
 
 from sfm_core.engine.catalog import CollectionRecord, Role
 from sfm_core.engine.check import Checking
@@ -23,6 +24,7 @@ from sfm_core.errors import SfmError
 log = logging.getLogger(__name__)
 
 MAX_DELAY = timedelta(minutes=5)
+_MISSED: Final = "Changes could not be followed here while they were written."
 
 
 class _GivenUp(Exception):  # noqa: N818 - no error: another start has asked for something else
@@ -80,7 +82,9 @@ class Builder:
             try:
                 if await self._try(record):
                     return
-                failures = 0
+                failures += 1
+                self._indexes.tell(failures=failures, error=_MISSED)
+                log.info("%s has missed changes and is compared once more", record.name)
             except _GivenUp:
                 log.info("the build of %s is left to others", record.name)
                 return
@@ -101,28 +105,29 @@ class Builder:
             self._try_ended.set_exception(error)
 
     async def _try(self, record: CollectionRecord) -> bool:
-        """Build once; tell whether it has come to an end, be it that nothing is left to do."""
+        """Build once; tell whether it has come to an end, be it that nothing is left to do.
+
+        It has not where a change that is found already was missed meanwhile.
+        """
         index = await self._indexes.claim(record)
         if index is None:
             return True
         await self._stores.vector.ensure(index.collection)
         total = await self._count()
         while True:
-            began, misses = self._stores.clock.monotonic(), self._indexes.misses
+            began = self._stores.clock.monotonic()
+            await self._indexes.look_for_all(record)
             self._indexes.tell(done=0, total=total)
             await self._go_through(record, index)
             known = self._indexes.followed_by_all(record)
-            missed = misses != self._indexes.misses
-            if began >= known and not missed:
+            if began >= known:
                 break
-            # What was written meanwhile by engines that did not know of this collection yet, or
-            # could not have it follow, is found by going through once more.
-            if missed:
-                await self._indexes.looked()
+            # What was written meanwhile by engines that did not know of this collection yet is
+            # found by going through once more.
             await self._wait_until(known)
         if await self._indexes.finish(record):
             log.info("%s is complete, with %d memories, and serves", record.name, total)
-        return True
+        return not self._indexes.builds(record)
 
     async def _go_through(self, record: CollectionRecord, index: Index) -> None:
         done = 0

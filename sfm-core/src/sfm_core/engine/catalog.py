@@ -59,6 +59,8 @@ class CollectionRecord(msgspec.Struct, frozen=True, kw_only=True):
         build: How often a build of it was begun; tells one build from the next.
         pulse: Grows while an engine that lives builds or searches it.
         builder: The engine that builds it, or "".
+        missed: Whether a change that was found already may be missing in this
+            build, which does not end before it has looked for it.
         done: Memories that this build has dealt with.
         total: Memories that it has to deal with.
         failures: How often this build has failed so far.
@@ -76,6 +78,7 @@ class CollectionRecord(msgspec.Struct, frozen=True, kw_only=True):
     build: int = 1
     pulse: int = 0
     builder: str = ""
+    missed: bool = False
     done: int = 0
     total: int = 0
     failures: int = 0
@@ -93,7 +96,8 @@ class CollectionRecord(msgspec.Struct, frozen=True, kw_only=True):
     def given(self, role: Role, now: datetime) -> CollectionRecord:
         """Return this record in another role; who built it or failed to is forgotten."""
         known = self.known and role in ACTIVE
-        return self.changed(role=role, since=now, known=known, builder="", failures=0, error="")
+        built = self.changed(builder="", missed=False, failures=0, error="")
+        return built.changed(role=role, since=now, known=known)
 
     def rebuilt(self, role: Role, now: datetime) -> CollectionRecord:
         """Return this record in a role in which it has to be compared with the truth first."""

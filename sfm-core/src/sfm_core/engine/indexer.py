@@ -22,7 +22,7 @@ from sfm_core.engine.index import Index
 from sfm_core.engine.indexes import Indexes
 from sfm_core.engine.repairing import Repairing
 from sfm_core.engine.view import View
-from sfm_core.errors import BackendError, ClosedError
+from sfm_core.errors import BackendError, ClosedError, SfmError
 from sfm_core.protocols.kv import DirtyNote, Entry
 from sfm_core.protocols.observer import UNOBSERVED, Observer
 
@@ -144,19 +144,26 @@ class Indexer:
             )
             await self._finishing.give_back(notes)
             return dict.fromkeys((note.id for note in notes), Followed.LATER)
-        hurry = view.shared or any(task.claimed for task in tasks)
-        reached = await self._finish(Unfinished(namespace, notes, view, applied), hurry=hurry)
-        return dict.fromkeys((note.id for note in notes), reached)
-
-    async def _finish(self, unfinished: Unfinished, *, hurry: bool) -> Followed:
-        if hurry:
-            everywhere = await self._finishing.finish(unfinished)
-            if unfinished.view.shared and unfinished.view.responsible and not everywhere:
-                self._indexes.misses += 1
+        unfinished = Unfinished(namespace, notes, view, applied)
+        if view.shared or any(task.claimed for task in tasks):
+            reached = await self._finish(unfinished)
         else:
             await self._finishing.finish_later(unfinished)
-            everywhere = unfinished.view.responsible
-        return Followed.EVERYWHERE if everywhere else Followed.SEARCHED
+            reached = Followed.EVERYWHERE if view.responsible else Followed.SEARCHED
+        return dict.fromkeys((note.id for note in notes), reached)
+
+    async def _finish(self, unfinished: Unfinished) -> Followed:
+        view = unfinished.view
+        if await self._finishing.finish(unfinished):
+            return Followed.EVERYWHERE
+        if not (view.shared and view.responsible):
+            return Followed.SEARCHED
+        try:
+            found = await self._indexes.missed(view)
+        except SfmError as error:
+            log.warning("a build may end without %d keys: %s", len(unfinished.notes), error)
+            found = False
+        return Followed.SEARCHED if found else Followed.LATER
 
     async def _apply(self, namespace: str, tasks: Sequence[Task], index: Index) -> Applied:
         # Of several commits of one memory, the group may have any; the last is the best guess.

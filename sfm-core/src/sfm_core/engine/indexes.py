@@ -49,17 +49,10 @@ class _Pulse(NamedTuple):
 
 
 class Indexes:
-    """One engine's share in the collections of a truth.
-
-    Attributes:
-        misses: How many changes this engine could have followed in what it searches, but not
-            in everything else. Whoever builds a collection finds them there by a comparison
-            that begins afterwards.
-    """
+    """One engine's share in the collections of a truth."""
 
     def __init__(self, stores: Stores, opener: IndexOpener) -> None:
         """Work for the engine that has `stores`; call `begin` first."""
-        self.misses = 0
         self._stores = stores
         self._opener = opener
         self._lock = asyncio.Lock()
@@ -238,6 +231,33 @@ class Indexes:
         since = self._active_since.get((record.name, record.build), self._monotonic())
         return since + HORIZON.total_seconds()
 
+    async def missed(self, view: View) -> bool:
+        """Have builds look for a change that is found and that they could not follow.
+
+        Args:
+            view: By which look the change was followed in what was searched, and not everywhere.
+
+        Returns:
+            Whether it stays found; not where one of them serves by now.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
+        names = {index.name for index in view.followed if index is not view.searched}
+        catalog = await self._change(lambda c: switching.missed(c, names))
+        return catalog.serving is None or catalog.serving.name not in names
+
+    async def look_for_all(self, record: CollectionRecord) -> None:
+        """Note that a comparison begins, which finds whatever was missed before.
+
+        Args:
+            record: What is built.
+
+        Raises:
+            BackendError: The truth did not answer.
+        """
+        await self._change(lambda c: switching.looking(c, record.name, record.build))
+
     def builds(self, record: CollectionRecord | Progress) -> bool:
         """Tell whether this engine was the one to build when it last looked."""
         now = self._view.catalog.find(record.name)
@@ -251,7 +271,7 @@ class Indexes:
             record: What was built.
 
         Returns:
-            Whether it counts; not where something has begun anew meanwhile.
+            Whether it counts; not where something was missed, or has begun anew, meanwhile.
 
         Raises:
             BackendError: The truth did not answer.
@@ -259,7 +279,6 @@ class Indexes:
         catalog = await self._change(
             lambda c: switching.finished(c, record.name, record.build, self._now())
         )
-        self._progress = None
         await self.look()
         now = catalog.find(record.name)
         return now is not None and now.complete and now.build == record.build

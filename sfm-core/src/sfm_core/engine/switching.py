@@ -7,7 +7,7 @@ as long as an engine searches it, and then kept as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -223,6 +223,38 @@ def advanced(catalog: Catalog, progress: Progress) -> Catalog:
     )
 
 
+def missed(catalog: Catalog, names: Collection[str]) -> Catalog:
+    """Take note that a change is found that some collections could not follow.
+
+    Args:
+        catalog: The catalog.
+        names: The collections.
+
+    Returns:
+        The catalog; no build of one of them ends by it before `looking` is
+        noted once more.
+    """
+    building = [r for r in catalog.active if r.role is Role.BUILDING and r.name in names]
+    return catalog.put(*(record.changed(missed=True) for record in building))
+
+
+def looking(catalog: Catalog, name: str, build: int) -> Catalog:
+    """Take note that a builder begins to look for everything that its collection lacks.
+
+    Args:
+        catalog: The catalog.
+        name: The collection.
+        build: Which build of it.
+
+    Returns:
+        The catalog; what was missed before counts no more.
+    """
+    record = catalog.find(name)
+    if record is None or record.build != build:
+        return catalog
+    return catalog.put(record.changed(missed=False))
+
+
 def released(catalog: Catalog, owner: str) -> Catalog:
     """Let others build what an engine that leaves has been building."""
     mine = [r.changed(builder="") for r in catalog.collections if owner and r.builder == owner]
@@ -264,14 +296,14 @@ def finished(catalog: Catalog, name: str, build: int, now: datetime) -> Catalog:
         catalog: The catalog.
         name: The collection.
         build: The build that was brought to its end; one that was begun anew
-            meanwhile has this do nothing.
+            or missed something meanwhile has this do nothing.
         now: The time.
 
     Returns:
         The catalog.
     """
     record = catalog.find(name)
-    if record is None or record.build != build:
+    if record is None or record.build != build or record.missed:
         return catalog
     complete = record.changed(
         complete=True, known=True, builder="", done=record.total, failures=0, error=""
