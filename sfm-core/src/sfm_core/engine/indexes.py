@@ -256,7 +256,8 @@ class Indexes:
         Raises:
             BackendError: The truth did not answer.
         """
-        await self._change(lambda c: switching.looking(c, record.name, record.build))
+        owner = self._stores.owner
+        await self._change(lambda c: switching.looking(c, record.name, record.build, owner))
 
     def builds(self, record: CollectionRecord | Progress) -> bool:
         """Tell whether this engine was the one to build when it last looked."""
@@ -276,12 +277,13 @@ class Indexes:
         Raises:
             BackendError: The truth did not answer.
         """
+        owner, now = self._stores.owner, self._now()
         catalog = await self._change(
-            lambda c: switching.finished(c, record.name, record.build, self._now())
+            lambda c: switching.finished(c, record.name, record.build, owner, now)
         )
         await self.look()
-        now = catalog.find(record.name)
-        return now is not None and now.complete and now.build == record.build
+        found = catalog.find(record.name)
+        return found is not None and found.complete and found.build == record.build
 
     async def leave(self) -> None:
         """Let others go on with the build in hand.

@@ -238,19 +238,20 @@ def missed(catalog: Catalog, names: Collection[str]) -> Catalog:
     return catalog.put(*(record.changed(missed=True) for record in building))
 
 
-def looking(catalog: Catalog, name: str, build: int) -> Catalog:
+def looking(catalog: Catalog, name: str, build: int, owner: str) -> Catalog:
     """Take note that a builder begins to look for everything that its collection lacks.
 
     Args:
         catalog: The catalog.
         name: The collection.
         build: Which build of it.
+        owner: The builder; one that was taken for dead has this do nothing.
 
     Returns:
         The catalog; what was missed before counts no more.
     """
     record = catalog.find(name)
-    if record is None or record.build != build:
+    if record is None or (record.build, record.builder) != (build, owner):
         return catalog
     return catalog.put(record.changed(missed=False))
 
@@ -289,7 +290,7 @@ def abandoned(catalog: Catalog, name: str, *, pulse: int, now: datetime) -> Cata
     return catalog.put(record.given(Role.KEPT, now))
 
 
-def finished(catalog: Catalog, name: str, build: int, now: datetime) -> Catalog:
+def finished(catalog: Catalog, name: str, build: int, owner: str, now: datetime) -> Catalog:
     """Take note that a collection is complete, and let it serve.
 
     Args:
@@ -297,13 +298,14 @@ def finished(catalog: Catalog, name: str, build: int, now: datetime) -> Catalog:
         name: The collection.
         build: The build that was brought to its end; one that was begun anew
             or missed something meanwhile has this do nothing.
+        owner: The builder; one that was taken for dead has this do nothing.
         now: The time.
 
     Returns:
         The catalog.
     """
     record = catalog.find(name)
-    if record is None or record.build != build or record.missed:
+    if record is None or (record.build, record.builder) != (build, owner) or record.missed:
         return catalog
     complete = record.changed(
         complete=True, known=True, builder="", done=record.total, failures=0, error=""
