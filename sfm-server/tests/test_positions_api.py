@@ -30,6 +30,7 @@ def chosen(folder: Path, **more: object) -> Settings:
             "embedder_url": "hashing:",
             "index_wait_seconds": 0.2,
             "sweep_interval_seconds": 0.05,
+            "rate_limit_max": 0,
             **more,
         }
     )

@@ -35,7 +35,8 @@ async def kill_half_way(server: Server, client: httpx.AsyncClient) -> None:
     while True:
         if await total(client):
             break
-        await asyncio.sleep(0)
+        # Not so often that it is refused.
+        await asyncio.sleep(0.02)
     psutil.Process(server.process.pid).kill()
     server.process.wait(120)
 
