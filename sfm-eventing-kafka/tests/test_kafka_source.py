@@ -17,7 +17,7 @@ from sfm_core.model.events import Event
 from sfm_core.testing.samples import coordinate, event
 from sfm_eventing_kafka.source import KafkaEventSource
 
-WAIT = timedelta(seconds=10)
+WAIT = timedelta(seconds=60)
 
 
 def events(first: int, last: int) -> list[Event]:
@@ -83,7 +83,7 @@ async def test_a_member_that_is_closed_while_it_joins_is_followed_at_once(
     await publish(url, events(1, 1))
     async with open_source(url) as first:
         await receive_all(first, 1)
-        async with asyncio.timeout(20), open_source(url) as second:
+        async with asyncio.timeout(45), open_source(url) as second:
             # The first one is asked to hand over what it has in hand, and does not.
             assert await second.receive(limit=1, wait=timedelta(seconds=0.2)) == []
     started = time.monotonic()
