@@ -71,6 +71,23 @@ def test_bodies_have_examples(document: dict[str, object]) -> None:
     assert store["payload"]["examples"]
 
 
+def test_who_asks_while_the_document_is_made_gets_all_of_it() -> None:
+    app = create_app(Settings(memory_mode="test"))
+    told: list[str] = []
+
+    with pytest.MonkeyPatch.context() as patch:
+
+        def meanwhile() -> dict[str, object]:
+            patch.undo()
+            told.append(json.dumps(app.openapi()))
+            return {}
+
+        patch.setattr("sfm_server.app._schemas_of_problems", meanwhile)
+        app.openapi()
+
+    assert told == [json.dumps(create_app(Settings(memory_mode="test")).openapi())]
+
+
 def test_every_reference_leads_to_a_schema_of_the_document(document: dict[str, object]) -> None:
     text = json.dumps(document)
     named = set(re.findall(r'"\$ref": "([^"]*)"', text))

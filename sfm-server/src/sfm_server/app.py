@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from types import MappingProxyType
 from typing import cast
 
@@ -102,14 +103,16 @@ class MemoryApp(FastAPI):
 
     def openapi(self) -> dict[str, object]:
         """Return the OpenAPI document, with the token's scheme where one is needed."""
-        if self.openapi_schema is None:
-            document = cast(dict[str, object], super().openapi())
+        if self.state.document is None:
+            # A copy, since who asks while a thread makes it is to get all of it.
+            document = deepcopy(cast(dict[str, object], super().openapi()))
             components = cast(dict[str, dict[str, object]], document["components"])
             components["schemas"] |= _schemas_of_problems()
             if self.state.authority.required:
                 components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
                 _require_token(document)
-        return cast(dict[str, object], self.openapi_schema)
+            self.state.document = document
+        return cast(dict[str, object], self.state.document)
 
 
 def create_app(
@@ -155,6 +158,7 @@ def create_app(
     )
     app.state.authority = Authority(settings)
     app.state.ledger = Ledger(settings.rate_limit_max)
+    app.state.document = None
     app.state.engine = None
     app.state.keys = None
     app.state.failure = None
