@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from kafka_helpers import forget, open_source, publish, receive_all
 from sfm_core.errors import BackendUnavailableError, ConfigurationError
 from sfm_core.model.events import Event
 from sfm_core.testing.samples import coordinate, event
+from sfm_eventing_kafka._driver import cancelled
 from sfm_eventing_kafka.source import KafkaEventSource
 
 WAIT = timedelta(seconds=60)
@@ -90,6 +92,24 @@ async def test_a_member_that_is_closed_while_it_joins_is_followed_at_once(
     async with open_source(url) as third:
         await receive_all(third, 1)
     assert time.monotonic() - started < 30
+
+
+async def test_a_task_of_the_driver_that_missed_that_it_was_cancelled_is_cancelled_again() -> None:
+    async def answered() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async def going_on() -> None:
+        # A cancellation goes to what is awaited, which takes no notice of it.
+        await asyncio.create_task(answered())
+        await asyncio.Event().wait()
+
+    task: asyncio.Task[object] = asyncio.create_task(going_on())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await cancelled(task)
+    assert task.cancelled()
 
 
 async def test_events_that_were_forgotten_while_nobody_read_are_reported(

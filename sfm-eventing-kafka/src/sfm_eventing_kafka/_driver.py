@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ssl import SSLContext
 from typing import Protocol, cast
@@ -21,8 +22,11 @@ from sfm_eventing_kafka._record import Header, Record
 from sfm_eventing_kafka.options import Compression
 from sfm_eventing_kafka.settings import KafkaSettings
 
+log = logging.getLogger(__name__)
+
 # A broker that is away is asked again this often, and each time the driver writes to the log.
 _BACKOFF_MILLISECONDS = 500
+_NOTICED_SECONDS = 0.2
 
 
 class Batch(Protocol):
@@ -46,7 +50,7 @@ class _Client(Protocol):
 
 class _Sender(Protocol):
     @property
-    def sender_task(self) -> asyncio.Task[None] | None: ...
+    def sender_task(self) -> asyncio.Task[object] | None: ...
 
 
 class _Queued(Protocol):
@@ -131,14 +135,27 @@ async def end_producer(producer: Producer) -> None:
     # The driver has no other way.
     sender = producer._sender.sender_task
     if sender is not None:
-        sender.cancel()
-        await asyncio.wait([sender])
+        await cancelled(sender)
         accumulator = producer._message_accumulator
         accumulator.fail_all(ProducerClosed())
         for batch in (batch for queue in accumulator._batches.values() for batch in queue):
             # Nobody else takes notice of this failure, which asyncio would complain about.
             batch._drain_waiter.exception()
     await producer.stop()
+
+
+async def cancelled(task: asyncio.Task[object]) -> None:
+    """Cancel one of the driver's tasks, and wait for its end, however it ends.
+
+    Args:
+        task: Where an answer comes in the moment in which it is cancelled, or it is itself
+            waiting for the end of another, the driver misses that; so it is cancelled again.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_NOTICED_SECONDS)
+    if not task.cancelled() and (failure := task.exception()):
+        log.debug("a task of the driver did not end as it should: %r", failure)
 
 
 async def refusal(settings: KafkaSettings, tls: SSLContext | None) -> Exception | None:

@@ -17,7 +17,8 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
 from aiokafka.protocol.group import LeaveGroupRequest
 
-from sfm_eventing_kafka._driver_reader import Reader, ended, fetching, place_of, within
+from sfm_eventing_kafka._driver import cancelled
+from sfm_eventing_kafka._driver_reader import Reader, fetching, place_of, within
 from sfm_eventing_kafka._driver_types import _Coordinator, _Fetcher, _Place
 from sfm_eventing_kafka._record import Received
 from sfm_eventing_kafka.settings import KafkaSettings
@@ -39,8 +40,7 @@ class MemberReader(Reader):
         coordinator = self._consumer._coordinator
         if coordinator is not None:
             # It may be waiting for an answer that takes as long as the group does.
-            coordinator._coordination_task.cancel()
-            await ended(coordinator._coordination_task)
+            await cancelled(coordinator._coordination_task)
             await within(self._leave(coordinator), _LEAVING_SECONDS)
             coordinator.reset_generation()
         await super().end()

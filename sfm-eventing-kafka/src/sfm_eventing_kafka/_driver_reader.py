@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from ssl import SSLContext
@@ -21,12 +20,10 @@ from aiokafka.errors import (
     KafkaError,
 )
 
-from sfm_eventing_kafka._driver import connecting
+from sfm_eventing_kafka._driver import cancelled, connecting
 from sfm_eventing_kafka._driver_types import _Consumer, _Place
 from sfm_eventing_kafka._record import Received
 from sfm_eventing_kafka.settings import KafkaSettings
-
-log = logging.getLogger(__name__)
 
 # How much is fetched ahead: of all partitions together, and of one.
 _FETCHED_BYTES = 8 * 1_048_576
@@ -165,15 +162,6 @@ async def within(
 ) -> None:
     """Do one step of an end, for a short time; what fails cannot be mended any more."""
     task = asyncio.create_task(parting)
-    done, _ = await asyncio.wait([task], timeout=seconds)
-    if not done:
-        task.cancel()
+    await asyncio.wait([task], timeout=seconds)
     # The driver lets its own cancellations through, which is why it has a task of its own.
-    await ended(task)
-
-
-async def ended(task: asyncio.Task[object]) -> None:
-    """Wait for the end of one of the driver's tasks, however it ends."""
-    await asyncio.wait([task])
-    if not task.cancelled() and (failure := task.exception()):
-        log.debug("a consumer did not end as it should: %r", failure)
+    await cancelled(task)
