@@ -148,8 +148,8 @@ async def cancelled(task: asyncio.Task[object]) -> None:
     """Cancel one of the driver's tasks, and wait for its end, however it ends.
 
     Args:
-        task: Where an answer comes in the moment in which it is cancelled, or it is itself
-            waiting for the end of another, the driver misses that; so it is cancelled again.
+        task: While it waits for the end of another one, as where a member joins its group again,
+            the driver misses that it is cancelled; so it is cancelled again.
     """
     while not task.done():
         task.cancel()
