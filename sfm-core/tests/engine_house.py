@@ -222,11 +222,13 @@ class House:
 
     async def _upkeep_done(self) -> None:
         # Each engine waits for its next round, and each relay for something to do; the one
-        # at work also waits for when it has to renew its lock.
+        # at work also waits for when it has to renew its lock. One may rest in two places while
+        # another waits for a thread.
         at_work = self.relays > 0
 
         def all_rest() -> bool:
-            return self.clock.sleepers >= self.engines + self.relays + at_work
+            rests = self.clock.sleepers >= self.engines + self.relays + at_work
+            return rests and not threads_at_work()
 
         await eventually(all_rest)
         # A second round of purges sleeps, too, between two looks at how far it is.
