@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from engine_house import House, open_house
+from engine_house import NS, House, at, new, open_house
 
 from sfm_core.engine.memory_engine import MemoryEngine
 
@@ -14,6 +14,13 @@ from sfm_core.engine.memory_engine import MemoryEngine
 async def house() -> AsyncIterator[House]:
     async with open_house() as made:
         yield made
+
+
+@pytest.fixture
+async def whales(house: House) -> None:
+    """Have an engine leave twenty memories in the house."""
+    async with house.open() as engine:
+        await engine.store_many(NS, [new(at(n), f"whale number {n}") for n in range(20)])
 
 
 @pytest.fixture

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from engine_house import NS, Faults, House, at, found, new, open_house
+from engine_house import Faults, House, found
 
 from sfm_core.engine.memory_engine import MemoryEngine
 from sfm_core.errors import InvalidInputError, NotFoundError
 from sfm_core.model.report import CollectionState
 
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        async with made.open() as engine:
-            await engine.store_many(NS, [new(at(n), f"whale number {n}") for n in range(20)])
-        yield made
+pytestmark = pytest.mark.usefixtures("whales")
 
 
 async def state_of(engine: MemoryEngine, embedder: str) -> CollectionState:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,7 +18,6 @@ from engine_house import (
     eventually,
     found,
     new,
-    open_house,
 )
 
 from sfm_core.engine.catalog import distrust_derived_stores
@@ -30,13 +28,7 @@ from sfm_core.model.report import CollectionState
 A, B, C = at(1), at(2), at(3)
 LONG = timedelta(minutes=2)
 
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        async with made.open() as engine:
-            await engine.store_many(NS, [new(at(n), f"whale number {n}") for n in range(20)])
-        yield made
+pytestmark = pytest.mark.usefixtures("whales")
 
 
 async def roles_of(engine: MemoryEngine) -> dict[str, str]:

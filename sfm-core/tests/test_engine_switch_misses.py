@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-from engine_house import NS, Faults, House, at, eventually, found, new, open_house
+from engine_house import NS, Faults, House, at, eventually, found, new
 
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as made:
-        async with made.open() as engine:
-            await engine.store_many(NS, [new(at(n), f"whale number {n}") for n in range(20)])
-        yield made
+pytestmark = pytest.mark.usefixtures("whales")
 
 
 async def test_what_could_be_found_is_found_when_a_collection_serves_that_did_not_follow(
