@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from sfm_core.errors import CorruptDataError
-from sfm_core.porting import to_microseconds
+from sfm_core.model.keys import milliseconds_of
 from sfm_core.protocols.source import DeadLetter, Rejection
 from sfm_eventing_kafka._record import Addressed, Header, Received, Record
 
@@ -50,7 +50,7 @@ def letter(place: str, rejection: Rejection, at: datetime, record: Record) -> Re
         (_EMPTY, b"1" if record.value is None else b""),
     ]
     headers = [*record.headers, *ours]
-    return Record(place.encode(), record.value or b"", headers, to_microseconds(at) // 1000)
+    return Record(place.encode(), record.value or b"", headers, milliseconds_of(at))
 
 
 def farewell(place: str) -> Record:
