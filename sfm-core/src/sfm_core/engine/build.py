@@ -116,7 +116,6 @@ class Builder:
         total = await self._count()
         while True:
             began = self._stores.clock.monotonic()
-            await self._indexes.look_for_all(record)
             self._indexes.tell(done=0, total=total)
             await self._go_through(record, index)
             known = self._indexes.followed_by_all(record)

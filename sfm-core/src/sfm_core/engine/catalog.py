@@ -96,8 +96,9 @@ class CollectionRecord(msgspec.Struct, frozen=True, kw_only=True):
     def given(self, role: Role, now: datetime) -> CollectionRecord:
         """Return this record in another role; who built it or failed to is forgotten."""
         known = self.known and role in ACTIVE
-        built = self.changed(builder="", missed=False, failures=0, error="")
-        return built.changed(role=role, since=now, known=known)
+        return self.changed(
+            role=role, since=now, known=known, builder="", missed=False, failures=0, error=""
+        )
 
     def rebuilt(self, role: Role, now: datetime) -> CollectionRecord:
         """Return this record in a role in which it has to be compared with the truth first."""

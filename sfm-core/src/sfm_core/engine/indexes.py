@@ -182,7 +182,7 @@ class Indexes:
         return None
 
     async def claim(self, record: CollectionRecord) -> Index | None:
-        """Take over a build.
+        """Take over a build, or begin once more with one that has missed something.
 
         Args:
             record: What `to_build` returned.
@@ -243,21 +243,9 @@ class Indexes:
         Raises:
             BackendError: The truth did not answer.
         """
-        names = {index.name for index in view.followed if index is not view.searched}
+        names = {index.name for index in view.followed[1:]}
         catalog = await self._change(lambda c: switching.missed(c, names))
         return catalog.serving is None or catalog.serving.name not in names
-
-    async def look_for_all(self, record: CollectionRecord) -> None:
-        """Note that a comparison begins, which finds whatever was missed before.
-
-        Args:
-            record: What is built.
-
-        Raises:
-            BackendError: The truth did not answer.
-        """
-        owner = self._stores.owner
-        await self._change(lambda c: switching.looking(c, record.name, record.build, owner))
 
     def builds(self, record: CollectionRecord | Progress) -> bool:
         """Tell whether this engine was the one to build when it last looked."""

@@ -189,14 +189,15 @@ def claimed(catalog: Catalog, name: str, build: int, owner: str, *, from_pulse: 
         from_pulse: The last sign of life of a builder that counts as dead.
 
     Returns:
-        The catalog; its record names the builder.
+        The catalog; its record names the builder, who looks for everything
+        that was missed before.
     """
     record = catalog.find(name)
     if record is None or record.build != build or record.role not in ACTIVE:
         return catalog
     if record.builder not in {"", owner} and record.pulse != from_pulse:
         return catalog
-    return catalog.put(record.changed(builder=owner, pulse=record.pulse + 1))
+    return catalog.put(record.changed(builder=owner, missed=False, pulse=record.pulse + 1))
 
 
 def advanced(catalog: Catalog, progress: Progress) -> Catalog:
@@ -231,29 +232,11 @@ def missed(catalog: Catalog, names: Collection[str]) -> Catalog:
         names: The collections.
 
     Returns:
-        The catalog; no build of one of them ends by it before `looking` is
-        noted once more.
+        The catalog; no build of one of them ends by it before it is claimed
+        once more.
     """
     building = [r for r in catalog.active if r.role is Role.BUILDING and r.name in names]
     return catalog.put(*(record.changed(missed=True) for record in building))
-
-
-def looking(catalog: Catalog, name: str, build: int, owner: str) -> Catalog:
-    """Take note that a builder begins to look for everything that its collection lacks.
-
-    Args:
-        catalog: The catalog.
-        name: The collection.
-        build: Which build of it.
-        owner: The builder; one that was taken for dead has this do nothing.
-
-    Returns:
-        The catalog; what was missed before counts no more.
-    """
-    record = catalog.find(name)
-    if record is None or (record.build, record.builder) != (build, owner):
-        return catalog
-    return catalog.put(record.changed(missed=False))
 
 
 def released(catalog: Catalog, owner: str) -> Catalog:
